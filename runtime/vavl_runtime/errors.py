@@ -1,0 +1,186 @@
+"""Every error this project raises on purpose, as one tree.
+
+    VavlError                       kind
+    ├── InputError                  input               something given to us is wrong          exit 3
+    │   ├── NotFoundError           not_found           no such file or folder
+    │   ├── NotAFileError           not_a_file          a folder or a device where a file is needed
+    │   ├── UnreadableFileError     unreadable_file     the system refuses to read it
+    │   ├── EmptyFileError          empty_file          zero bytes
+    │   ├── NoMediaError            no_media            a folder without a media file
+    │   ├── UnsupportedMediaError   unsupported_media   not a media container, or a codec we lack
+    │   ├── NoStreamsError          no_streams          neither sound nor picture inside
+    │   ├── EmptyStreamError        empty_stream        a stream without a decodable sample or frame
+    │   ├── DamagedMediaError       damaged_media       decoding breaks half-way
+    │   ├── OversizedMediaError     oversized_media     frame size or sample rate beyond the limits
+    │   ├── InvalidArrayError       invalid_array       in-memory input of a wrong type, shape, dtype or value
+    │   └── ConfigError             config              a configuration or checkpoint that contradicts itself
+    ├── BundleError                 bundle              a bundle that cannot be trusted         exit 3
+    │   ├── BundleNotFoundError     bundle_not_found    no bundle there
+    │   ├── ManifestError           manifest            manifest.json is missing, malformed or of another schema
+    │   ├── MissingFileError        bundle_file_missing a listed file is not there
+    │   ├── AlteredFileError        bundle_file_altered size or sha256 differs from the manifest
+    │   └── UnsafePathError         unsafe_path         a path that leaves the bundle
+    ├── OutputError                 output              a result cannot be written              exit 3
+    ├── EncoderUnavailableError     encoder_unavailable pre-trained weights are not at hand     exit 3
+    ├── ExportError                 export              a graph cannot be exported              exit 1
+    ├── ParityError                 parity              outputs drift from PyTorch's            exit 1
+    └── BackendUnavailableError     backend_unavailable a device or backend is missing          exit 4
+
+Each message says what came, what was expected and how to mend it.
+"""
+
+
+class VavlError(Exception):
+    """Base of the tree; ``kind`` is its stable name in JSON, ``exit_code`` what a command returns for it."""
+
+    kind = "error"
+    exit_code = 1
+
+
+class InputError(VavlError):
+    """Something given to us is wrong."""
+
+    kind = "input"
+    exit_code = 3
+
+
+class NotFoundError(InputError):
+    """No such file or folder."""
+
+    kind = "not_found"
+
+
+class NotAFileError(InputError):
+    """A folder, pipe or device where a regular file is needed."""
+
+    kind = "not_a_file"
+
+
+class UnreadableFileError(InputError):
+    """The operating system refuses to read the file."""
+
+    kind = "unreadable_file"
+
+
+class EmptyFileError(InputError):
+    """The file has zero bytes."""
+
+    kind = "empty_file"
+
+
+class NoMediaError(InputError):
+    """The folder holds no media file."""
+
+    kind = "no_media"
+
+
+class UnsupportedMediaError(InputError):
+    """The file is not a media container that FFmpeg knows, or uses a codec it lacks."""
+
+    kind = "unsupported_media"
+
+
+class NoStreamsError(InputError):
+    """The container holds neither a sound nor a picture stream."""
+
+    kind = "no_streams"
+
+
+class EmptyStreamError(InputError):
+    """A stream is announced but holds no decodable sample or frame."""
+
+    kind = "empty_stream"
+
+
+class DamagedMediaError(InputError):
+    """Decoding breaks half-way."""
+
+    kind = "damaged_media"
+
+
+class OversizedMediaError(InputError):
+    """Frame size or sample rate is beyond the limits."""
+
+    kind = "oversized_media"
+
+
+class InvalidArrayError(InputError):
+    """An in-memory input has a wrong type, shape, dtype or value."""
+
+    kind = "invalid_array"
+
+
+class ConfigError(InputError):
+    """A configuration or checkpoint contradicts itself or misses a part."""
+
+    kind = "config"
+
+
+class BundleError(VavlError):
+    """The bundle cannot be trusted."""
+
+    kind = "bundle"
+    exit_code = 3
+
+
+class BundleNotFoundError(BundleError):
+    """There is no bundle at the given place."""
+
+    kind = "bundle_not_found"
+
+
+class ManifestError(BundleError):
+    """``manifest.json`` is missing, malformed or of another schema version."""
+
+    kind = "manifest"
+
+
+class MissingFileError(BundleError):
+    """A file that the manifest lists is not there."""
+
+    kind = "bundle_file_missing"
+
+
+class AlteredFileError(BundleError):
+    """The size or the sha256 of a file differs from the manifest."""
+
+    kind = "bundle_file_altered"
+
+
+class UnsafePathError(BundleError):
+    """A path leaves the bundle."""
+
+    kind = "unsafe_path"
+
+
+class OutputError(VavlError):
+    """A result cannot be written."""
+
+    kind = "output"
+    exit_code = 3
+
+
+class EncoderUnavailableError(VavlError):
+    """Pre-trained weights are not at hand."""
+
+    kind = "encoder_unavailable"
+    exit_code = 3
+
+
+class ExportError(VavlError):
+    """A graph cannot be exported or breaks a rule for graphs."""
+
+    kind = "export"
+
+
+class ParityError(VavlError):
+    """The outputs of a graph drift from PyTorch's beyond the tolerance."""
+
+    kind = "parity"
+
+
+class BackendUnavailableError(VavlError):
+    """A required device or backend is missing."""
+
+    kind = "backend_unavailable"
+    exit_code = 4

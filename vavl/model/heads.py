@@ -1,0 +1,67 @@
+"""The fully connected ends of the network: prediction, reconstruction, and the way back to a person's scale."""
+
+import torch
+from torch import Tensor, nn
+
+from vavl.config import VavlConfig
+
+
+class Head(nn.Module):
+    """Two hidden layers and a linear output (paper §4.3).
+
+    Args:
+        inputs: Width of the pooled embedding.
+        outputs: Width of the output.
+        hidden: Widths of the hidden layers.
+        dropout: Dropout probability.
+        activate_last: ReLU and dropout after the second hidden layer, as the paper says; the released code
+            has neither (D8).
+    """
+
+    def __init__(self, inputs: int, outputs: int, hidden: tuple[int, int], dropout: float, activate_last: bool) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(inputs, hidden[0]), nn.ReLU())
+        middle: list[nn.Module] = [nn.Linear(hidden[0], hidden[1])]
+        if activate_last:
+            middle += [nn.ReLU(), nn.Dropout(dropout)]
+        self.rest = nn.Sequential(nn.Dropout(dropout), *middle, nn.Linear(hidden[1], outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs) to (B, outputs)."""
+        return self.rest(self.first(x))
+
+
+class FeatureNormalizer(nn.Module):
+    """Z-normalises every feature dimension with training-set statistics (D13); identity until they are set."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise features (B, T, F)."""
+        return (x - self.mean) / (self.std + 1e-6)
+
+
+class Presentation(nn.Module):
+    """Turns the network's output into what a person reads, inside the graph.
+
+    Classes: probabilities. Attributes: scores on the annotation scale (D19), flipped ones turned back (D3).
+    Scores are not clamped: that is for display.
+    """
+
+    def __init__(self, config: VavlConfig) -> None:
+        super().__init__()
+        self.task = config.task
+        low, high = config.scale
+        gain = [low - high if name in config.flipped else high - low for name in config.labels]
+        offset = [high if name in config.flipped else low for name in config.labels]
+        self.register_buffer("gain", torch.tensor(gain), persistent=False)
+        self.register_buffer("offset", torch.tensor(offset), persistent=False)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Map network outputs (B, C) to probabilities or scores (B, C)."""
+        if self.task == "classification":
+            return torch.softmax(logits, dim=-1)
+        return logits * self.gain + self.offset

@@ -1,0 +1,76 @@
+"""Length masks: everything that keeps one clip's answer apart from padding and from its batch-mates (D4)."""
+
+import torch
+from torch import Tensor, nn
+
+
+def length_mask(lengths: Tensor, size: int | torch.SymInt) -> Tensor:
+    """Mark the valid tokens of each clip.
+
+    Args:
+        lengths: Valid tokens of each clip, int64, shape (B,).
+        size: Padded length T.
+
+    Returns:
+        1.0 where a token is valid and 0.0 where it is padding, float32, shape (B, T).
+    """
+    return (torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]).float()
+
+
+def attention_bias(mask: Tensor) -> Tensor:
+    """Turn a length mask into an additive attention bias.
+
+    -1e4 is finite, also in half precision, and far below any real score, so ``exp`` gives exactly 0.
+
+    Args:
+        mask: Length mask, shape (B, T).
+
+    Returns:
+        0 for valid keys and -1e4 for padding, shape (B, 1, 1, T).
+    """
+    return ((mask - 1.0) * 1e4)[:, None, None, :]
+
+
+def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+    """Average over the valid tokens.
+
+    Args:
+        x: Tokens, shape (B, T, D).
+        mask: Length mask, shape (B, T), at least one valid token a clip.
+
+    Returns:
+        The mean over time, shape (B, D).
+    """
+    weights = mask[:, :, None]
+    return (x * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+class MaskedBatchNorm(nn.BatchNorm1d):
+    """BatchNorm over channels whose training statistics see valid tokens only (D4).
+
+    Same parameters and evaluation arithmetic as ``nn.BatchNorm1d``; takes channels last.
+    """
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Normalise each channel.
+
+        Args:
+            x: Tokens, shape (B, T, D).
+            mask: Length mask, shape (B, T).
+
+        Returns:
+            Normalised tokens, shape (B, T, D).
+        """
+        if not self.training:
+            scale = self.weight * torch.rsqrt(self.running_var + self.eps)
+            return x * scale + (self.bias - self.running_mean * scale)
+        weights = mask[:, :, None]
+        count = weights.sum()
+        mean = (x * weights).sum(dim=(0, 1)) / count
+        variance = ((x - mean).square() * weights).sum(dim=(0, 1)) / count
+        with torch.no_grad():
+            unbiased = variance * count / (count - 1).clamp(min=1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(unbiased, self.momentum)
+            self.num_batches_tracked.add_(1)
+        return (x - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias

@@ -1,0 +1,193 @@
+"""VAVL: two modality branches, one shared encoder, three answers (paper §3, Algorithm 1).
+
+Legend: B clips, T tokens, F feature width, D model width, C classes or attributes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from vavl_runtime.errors import InvalidArrayError
+
+from vavl.config import VavlConfig
+from vavl.model.conformer import Conformer
+from vavl.model.heads import FeatureNormalizer, Head, Presentation
+from vavl.model.masking import length_mask, masked_mean
+
+Modality = Literal["audio", "visual"]
+
+
+@dataclass(frozen=True)
+class UnimodalOutput:
+    """What one modality's pass gives.
+
+    Attributes:
+        logits: Network output before presentation, (B, C).
+        embedding: Time mean of the shared layers, (B, D).
+        reconstruction: Reconstructed mean of the input features, (B, F), or None without that head.
+        target: Mean of the normalised input features over valid tokens, (B, F).
+    """
+
+    logits: Tensor
+    embedding: Tensor
+    reconstruction: Tensor | None
+    target: Tensor
+
+
+class Branch(nn.Module):
+    """The layers of one modality: θ_a or θ_v."""
+
+    def __init__(self, config: VavlConfig, features: int, layers: int) -> None:
+        super().__init__()
+        self.normalizer = FeatureNormalizer(features)
+        kernel = config.projection_kernel
+        self.projection = nn.Conv1d(features, config.projection_dim, kernel, padding=kernel // 2, bias=False)
+        self.input = nn.Linear(config.projection_dim, config.width)
+        self.input_dropout = nn.Dropout(config.dropout)
+        self.encoder = build_conformer(config, layers)
+        self.head = build_head(config, config.width, len(config.labels))
+        self.reconstruction = build_head(config, config.width, features) if config.reconstruction else None
+
+    def project(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Project normalised features (B, T, F) to tokens (B, T, D), padding zeroed first."""
+        x = self.projection((features * mask[:, :, None]).transpose(1, 2)).transpose(1, 2)
+        return self.input_dropout(self.input(x))
+
+
+class Shared(nn.Module):
+    """The modality-agnostic layers, θ_s, with the residual over them."""
+
+    def __init__(self, config: VavlConfig) -> None:
+        super().__init__()
+        self.residual = config.residual
+        self.encoder = build_conformer(config, config.shared_layers)
+        released = config.layout == "released"
+        self.input = nn.Linear(config.width, config.width) if released else nn.Identity()
+        self.norm = nn.LayerNorm(config.width) if released else nn.Identity()  # D9
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Encode tokens (B, T, D) under a length mask (B, T)."""
+        encoded = self.encoder(self.input(x), mask)
+        return self.norm(encoded + x if self.residual else encoded)
+
+
+class Vavl(nn.Module):
+    """Versatile audio-visual learning.
+
+    Args:
+        config: Architecture and task.
+
+    Attributes:
+        audio: θ_a.
+        visual: θ_v.
+        shared: θ_s.
+        audio_visual_head: θ_av, or None in ablation 3.
+    """
+
+    def __init__(self, config: VavlConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.audio = Branch(config, config.audio_dim, config.audio_layers)
+        self.visual = Branch(config, config.visual_dim, config.visual_layers)
+        self.shared = Shared(config)
+        self.audio_visual_head = (
+            build_head(config, 2 * config.width, len(config.labels)) if config.audio_visual_head else None
+        )
+        self.presentation = Presentation(config)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def unimodal(self, modality: Modality, features: Tensor, lengths: Tensor) -> UnimodalOutput:
+        """Run one modality's path; the other branch is never touched.
+
+        Args:
+            modality: Which branch.
+            features: Encoder features, float32, shape (B, T, F).
+            lengths: Valid tokens, int64, shape (B,), each at least 1.
+
+        Returns:
+            Logits, embedding, reconstruction and its target.
+
+        Raises:
+            InvalidArrayError: The width of the features is not the configured one, the sequence is longer than
+                the position table, or a ``released`` layout got more than one clip.
+        """
+        branch: Branch = getattr(self, modality)
+        self._check(modality, features)
+        mask = length_mask(lengths, features.shape[1])
+        normalized = branch.normalizer(features)
+        tokens = branch.project(normalized, mask)
+        if self.config.layout == "released":
+            # The released code feeds (time, batch, width) to a batch-first encoder, so attention and convolution
+            # run over the batch. For a clip alone in its batch that is a sequence of length 1 a frame (D1).
+            encoded = self.shared(branch.encoder(tokens.transpose(0, 1), mask.T), mask.T).transpose(0, 1)
+        else:
+            encoded = self.shared(branch.encoder(tokens, mask), mask)
+        embedding = masked_mean(encoded, mask)
+        return UnimodalOutput(
+            logits=branch.head(embedding),
+            embedding=embedding,
+            reconstruction=branch.reconstruction(embedding) if branch.reconstruction is not None else None,
+            target=masked_mean(normalized, mask),
+        )
+
+    def audio_visual(self, audio: UnimodalOutput, visual: UnimodalOutput) -> tuple[Tensor, Tensor]:
+        """Fuse the two unimodal outputs.
+
+        Args:
+            audio: Output of the audio path.
+            visual: Output of the visual path.
+
+        Returns:
+            Logits (B, C) and the fused embedding (B, head_hidden[0]), the first hidden layer of the
+            audio-visual head. Without that head (ablation 3) logits are such that their presentation is the
+            average of the two unimodal predictions, and the embedding is the mean of both.
+        """
+        if self.audio_visual_head is None:
+            embedding = 0.5 * (audio.embedding + visual.embedding)
+            if self.config.task == "classification":
+                averaged = 0.5 * (torch.softmax(audio.logits, -1) + torch.softmax(visual.logits, -1))
+                return torch.log(averaged + 1e-12), embedding
+            return 0.5 * (audio.logits + visual.logits), embedding
+        hidden = self.audio_visual_head.first(torch.cat([audio.embedding, visual.embedding], dim=-1))  # audio first
+        return self.audio_visual_head.rest(hidden), hidden
+
+    def _check(self, modality: Modality, features: Tensor) -> None:
+        expected = self.config.audio_dim if modality == "audio" else self.config.visual_dim
+        if features.ndim != 3 or features.shape[2] != expected:
+            raise InvalidArrayError(
+                f"{modality} features: got shape {tuple(features.shape)}, expected (B, T, {expected}); "
+                "were they extracted with the encoder this model was trained with?"
+            )
+        if features.shape[1] > self.config.max_tokens:
+            raise InvalidArrayError(
+                f"{modality} features: got {features.shape[1]} tokens, the position table covers "
+                f"{self.config.max_tokens}; cut the clip into windows or raise max_tokens"
+            )
+        if self.config.layout == "released" and features.shape[0] != 1:
+            raise InvalidArrayError(
+                f"{modality} features: got a batch of {features.shape[0]} with layout released, expected 1; "
+                "this layout attends over the batch and would mix clips (D1), so run them one by one"
+            )
+
+
+def build_conformer(config: VavlConfig, layers: int) -> Conformer:
+    """Build a conformer of the configured shape with the given number of blocks."""
+    return Conformer(
+        layers,
+        config.width,
+        config.heads,
+        config.feed_forward_mult,
+        config.conv_kernel,
+        config.dropout,
+        config.max_tokens,
+    )
+
+
+def build_head(config: VavlConfig, inputs: int, outputs: int) -> Head:
+    """Build a head of the configured shape."""
+    return Head(inputs, outputs, config.head_hidden, config.head_dropout, activate_last=config.layout == "paper")
