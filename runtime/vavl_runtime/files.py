@@ -1,0 +1,90 @@
+"""Writing that loses nothing: beside, fsync, rename."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from vavl_runtime.errors import OutputError
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that its old content survives any failure.
+
+    Args:
+        path: Where the file goes; its folder is created if need be.
+        content: The whole content.
+
+    Raises:
+        OutputError: The place cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp gives 0600, which would hide results from others
+        os.replace(temporary, path)  # noqa: PTH105
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+@contextlib.contextmanager
+def folder_beside(path: Path, overwrite: bool) -> Iterator[Path]:
+    """Fill a new folder beside its final place and rename it there only when all went well.
+
+    Args:
+        path: Where the folder goes.
+        overwrite: Replace a folder that is already there; otherwise it is an error.
+
+    Yields:
+        An empty folder on the same file system.
+
+    Raises:
+        OutputError: The place is taken or cannot be written.
+    """
+    path = path.absolute()
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: already exists; choose another place or pass --force to replace it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as handle:
+                    os.fsync(handle.fileno())
+        _swap(temporary, path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Rename ``new`` to ``path``; what was there is removed only after the new folder stands."""
+    if not path.exists():
+        new.rename(path)
+        return
+    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old.")) / path.name
+    path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    finally:
+        shutil.rmtree(old.parent, ignore_errors=True)

@@ -1,0 +1,101 @@
+"""Checkpoints: ``config.json`` and ``model.safetensors`` in a folder; never pickle."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from vavl_runtime.errors import ConfigError
+from vavl_runtime.files import write_atomically
+
+from vavl.config import StrictModel, VavlConfig
+from vavl.model import Vavl
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+
+
+class CheckpointDescription(StrictModel):
+    """What ``config.json`` holds.
+
+    Attributes:
+        format_version: Version of this layout.
+        model: The model's configuration.
+        audio_encoder: Reference string of the audio encoder it was trained with; relative paths are relative
+            to the checkpoint folder.
+        face_encoder: The same for the face encoder.
+        trained: False for random weights.
+        provenance: Free text: data, command, version.
+    """
+
+    format_version: int = 1
+    model: VavlConfig
+    audio_encoder: str
+    face_encoder: str
+    trained: bool
+    provenance: str = ""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with its description."""
+
+    model: Vavl
+    description: CheckpointDescription
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write a checkpoint; each file is complete or absent.
+
+    Args:
+        checkpoint: What to write.
+        folder: Created if need be.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    from safetensors.torch import save
+
+    tensors = {name: value.contiguous() for name, value in checkpoint.model.state_dict().items()}
+    write_atomically(folder / WEIGHTS, save(tensors))
+    write_atomically(folder / CONFIG, (checkpoint.description.model_dump_json(indent=2) + "\n").encode())
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Args:
+        folder: A folder written by `save_checkpoint`.
+
+    Returns:
+        The model in evaluation mode, with its description.
+
+    Raises:
+        ConfigError: A file is missing or malformed, or the tensors do not fit the configuration; all
+            mismatches are named.
+    """
+    from pydantic import ValidationError
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise ConfigError(f"{folder}: no {name}; expected a checkpoint folder with {CONFIG} and {WEIGHTS}")
+    try:
+        description = CheckpointDescription.model_validate(json.loads((folder / CONFIG).read_text("utf-8")))
+        state = load_file(folder / WEIGHTS)
+    except (ValueError, OSError, ValidationError, SafetensorError) as error:
+        raise ConfigError(f"{folder}: not a readable checkpoint: {error}") from error
+    if description.format_version != 1:
+        raise ConfigError(f"{folder}: checkpoint format {description.format_version}, this version reads 1")
+    model = Vavl(description.model)
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in state.items()}
+    wrong = [
+        f"{name}: got {found.get(name, 'nothing')}, expected {expected.get(name, 'nothing')}"
+        for name in sorted(expected.keys() | found.keys())
+        if expected.get(name) != found.get(name)
+    ]
+    if wrong:
+        raise ConfigError(f"{folder / WEIGHTS}: {len(wrong)} tensors do not fit {CONFIG}: {'; '.join(wrong[:4])}")
+    model.load_state_dict(state)
+    return Checkpoint(model.eval(), description)

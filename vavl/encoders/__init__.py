@@ -1,0 +1,13 @@
+"""Pre-trained feature encoders, each behind one small interface and one reference string."""
+
+from vavl.encoders.base import AudioEncoder, FaceEncoder, LoadedEncoder
+from vavl.encoders.loading import load_audio_encoder, load_face_encoder, save_light_encoder
+
+__all__ = [
+    "AudioEncoder",
+    "FaceEncoder",
+    "LoadedEncoder",
+    "load_audio_encoder",
+    "load_face_encoder",
+    "save_light_encoder",
+]

@@ -1,0 +1,80 @@
+"""Reference strings: one way to name an encoder and where its weights come from.
+
+    audio   hf:OWNER/NAME                          a wav2vec2 on the Hugging Face hub, cut to 12 layers
+            FOLDER                                 the same, downloaded; or a light encoder's checkpoint folder
+            FILE.pt                                a wav2vec2-large-robust state dict, such as `final_wav2vec.pt`
+            random:wav2vec2-large-robust@SEED      the paper's size, random weights
+            random:light@SEED, light               the light encoder, random weights (light is seed 0)
+    face    timm:NAME                              a timm network with its published weights
+            timm:NAME=FILE                         a timm network with a state dict from a file
+            FILE.pt                                tf_efficientnet_b2 with a state dict, such as HSEmotion's enet_b2_8
+            FOLDER                                 a light encoder's checkpoint folder
+            random:timm:NAME@SEED                  any timm network, random weights
+            random:light@SEED, light               the light network, random weights (light is seed 0)
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vavl_runtime.errors import ConfigError
+
+Kind = Literal["hub", "folder", "file", "random"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A parsed reference string.
+
+    Attributes:
+        text: The string as given.
+        kind: Where weights come from.
+        name: Network name (``light``, ``wav2vec2-large-robust``, ``timm:NAME``), hub id, or "" for a local path.
+        path: Local file or folder, for ``file`` and ``folder``.
+        seed: For ``random``.
+    """
+
+    text: str
+    kind: Kind
+    name: str = ""
+    path: Path | None = None
+    seed: int = 0
+
+
+def parse_reference(text: str) -> Reference:
+    """Parse a reference string.
+
+    Args:
+        text: See the module's table.
+
+    Returns:
+        The parsed reference; whether the named network exists is not checked here.
+
+    Raises:
+        ConfigError: The string is none of the documented forms, or names a path that does not exist.
+    """
+    if text == "light":
+        return Reference(text, "random", "light")
+    if text.startswith("random:"):
+        name, _, seed = text.removeprefix("random:").partition("@")
+        if not name or (seed and not seed.isdigit()):
+            raise ConfigError(f"encoder reference {text!r}: expected random:NAME or random:NAME@SEED")
+        return Reference(text, "random", name, seed=int(seed or 0))
+    if text.startswith("hf:"):
+        return Reference(text, "hub", text.removeprefix("hf:"))
+    if text.startswith("timm:"):
+        name, separator, file = text.partition("=")
+        if not separator:
+            return Reference(text, "hub", name)
+        return Reference(text, "file", name, path=_existing(text, file))
+    path = _existing(text, text)
+    return Reference(text, "folder" if path.is_dir() else "file", path=path)
+
+
+def _existing(text: str, path: str) -> Path:
+    if not path or not Path(path).exists():
+        raise ConfigError(
+            f"encoder reference {text!r}: no such file or folder, and not one of light, random:NAME@SEED, "
+            "hf:OWNER/NAME, timm:NAME, timm:NAME=FILE"
+        )
+    return Path(path)
