@@ -10,6 +10,40 @@ from pathlib import Path
 from vavl_runtime.errors import OutputError
 
 
+@contextlib.contextmanager
+def file_beside(path: Path, overwrite: bool = True) -> Iterator[Path]:
+    """Fill a new file beside its final place and rename it there only when all went well.
+
+    Args:
+        path: Where the file goes; its folder is created if need be.
+        overwrite: Replace a file that is already there; otherwise it is an error.
+
+    Yields:
+        An empty file on the same file system.
+
+    Raises:
+        OutputError: The place is taken or cannot be written.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: already exists; choose another place or pass --force to replace it")
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)  # mkstemp gives 0600, which would hide results from others
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that its old content survives any failure.
 
@@ -20,22 +54,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OutputError: The place cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp gives 0600, which would hide results from others
-        os.replace(temporary, path)  # noqa: PTH105
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    with file_beside(path) as temporary:
+        temporary.write_bytes(content)
 
 
 @contextlib.contextmanager

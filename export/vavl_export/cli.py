@@ -1,0 +1,85 @@
+"""``vavl-export``: a checkpoint becomes a bundle, and a bundle proves what it is."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from vavl_runtime.cli.common import exit_on_error, new_app
+
+app = new_app("Turn a VAVL model into a bundle of ONNX graphs, and check bundles.")
+
+
+@app.command(
+    "onnx",
+    epilog="Example: vavl-export onnx my-checkpoint -o my-bundle",
+    help="Export a checkpoint as a bundle: three path graphs, encoders, detector, golden vectors.",
+)
+def export_onnx(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write, or a file ending in .vavl.")],
+    checkpoint: Annotated[
+        Optional[Path], typer.Argument(help="Checkpoint folder; without one, random weights of --preset.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Without a checkpoint: 'paper' or 'light'.")] = "paper",
+    seed: Annotated[int, typer.Option(help="Without a checkpoint: seed of the random weights.")] = 0,
+    audio_encoder: Annotated[
+        Optional[str], typer.Option(help="Reference of the audio encoder, in place of the checkpoint's own.")
+    ] = None,
+    face_encoder: Annotated[
+        Optional[str], typer.Option(help="Reference of the face encoder, in place of the checkpoint's own.")
+    ] = None,
+    name: Annotated[Optional[str], typer.Option(help="Short name of the bundle; the output's name by default.")] = None,
+    fused: Annotated[bool, typer.Option("--fused", help="Also write end-to-end graphs.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
+) -> None:
+    with exit_on_error():
+        from vavl_export.request import build_request
+        from vavl_export.write import write_bundle
+
+        request = build_request(
+            checkpoint,
+            preset=preset,
+            seed=seed,
+            audio_encoder=audio_encoder,
+            face_encoder=face_encoder,
+            name=name or output.stem,
+            fused=fused,
+        )
+        write_bundle(request, output, overwrite=force, progress=lambda line: print(line, file=sys.stderr))
+        print(output)
+
+
+@app.command(epilog="Example: vavl-export verify my-bundle")
+def verify(bundle: Annotated[Path, typer.Argument(help="Bundle folder or .vavl file.")]) -> None:
+    """Check hashes, graph rules, weight sharing and PyTorch's golden vectors; exit 1 if a check fails."""
+    with exit_on_error():
+        from vavl_runtime.bundle import open_bundle
+
+        from vavl_export.verify import verify_bundle
+
+        failed = 0
+        for check in verify_bundle(open_bundle(bundle)):
+            failed += not check.passed
+            print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}")
+        print(f"{failed} failed" if failed else "all checks passed")
+        raise typer.Exit(1 if failed else 0)
+
+
+@app.command(epilog="Example: vavl-export inspect my-bundle")
+def inspect(
+    bundle: Annotated[Optional[Path], typer.Argument(help="Bundle; the default one without it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest itself.")] = False,
+) -> None:
+    """Print what a bundle is: task, labels, encoders, graphs, sizes."""
+    with exit_on_error():
+        from vavl_runtime.bundle import open_bundle
+
+        from vavl_export.inspect import describe_bundle
+
+        opened = open_bundle(bundle)
+        print(opened.manifest.model_dump_json(indent=1) if as_json else describe_bundle(opened))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

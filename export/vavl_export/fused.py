@@ -1,0 +1,67 @@
+"""End-to-end graphs for callers that want one call: sound and face crops in, prediction out."""
+
+import onnx
+from onnx import TensorProto, compose, helper
+
+FUSED = ("audio", "visual", "audio_visual")
+
+
+def fused_name(path: str) -> str:
+    """Name of the fused graph of a path."""
+    return f"{path}_fused"
+
+
+def fuse_path(path: str, models: dict[str, onnx.ModelProto]) -> onnx.ModelProto:
+    """Compose the encoders with a path graph.
+
+    Args:
+        path: ``audio``, ``visual`` or ``audio_visual``.
+        models: The graphs by name, weights inside.
+
+    Returns:
+        A graph from ``waveform`` and ``samples`` and/or ``faces`` to ``prediction`` and ``embedding``. Face
+        crops of one clip make one sequence, so a graph with a visual side answers one clip a call.
+    """
+    head = compose.add_prefix(models[path], "path/")
+    if path != "audio":
+        head = _merge(_faces_to_sequence(models["face_encoder"]), head, "visual", "face/")
+    if path != "visual":
+        head = _merge(compose.add_prefix(models["audio_encoder"], "sound/"), head, "audio", "sound/")
+    for value in (*head.graph.input, *head.graph.output):
+        _rename(head, value.name, value.name.rsplit("/", 1)[1])
+    head.graph.name = fused_name(path)
+    head.ir_version = models[path].ir_version
+    del head.metadata_props[:]
+    head.producer_name = models[path].producer_name
+    return head
+
+
+def _merge(encoder: onnx.ModelProto, head: onnx.ModelProto, modality: str, prefix: str) -> onnx.ModelProto:
+    joints = [(f"{prefix}{modality}_{part}", f"path/{modality}_{part}") for part in ("features", "lengths")]
+    return compose.merge_models(encoder, head, io_map=joints)
+
+
+def _faces_to_sequence(face_encoder: onnx.ModelProto) -> onnx.ModelProto:
+    """Append: features of N crops become one clip of N tokens."""
+    model = compose.add_prefix(face_encoder, "face/")
+    graph = model.graph
+    width = graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    features = graph.output[0].name
+    zero = helper.make_tensor("face/zero", TensorProto.INT64, [1], [0])
+    graph.initializer.append(zero)
+    graph.node.append(helper.make_node("Unsqueeze", [features, "face/zero"], ["face/visual_features"]))
+    graph.node.append(helper.make_node("Shape", [features], ["face/visual_lengths"], start=0, end=1))
+    del graph.output[:]
+    shape = [1, "faces", width]
+    graph.output.append(helper.make_tensor_value_info("face/visual_features", TensorProto.FLOAT, shape))
+    graph.output.append(helper.make_tensor_value_info("face/visual_lengths", TensorProto.INT64, [1]))
+    return model
+
+
+def _rename(model: onnx.ModelProto, old: str, new: str) -> None:
+    for node in model.graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
+    for value in (*model.graph.input, *model.graph.output):
+        if value.name == old:
+            value.name = new

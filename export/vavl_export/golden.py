@@ -1,0 +1,95 @@
+"""Golden vectors: inputs, and the outputs PyTorch gave for them, recorded at export and rerun anywhere."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from vavl_runtime.errors import ParityError
+
+from vavl_export.graphs import GraphPlan
+
+FOLDER = "golden"
+Arrays = dict[str, "NDArray[np.generic]"]
+
+# Relative L2 error against PyTorch fp32, per precision of the graph. One table for export, verify and tests.
+TOLERANCE = {"fp32": 1e-4}
+
+
+def record_golden(plan: GraphPlan) -> list[tuple[Arrays, Arrays]]:
+    """Run a plan's module in PyTorch at the plan's sizes.
+
+    Args:
+        plan: The graph.
+
+    Returns:
+        Inputs and outputs by name, one pair for each size.
+    """
+    recorded = []
+    for batch, length in plan.sizes:
+        example = plan.example(batch, length)
+        with torch.no_grad():
+            result = plan.module(*example)
+        outputs = result if isinstance(result, tuple) else (result,)
+        recorded.append(
+            (
+                {name: value.numpy() for name, value in zip(plan.inputs, example, strict=True)},
+                {name: value.numpy() for name, value in zip(plan.outputs, outputs, strict=True)},
+            )
+        )
+    return recorded
+
+
+def golden_bytes(inputs: Arrays, outputs: Arrays) -> bytes:
+    """Serialise one pair as an ``npz`` archive with ``input.NAME`` and ``output.NAME`` entries."""
+    buffer = io.BytesIO()
+    named = {f"input.{name}": value for name, value in inputs.items()}
+    named |= {f"output.{name}": value for name, value in outputs.items()}
+    np.savez_compressed(buffer, **named)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def read_golden(path: Path) -> tuple[Arrays, Arrays]:
+    """Read a pair written by `golden_bytes`; pickled objects are refused."""
+    with np.load(path, allow_pickle=False) as archive:
+        inputs = {name.removeprefix("input."): archive[name] for name in archive.files if name.startswith("input.")}
+        outputs = {name.removeprefix("output."): archive[name] for name in archive.files if name.startswith("output.")}
+    return inputs, outputs
+
+
+def relative_l2(got: "NDArray[np.generic]", expected: "NDArray[np.generic]") -> float:
+    """Relative L2 error in float64; infinite if shapes differ or a value is not finite."""
+    if got.shape != expected.shape or not np.isfinite(got.astype(np.float64)).all():
+        return float("inf")
+    reference = expected.astype(np.float64)
+    norm = float(np.linalg.norm(reference))
+    return float(np.linalg.norm(got.astype(np.float64) - reference)) / max(norm, 1e-12)
+
+
+def check_parity(name: str, got: Mapping[str, "NDArray[np.generic]"], expected: Arrays, tolerance: float) -> float:
+    """Compare a graph's outputs with PyTorch's.
+
+    Args:
+        name: How to call the graph in messages.
+        got: Outputs of the graph.
+        expected: Outputs of PyTorch.
+        tolerance: Largest relative L2 error.
+
+    Returns:
+        The largest relative L2 error over the outputs.
+
+    Raises:
+        ParityError: An output is missing or too far off.
+    """
+    worst = 0.0
+    for output, reference in expected.items():
+        error = relative_l2(got[output], reference) if output in got else float("inf")
+        if error > tolerance:
+            raise ParityError(
+                f"{name}.{output}: relative L2 error {error:.2e} against PyTorch, at most {tolerance:.0e} expected; "
+                "the graph does not compute what was trained"
+            )
+        worst = max(worst, error)
+    return worst

@@ -1,0 +1,38 @@
+"""Prints what a bundle is, for people."""
+
+from vavl_runtime.bundle import Bundle
+
+
+def describe_bundle(bundle: Bundle) -> str:
+    """Describe a bundle in a few lines.
+
+    Args:
+        bundle: An opened bundle.
+
+    Returns:
+        Text with task, labels, encoders, every graph's signature and sizes.
+    """
+    manifest = bundle.manifest
+    total = sum(record.bytes for record in manifest.files.values())
+    lines = [
+        f"{manifest.name}: {manifest.task} of {', '.join(manifest.labels)}",
+        f"  sha256    {bundle.sha256}",
+        f"  weights   {manifest.weights.upper() if manifest.weights == 'untrained' else manifest.weights}",
+        f"  layout    {manifest.layout}" + (" (batch 1 only)" if manifest.layout == "released" else ""),
+        f"  size      {total / 1e6:.1f} MB in {len(manifest.files)} files",
+    ]
+    for kind, encoder in manifest.encoders.items():
+        lines.append(f"  {kind:9} {encoder.reference} ({encoder.dim}-D{'' if encoder.trained else ', random weights'})")
+    crop = manifest.crop
+    lines.append(f"  faces     {crop.size} px, margin {crop.margin:g}, detected every {crop.detect_every} frames")
+    for name, graph in manifest.graphs.items():
+        inputs = ", ".join(f"{tensor.name} {_shape(tensor.shape)} {tensor.dtype}" for tensor in graph.inputs)
+        outputs = ", ".join(f"{tensor.name} {_shape(tensor.shape)}" for tensor in graph.outputs)
+        lines.append(f"  {graph.file} [{graph.precision}]  {inputs} -> {outputs}")
+    for key, value in manifest.provenance.items():
+        lines.append(f"  {key:13} {value}")
+    return "\n".join(lines)
+
+
+def _shape(shape: tuple[int | str, ...]) -> str:
+    return f"[{', '.join(map(str, shape))}]"

@@ -1,0 +1,95 @@
+"""From a plan to an ONNX model: `torch.onnx.export` (dynamo), then tidy names and versions."""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import onnx
+import torch
+from torch.export import Dim
+from vavl_runtime.errors import ExportError
+
+from vavl_export.graphs import GraphPlan
+
+OPSET = 18  # the newest that every target reads without conversion; the limit is 20
+IR_VERSION = 9  # onnxruntime 1.19 reads up to 10
+
+
+def export_graph(plan: GraphPlan) -> onnx.ModelProto:
+    """Export one graph.
+
+    Args:
+        plan: What to export.
+
+    Returns:
+        The model with its weights inside, symbolic axes named, and no trace of this machine.
+
+    Raises:
+        ExportError: The exporter refuses the module.
+    """
+    example = plan.example(2 if 0 in plan.axes[plan.inputs[0]] else 1, 1.0)
+    dims: dict[str, Any] = {}
+    shapes = tuple(
+        {axis: dims.setdefault(symbol, Dim.DYNAMIC) for axis, symbol in plan.axes[name].items()} for name in plan.inputs
+    )
+    try:
+        with torch.no_grad(), _quiet():
+            program = torch.onnx.export(
+                plan.module.eval(),
+                example,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=list(plan.inputs),
+                output_names=list(plan.outputs),
+                dynamic_shapes=shapes,
+                verbose=False,
+            )
+    except Exception as error:  # the exporter raises many types; the cause stays attached
+        raise ExportError(f"{plan.name}: torch.onnx.export failed: {str(error).strip().splitlines()[0]}") from error
+    model: onnx.ModelProto = program.model_proto
+    _tidy(model, plan)
+    return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress prints and version-conversion chatter off the terminal."""
+    level = logging.getLogger("torch.onnx").level
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.getLogger("torch.onnx").setLevel(level)
+
+
+def _tidy(model: onnx.ModelProto, plan: GraphPlan) -> None:
+    model.ir_version = IR_VERSION
+    model.graph.name = plan.name
+    model.doc_string = ""
+    model.graph.doc_string = ""
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]  # source lines and stack traces of the exporting machine
+        node.doc_string = ""
+    for initializer in model.graph.initializer:
+        del initializer.metadata_props[:]
+        initializer.doc_string = ""
+    symbols: dict[str, str] = {}
+    for value in model.graph.input:
+        del value.metadata_props[:]
+        for axis, symbol in plan.axes[value.name].items():
+            dim = value.type.tensor_type.shape.dim[axis]
+            symbols[dim.dim_param] = symbol
+            dim.dim_param = symbol
+    for value in model.graph.output:
+        del value.metadata_props[:]
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_param = symbols.get(dim.dim_param, "tokens")

@@ -1,0 +1,98 @@
+"""Checks a finished bundle: hashes, graph rules, shared weights, and golden vectors rerun in ONNX Runtime."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import onnx
+import onnxruntime as ort
+from onnx import numpy_helper
+from vavl_runtime.bundle import Bundle
+from vavl_runtime.errors import ExportError, VavlError
+
+from vavl_export import golden
+from vavl_export.rules import check_rules
+
+PATHS = ("audio", "visual", "audio_visual")
+SHARING_LIMIT = 1.05
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check and how it went.
+
+    Attributes:
+        name: What was checked.
+        passed: Whether it holds.
+        detail: A figure or the reason, in one line.
+    """
+
+    name: str
+    passed: bool
+    detail: str
+
+
+def verify_bundle(bundle: Bundle) -> Iterator[Check]:
+    """Run every check; none stops the others.
+
+    Args:
+        bundle: An opened bundle.
+
+    Yields:
+        One result after the other.
+    """
+    yield _try("hashes of all files", partial(_hashes, bundle))
+    for name in bundle.manifest.graphs:
+        yield _try(f"rules {name}", partial(_rules, bundle, name))
+        if vectors := sorted((bundle.root / golden.FOLDER).glob(f"{name}.*.npz")):
+            yield _try(f"golden {name}", partial(_golden, bundle, name, vectors))
+    yield _try("weights stored once", partial(_sharing, bundle))
+
+
+def _try(name: str, check: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, check())
+    except VavlError as error:
+        return Check(name, False, str(error))
+
+
+def _hashes(bundle: Bundle) -> str:
+    bundle.verify_all()
+    return f"{len(bundle.manifest.files)} files"
+
+
+def _rules(bundle: Bundle, name: str) -> str:
+    model = onnx.load(bundle.graph_file(name), load_external_data=False)
+    check_rules(model, name)
+    return f"opset {model.opset_import[0].version}, {len(model.graph.node)} operators"
+
+
+def _golden(bundle: Bundle, name: str, vectors: list[Path]) -> str:
+    graph = bundle.manifest.graphs[name]
+    session = ort.InferenceSession(bundle.graph_file(name), providers=["CPUExecutionProvider"])
+    outputs = [output.name for output in graph.outputs]
+    worst = 0.0
+    for path in vectors:
+        inputs, expected = golden.read_golden(path)
+        got = dict(zip(outputs, session.run(outputs, inputs), strict=True))
+        worst = max(worst, golden.check_parity(name, got, expected, golden.TOLERANCE[graph.precision]))
+    return f"relative L2 error at most {worst:.1e} over {len(vectors)} inputs"
+
+
+def _sharing(bundle: Bundle) -> str:
+    manifest = bundle.manifest
+    graphs = [manifest.graphs[path] for path in PATHS]
+    together = sum(manifest.files[file].bytes for file in {graph.file for graph in graphs} | {g.data for g in graphs})
+    fused_path = bundle.graph_file("audio_visual")
+    alone = _weight_bytes(onnx.load(fused_path, load_external_data=True))
+    ratio = together / alone
+    if ratio > SHARING_LIMIT:
+        raise ExportError(f"the three paths take {ratio:.3f} x the audio-visual weights, at most {SHARING_LIMIT} expected")
+    return f"three paths take {ratio:.3f} x the weights of the audio-visual path"
+
+
+def _weight_bytes(model: onnx.ModelProto) -> int:
+    """Bytes of the distinct tensors of a graph: one that stands in it twice counts once."""
+    distinct = {numpy_helper.to_array(tensor).tobytes() for tensor in model.graph.initializer}
+    return sum(len(content) for content in distinct)

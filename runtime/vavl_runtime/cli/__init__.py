@@ -1,0 +1,1 @@
+"""Command lines; they translate between a terminal and the library, nothing more."""

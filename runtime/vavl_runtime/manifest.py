@@ -1,0 +1,196 @@
+"""``manifest.json``: what a bundle is, checked field by field. Documented in ``docs/bundle.md``."""
+
+import json
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from vavl_runtime.errors import ManifestError, UnsafePathError
+
+SCHEMA_VERSION = 1
+FILE_NAME = "manifest.json"
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+PathName = Literal["audio_visual", "audio", "visual"]
+
+
+def safe_relative_path(path: str) -> str:
+    """Check that a path stays inside the bundle.
+
+    Args:
+        path: A POSIX path from a manifest or an archive.
+
+    Returns:
+        The same path.
+
+    Raises:
+        UnsafePathError: It is absolute, empty, climbs out, or uses backslashes or control characters.
+    """
+    parts = PurePosixPath(path).parts
+    unsafe = not parts or PurePosixPath(path).is_absolute() or ".." in parts or str(PurePosixPath(path)) != path
+    if unsafe or "\\" in path or ":" in path or any(ord(character) < 32 for character in path):
+        raise UnsafePathError(
+            f"bundle path {path!r}: leaves the bundle or is not a plain relative path; do not use this bundle"
+        )
+    return path
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FileRecord(_Record):
+    """Size in bytes and hash of one file."""
+
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Sha256
+
+
+class TensorRecord(_Record):
+    """Name, element type (NumPy's) and shape of a graph's input or output; strings are free axes."""
+
+    name: str
+    dtype: Literal["float32", "float16", "int64", "uint8"]
+    shape: tuple[int | str, ...]
+
+
+class GraphRecord(_Record):
+    """One ONNX graph: its file, its weight file, its precision and its signature."""
+
+    file: str
+    data: str
+    precision: Literal["fp32", "fp16", "bf16", "int8"]
+    inputs: tuple[TensorRecord, ...]
+    outputs: tuple[TensorRecord, ...]
+
+
+class EncoderRecord(_Record):
+    """Where a feature encoder came from."""
+
+    reference: str
+    weights_sha256: Sha256
+    trained: bool
+    dim: Annotated[int, Field(gt=0)]
+
+
+class CropRecipe(_Record):
+    """How a face is found in a frame and cut out; the same at training and at run time.
+
+    Attributes:
+        size: Side of the crop in pixels.
+        margin: Side of the square around the box, as a multiple of the longer side of the box, minus 1.
+        detect_every: Frames from one detection to the next; boxes in between are interpolated in time.
+        detect_max_side: Frames with a longer side are halved (or thirded, …) until they fit, for detection only.
+        min_face: Smallest face looked for, in pixels of the frame that detection sees.
+        thresholds: Face probabilities that the three stages ask for.
+        factor: Ratio of neighbouring pyramid scales.
+        min_probability: A face counts only from this probability on.
+    """
+
+    size: Literal[224] = 224
+    margin: Annotated[float, Field(ge=0, le=2)] = 0.2
+    detect_every: Annotated[int, Field(ge=1, le=100)] = 5
+    detect_max_side: Annotated[int, Field(ge=64)] = 640
+    min_face: Annotated[int, Field(ge=12)] = 20
+    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    factor: Annotated[float, Field(gt=0.1, lt=0.99)] = 0.709
+    min_probability: Annotated[float, Field(ge=0, le=1)] = 0.9
+
+
+class Limits(_Record):
+    """Bounds that keep memory constant and absurd input out.
+
+    Attributes:
+        window_s: Longest stretch answered at once; a longer clip is answered window by window.
+        minimum_samples: Shortest sound that gives a token, in samples.
+        max_tokens: Longest feature sequence of a path graph.
+        silence_dbfs: Sound whose peak stays below this level counts as absent.
+        max_frame_pixels: Largest frame that is decoded.
+    """
+
+    window_s: Annotated[float, Field(gt=0, le=60)] = 12.0
+    minimum_samples: Annotated[int, Field(ge=1)] = 400
+    max_tokens: Annotated[int, Field(ge=64)] = 1500
+    silence_dbfs: Annotated[float, Field(le=0)] = -60.0
+    max_frame_pixels: Annotated[int, Field(ge=1)] = 40_000_000
+
+
+class Manifest(_Record):
+    """The whole manifest.
+
+    Attributes:
+        schema_version: Version of this schema.
+        name: Short name of the bundle.
+        task: ``classification`` (probabilities) or ``regression`` (attribute scores).
+        labels: Class or attribute names, in output order.
+        scale: Lowest and highest attribute score.
+        sample_rate: Of the waveform, Hz.
+        layout: ``paper`` or ``released``; the latter runs at batch 1 only.
+        weights: ``trained``, or ``untrained`` if any weight of the model or its encoders is random.
+        crop: Face detection and crop recipe.
+        limits: Bounds.
+        encoders: ``audio``, ``face`` and ``detector``.
+        graphs: Every graph by name.
+        files: Every file but this one, by path.
+        provenance: What made the bundle: versions, checkpoint, free text.
+    """
+
+    schema_version: int
+    name: str
+    task: Literal["classification", "regression"]
+    labels: Annotated[tuple[str, ...], Field(min_length=1)]
+    scale: tuple[float, float]
+    sample_rate: Literal[16000]
+    layout: Literal["paper", "released"]
+    weights: Literal["trained", "untrained"]
+    crop: CropRecipe
+    limits: Limits
+    encoders: dict[Literal["audio", "face", "detector"], EncoderRecord]
+    graphs: dict[str, GraphRecord]
+    files: dict[str, FileRecord]
+    provenance: dict[str, str]
+
+    @field_validator("graphs")
+    @classmethod
+    def _all_paths(cls, graphs: dict[str, GraphRecord]) -> dict[str, GraphRecord]:
+        needed = {"audio", "visual", "audio_visual", "audio_encoder", "face_encoder", "pnet", "rnet", "onet"}
+        if missing := needed - graphs.keys():
+            raise ValueError(f"graphs {sorted(missing)} are missing")
+        return graphs
+
+
+def parse_manifest(content: bytes) -> Manifest:
+    """Parse and check a manifest.
+
+    Args:
+        content: The bytes of ``manifest.json``.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ManifestError: Not JSON, another schema version, or a field that is wrong; all wrong fields are listed.
+        UnsafePathError: A path leaves the bundle.
+    """
+    try:
+        values = json.loads(content)
+    except ValueError as error:
+        raise ManifestError(f"{FILE_NAME}: not JSON ({error}); the bundle is damaged, export or copy it again") from error
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if version != SCHEMA_VERSION:
+        raise ManifestError(
+            f"{FILE_NAME}: got schema_version {version!r}, this runtime reads {SCHEMA_VERSION}; "
+            "use a matching version of vavl-edge or export the bundle again"
+        )
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
+        listed = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:6])
+        raise ManifestError(f"{FILE_NAME}: {listed}; export the bundle again") from error
+    for path in manifest.files:
+        safe_relative_path(path)
+    for name, graph in manifest.graphs.items():
+        for path in (graph.file, graph.data):
+            if path not in manifest.files:
+                raise ManifestError(f"{FILE_NAME}: graph {name} needs {path}, which files does not list")
+    return manifest
