@@ -1,0 +1,56 @@
+"""A backend without an engine, for testing everything above one."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vavl_runtime.backends.base import Arrays, check_inputs
+from vavl_runtime.manifest import GraphRecord
+
+Answer = Callable[[str, Arrays], dict[str, NDArray[Any]]]
+
+
+class FakeBackend:
+    """Answers every graph with zeros of the right shape, or with what a function says.
+
+    Args:
+        answer: Called with the graph's name and inputs; None for zeros.
+    """
+
+    def __init__(self, answer: Answer | None = None) -> None:
+        self._answer = answer
+        self._records: dict[str, GraphRecord] = {}
+        self.calls: list[str] = []
+
+    def load(self, name: str, file: Path, record: GraphRecord) -> None:
+        """Remember a graph's signature."""
+        self._records[name] = record
+
+    def run(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Check the inputs like a real backend and answer."""
+        record = self._records[name]
+        check_inputs(name, record, inputs)
+        self.calls.append(name)
+        if self._answer is not None:
+            return self._answer(name, inputs)
+        sizes = {
+            axis: size
+            for tensor in record.inputs
+            for axis, size in zip(tensor.shape, inputs[tensor.name].shape, strict=True)
+            if isinstance(axis, str)
+        }
+        return {
+            tensor.name: np.zeros([sizes.get(a, 1) if isinstance(a, str) else a for a in tensor.shape], tensor.dtype)
+            for tensor in record.outputs
+        }
+
+    def describe(self) -> str:
+        """Say that nothing was computed."""
+        return "fake"
+
+    def close(self) -> None:
+        """Forget the graphs."""
+        self._records.clear()

@@ -1,0 +1,60 @@
+"""ONNX Runtime on the CPU."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from vavl_runtime.backends.base import Arrays, check_inputs
+from vavl_runtime.errors import BackendUnavailableError
+from vavl_runtime.manifest import GraphRecord
+
+PROVIDER = "CPUExecutionProvider"
+
+
+class OnnxRuntimeBackend:
+    """Runs graphs with ONNX Runtime.
+
+    Args:
+        threads: Threads within an operator; all cores this process may use by default.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise BackendUnavailableError(
+                f"onnxruntime cannot be imported ({error}); pip install --force-reinstall onnxruntime"
+            ) from error
+        self._runtime = onnxruntime
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._sessions: dict[str, tuple[Any, GraphRecord, list[str]]] = {}
+
+    def load(self, name: str, file: Path, record: GraphRecord) -> None:
+        """Load a graph; see `Backend.load`."""
+        options = self._runtime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Clips differ in length, so a plan for one shape only costs memory for the next.
+        options.enable_mem_pattern = False
+        try:
+            session = self._runtime.InferenceSession(os.fspath(file), options, providers=[PROVIDER])
+        except Exception as error:  # ONNX Runtime's exception types are private and differ between versions
+            raise BackendUnavailableError(f"{file}: ONNX Runtime refuses the graph ({error})") from error
+        self._sessions[name] = (session, record, [tensor.name for tensor in record.outputs])
+
+    def run(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run a graph; see `Backend.run`."""
+        session, record, outputs = self._sessions[name]
+        check_inputs(name, record, inputs)
+        return dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))
+
+    def describe(self) -> str:
+        """Engine, version, provider and threads."""
+        return f"onnxruntime {self._runtime.__version__} {PROVIDER} x{self._threads}"
+
+    def close(self) -> None:
+        """Release all sessions."""
+        self._sessions.clear()

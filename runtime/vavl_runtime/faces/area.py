@@ -1,0 +1,76 @@
+"""Area resampling of boxes of an image, many at once, exact through one summed-area table.
+
+Output pixel i of n covers input pixels floor(i·w/n) up to ceil((i+1)·w/n), as in adaptive average pooling.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.intp]
+
+
+class AreaSampler:
+    """Averages over rectangles of one image.
+
+    Args:
+        image: RGB, uint8, shape (H, W, 3).
+    """
+
+    def __init__(self, image: NDArray[np.uint8]) -> None:
+        height, width, _ = image.shape
+        # Sums wrap around at 2^32, which subtraction undoes: no box holds more than 2^24 pixels of 255.
+        table = np.zeros((height + 1, width + 1, 3), np.uint32)
+        np.cumsum(image, axis=0, dtype=np.uint32, out=table[1:, 1:])
+        np.cumsum(table[1:, 1:], axis=1, out=table[1:, 1:])
+        self._table = table
+        self.height = height
+        self.width = width
+
+    def resize(self, height: int, width: int) -> NDArray[np.float32]:
+        """Resample the whole image.
+
+        Args:
+            height: Rows wanted.
+            width: Columns wanted.
+
+        Returns:
+            Means in 0..255, float32, shape (height, width, 3).
+        """
+        top, bottom = _cells(np.array([0]), np.array([self.height]), height)
+        left, right = _cells(np.array([0]), np.array([self.width]), width)
+        return self._means(top, bottom, left, right)[0]
+
+    def crops(self, left: Ints, top: Ints, right: Ints, bottom: Ints, size: int) -> NDArray[np.float32]:
+        """Resample rectangles of the image to squares.
+
+        Args:
+            left: First columns, shape (N,).
+            top: First rows, shape (N,).
+            right: Columns after the last, greater than ``left``.
+            bottom: Rows after the last, greater than ``top``.
+            size: Side of a square.
+
+        Returns:
+            Means in 0..255, float32, shape (N, size, size, 3).
+        """
+        return self._means(*_cells(top, bottom, size), *_cells(left, right, size))
+
+    def _means(self, top: Ints, bottom: Ints, left: Ints, right: Ints) -> NDArray[np.float32]:
+        rows = (top[:, :, None], bottom[:, :, None])
+        columns = (left[:, None, :], right[:, None, :])
+        table = self._table
+        sums = table[rows[1], columns[1]] - table[rows[0], columns[1]]
+        sums -= table[rows[1], columns[0]]
+        sums += table[rows[0], columns[0]]
+        area = (rows[1] - rows[0]) * (columns[1] - columns[0])
+        means: NDArray[np.float32] = sums.astype(np.float32) / area[..., None].astype(np.float32)
+        return means
+
+
+def _cells(start: Ints, end: Ints, count: int) -> tuple[Ints, Ints]:
+    """Split each interval into ``count`` cells; returns their first and past-the-last positions, (N, count)."""
+    index = np.arange(count)
+    length = (end - start)[:, None]
+    first = start[:, None] + index * length // count
+    last = start[:, None] + -(-(index + 1) * length // count)
+    return first, last

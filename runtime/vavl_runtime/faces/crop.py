@@ -1,0 +1,32 @@
+"""Cutting a face out of a frame."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vavl_runtime.faces.boxes import Boxes
+from vavl_runtime.manifest import CropRecipe
+
+
+def crop_face(pixels: NDArray[np.uint8], box: Boxes, recipe: CropRecipe) -> NDArray[np.uint8]:
+    """Cut out a square around a face and scale it.
+
+    The square has the longer side of the box times ``1 + margin``, is moved inside the frame where it reaches
+    over an edge, and is no larger than the frame.
+
+    Args:
+        pixels: RGB, uint8, shape (H, W, 3).
+        box: Face box, shape (4,).
+        recipe: Size and margin.
+
+    Returns:
+        RGB, uint8, shape (size, size, 3).
+    """
+    height, width, _ = pixels.shape
+    side = min(float((box[2:] - box[:2]).max()) * (1.0 + recipe.margin), float(height), float(width))
+    side = max(side, 1.0)
+    left = min(max(float(box[0] + box[2]) / 2 - side / 2, 0.0), width - side)
+    top = min(max(float(box[1] + box[3]) / 2 - side / 2, 0.0), height - side)
+    size = (recipe.size, recipe.size)
+    square = (left, top, min(left + side, width), min(top + side, height))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, box=square))

@@ -1,0 +1,42 @@
+"""The graphs of a bundle, loaded when first used and never before their hashes are checked."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from vavl_runtime.backends.base import Arrays, Backend
+from vavl_runtime.bundle import Bundle
+from vavl_runtime.timing import StageTimer
+
+
+class Graphs:
+    """Runs a bundle's graphs by name.
+
+    Args:
+        bundle: An opened bundle.
+        backend: Where graphs run.
+    """
+
+    def __init__(self, bundle: Bundle, backend: Backend) -> None:
+        self.bundle = bundle
+        self.backend = backend
+        self._loaded: set[str] = set()
+
+    def run(self, name: str, timer: StageTimer, stage: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run a graph, loading it first if need be.
+
+        Args:
+            name: A graph of the manifest.
+            timer: Loading is booked as ``load``, running as ``stage``.
+            stage: Name of the stage.
+            inputs: Inputs by name.
+
+        Returns:
+            Outputs by name.
+        """
+        if name not in self._loaded:
+            with timer.stage("load"):
+                self.backend.load(name, self.bundle.graph_file(name), self.bundle.manifest.graphs[name])
+            self._loaded.add(name)
+        with timer.stage(stage):
+            return self.backend.run(name, inputs)

@@ -1,0 +1,113 @@
+"""Clips that are already in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vavl_runtime.errors import InvalidArrayError
+
+if TYPE_CHECKING:
+    from vavl_runtime.media.source import Frame, SoundBlock
+
+BLOCK = 16_000  # samples handed on at once
+
+
+@dataclass(frozen=True)
+class ArrayClip:
+    """A clip in memory.
+
+    Attributes:
+        audio: Mono 16 kHz float32 in [-1, 1], shape (S,); None without sound.
+        frames: RGB uint8, shape (N, H, W, 3); None without picture.
+        fps: Frames a second; or give ``times_s``.
+        times_s: When each frame is shown, seconds from the clip's start, not decreasing, shape (N,).
+        name: How to call the clip in results.
+    """
+
+    audio: NDArray[np.float32] | None = None
+    frames: NDArray[np.uint8] | None = None
+    fps: float = 25.0
+    times_s: NDArray[np.float64] | None = None
+    name: str = "array"
+
+
+class ArraySource:
+    """An `ArrayClip` as a `Source`.
+
+    Args:
+        clip: The clip.
+
+    Raises:
+        InvalidArrayError: A type, dtype, shape or value is wrong.
+    """
+
+    def __init__(self, clip: ArrayClip) -> None:
+        self.name = clip.name
+        self.has_audio = clip.audio is not None
+        self.has_video = clip.frames is not None
+        if clip.audio is not None:
+            _check_audio(clip.audio)
+        if clip.frames is not None:
+            _check_frames(clip.frames)
+        self._audio = clip.audio
+        self._frames = clip.frames
+        self._times = _frame_times(clip)
+
+    def sound(self) -> Iterator[SoundBlock]:
+        """Hand out the sound in blocks of a second."""
+        from vavl_runtime.media.source import SAMPLE_RATE, SoundBlock
+
+        assert self._audio is not None
+        for start in range(0, len(self._audio), BLOCK):
+            yield SoundBlock(start / SAMPLE_RATE, self._audio[start : start + BLOCK])
+
+    def frames(self) -> Iterator[Frame]:
+        """Hand out the frames."""
+        from vavl_runtime.media.source import Frame
+
+        assert self._frames is not None
+        for time_s, pixels in zip(self._times, self._frames, strict=True):
+            yield Frame(float(time_s), pixels)
+
+
+def _describe(value: object) -> str:
+    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def _check_audio(audio: object) -> None:
+    if not isinstance(audio, np.ndarray) or audio.dtype != np.float32 or audio.ndim != 1 or audio.size == 0:
+        raise InvalidArrayError(
+            f"audio: got {_describe(audio)}, expected mono float32 at 16 kHz of shape (samples,), at least one sample"
+        )
+    if not np.isfinite(audio).all():
+        raise InvalidArrayError(
+            f"audio: {np.count_nonzero(~np.isfinite(audio))} of {audio.size} samples are NaN or infinite; "
+            "replace or cut them"
+        )
+
+
+def _check_frames(frames: object) -> None:
+    fits = isinstance(frames, np.ndarray) and frames.dtype == np.uint8 and frames.ndim == 4
+    if not fits or frames.shape[3] != 3 or frames.size == 0:  # type: ignore[attr-defined]
+        raise InvalidArrayError(
+            f"frames: got {_describe(frames)}, expected RGB uint8 of shape (frames, height, width, 3), at least one frame"
+        )
+
+
+def _frame_times(clip: ArrayClip) -> NDArray[np.float64]:
+    count = 0 if clip.frames is None else len(clip.frames)
+    if clip.times_s is None:
+        if not (np.isfinite(clip.fps) and clip.fps > 0):
+            raise InvalidArrayError(f"fps: got {clip.fps}, expected a positive number of frames a second")
+        return np.arange(count, dtype=np.float64) / clip.fps
+    times = np.asarray(clip.times_s, dtype=np.float64)
+    if times.shape != (count,) or not np.isfinite(times).all() or (np.diff(times) < 0).any():
+        raise InvalidArrayError(
+            f"times_s: got {_describe(times)}, expected {count} finite seconds that never decrease, one for each frame"
+        )
+    return times
