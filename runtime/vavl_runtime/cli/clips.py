@@ -1,0 +1,41 @@
+"""Which clips a command line means: files as they are, folders for the media inside."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vavl_runtime.errors import InputError, NoMediaError
+
+MEDIA_SUFFIXES = frozenset(
+    ".3gp .aac .avi .flac .flv .jpeg .jpg .m4a .m4v .mkv .mov .mp3 .mp4 .mpeg .mpg .mts .oga .ogg .ogv .opus .png .ts "
+    ".wav .webm .wma .wmv".split()
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A clip to answer, or a folder that holds none."""
+
+    path: Path
+    error: InputError | None = None
+
+
+def list_clips(arguments: list[Path]) -> list[Listed]:
+    """Expand folders, recursively and in order of name.
+
+    Args:
+        arguments: Files and folders as given.
+
+    Returns:
+        The clips; a folder without media stands for itself, with its error.
+    """
+    clips: list[Listed] = []
+    for argument in arguments:
+        if not argument.is_dir():
+            clips.append(Listed(argument))
+            continue
+        inside = sorted(p for p in argument.rglob("*") if p.suffix.lower() in MEDIA_SUFFIXES and p.is_file())
+        clips += [Listed(path) for path in inside]
+        if not inside:
+            suffixes = " ".join(sorted(MEDIA_SUFFIXES))
+            clips.append(Listed(argument, NoMediaError(f"{argument}: no media file in this folder ({suffixes})")))
+    return clips

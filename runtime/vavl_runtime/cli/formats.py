@@ -1,0 +1,178 @@
+"""Result records as text: table, JSON, JSON lines, CSV."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+Record = dict[str, Any]
+
+
+class Writer(Protocol):
+    """Turns records into text as they come."""
+
+    def start(self) -> str:
+        """Text before the first record."""
+
+    def record(self, record: Record) -> str:
+        """Text of one record."""
+
+    def end(self) -> str:
+        """Text after the last record."""
+
+
+class JsonLines:
+    """One JSON object a line."""
+
+    def start(self) -> str:
+        """Nothing."""
+        return ""
+
+    def record(self, record: Record) -> str:
+        """The object on one line."""
+        return json.dumps(record, ensure_ascii=False) + "\n"
+
+    def end(self) -> str:
+        """Nothing."""
+        return ""
+
+
+class Json:
+    """One object for a single clip, an array otherwise.
+
+    Args:
+        single: The user named exactly one clip.
+    """
+
+    def __init__(self, single: bool) -> None:
+        self._single = single
+        self._count = 0
+
+    def start(self) -> str:
+        """The opening bracket of an array."""
+        return "" if self._single else "["
+
+    def record(self, record: Record) -> str:
+        """The object, indented."""
+        separator = "" if self._single else ("\n" if self._count == 0 else ",\n")
+        self._count += 1
+        return separator + json.dumps(record, ensure_ascii=False, indent=2)
+
+    def end(self) -> str:
+        """The closing bracket of an array."""
+        return "\n" if self._single else "\n]\n"
+
+
+class Csv:
+    """One row a clip; a column for each label.
+
+    Args:
+        labels: Class or attribute names.
+    """
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        self._labels = labels
+
+    def _row(self, values: list[Any]) -> str:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(values)
+        return text.getvalue()
+
+    def start(self) -> str:
+        """The header."""
+        return self._row(
+            ["clip", "path", "label", *self._labels, "reason_audio", "reason_visual", "error_kind", "error_message"]
+            + ["frames", "with_face", "duration_s", "total_ms", "backend", "bundle", "bundle_sha256", "weights"]
+        )
+
+    def record(self, record: Record) -> str:
+        """A row."""
+        error = record["error"] or {"kind": None, "message": None}
+        return self._row(
+            [record["clip"], record["path"], record["label"]]
+            + [record["scores"].get(label) for label in self._labels]
+            + [record["reasons"]["audio"], record["reasons"]["visual"], error["kind"], error["message"]]
+            + [record["faces"]["frames"], record["faces"]["with_face"], record["duration_s"]]
+            + [record["timings_ms"]["total"], record["backend"]]
+            + [record["bundle"]["name"], record["bundle"]["sha256"], record["bundle"]["weights"]]
+        )
+
+    def end(self) -> str:
+        """Nothing."""
+        return ""
+
+
+class Table:
+    """Lines for people.
+
+    Args:
+        width: Width of the clip column.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = max(4, min(width, 48))
+
+    def start(self) -> str:
+        """The header."""
+        return f"{'clip':{self._width}}  {'path':12}  {'answer':34}  {'faces':>9}  {'ms':>7}  notes\n"
+
+    def record(self, record: Record) -> str:
+        """A line; several with all paths."""
+        lines = [self._line(record, record["path"], record["label"], record["scores"], "; ".join(_notes(record)))]
+        for path, answer in record.get("paths", {}).items():
+            if path != record["path"]:
+                lines.append(self._line(None, path, answer["label"], answer["scores"], ""))
+        return "".join(lines)
+
+    def _line(
+        self, record: Record | None, path: str | None, label: str | None, scores: dict[str, float], notes: str
+    ) -> str:
+        if label is not None:
+            answer = f"{label} {scores[label]:.2f}"
+        else:
+            answer = ", ".join(f"{name} {value:.2f}" for name, value in scores.items()) or "-"
+        clip = faces = total = ""
+        if record is not None:
+            name = str(record["clip"])
+            clip = name if len(name) <= self._width else "…" + name[-self._width + 1 :]
+            faces = f"{record['faces']['with_face']}/{record['faces']['frames']}"
+            total = f"{record['timings_ms']['total']:.0f}"
+        shown = path or ("error" if record and record["error"] else "none")
+        return f"{clip:{self._width}}  {shown:12}  {answer:34}  {faces:>9}  {total:>7}  {notes}".rstrip() + "\n"
+
+    def end(self) -> str:
+        """Nothing."""
+        return ""
+
+
+def _notes(record: Record) -> Iterator[str]:
+    if record["error"]:
+        yield f"{record['error']['kind']}: {record['error']['message']}"
+        return
+    for modality, reason in record["reasons"].items():
+        if reason:
+            yield f"{modality}: {reason}"
+    if record["bundle"]["weights"] == "untrained":
+        yield "UNTRAINED bundle: the answer means nothing"
+
+
+def new_writer(name: str, *, single: bool, labels: tuple[str, ...], width: int) -> Writer:
+    """Make the writer of a format.
+
+    Args:
+        name: ``table``, ``json``, ``jsonl`` or ``csv``.
+        single: The user named exactly one clip.
+        labels: Class or attribute names.
+        width: Length of the longest clip name.
+
+    Returns:
+        The writer.
+    """
+    writers: dict[str, Writer] = {
+        "table": Table(width),
+        "json": Json(single),
+        "jsonl": JsonLines(),
+        "csv": Csv(labels),
+    }
+    return writers[name]

@@ -1,0 +1,114 @@
+"""``vavl-run``: clips in, emotions out."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from vavl_runtime.cli.common import exit_on_error, new_app
+
+if TYPE_CHECKING:
+    from vavl_runtime.cli.clips import Listed
+    from vavl_runtime.cli.formats import Record
+    from vavl_runtime.recognizer import Recognizer, Use
+
+app = new_app("Recognise emotion in clips, by the modalities that are really there.")
+
+
+class Format(str, Enum):
+    """Output formats."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+@app.command(
+    epilog="Example: vavl-run clip.mp4 --audio-only --format json    "
+    "Exit codes: 0 answered, 1 some clips could not be, 2 bad usage, 3 bad input, 4 no such backend."
+)
+def run(
+    clips: Annotated[list[Path], typer.Argument(help="Media files, or folders to search for them.", show_default=False)],
+    bundle: Annotated[
+        Optional[Path],
+        typer.Option(help="Bundle folder or .vavl file; else $VAVL_BUNDLE, ./vavl-bundle, the packaged one."),
+    ] = None,
+    audio_only: Annotated[bool, typer.Option("--audio-only", help="Use the sound alone.")] = False,
+    visual_only: Annotated[bool, typer.Option("--visual-only", help="Use the picture alone.")] = False,
+    all_paths: Annotated[bool, typer.Option("--all-paths", help="With both, give the unimodal answers too.")] = False,
+    output_format: Annotated[Format, typer.Option("--format", "-f", help="How to print.")] = Format.table,
+    output: Annotated[Optional[Path], typer.Option("--output", "-o", help="Write to a file instead.")] = None,
+    threads: Annotated[Optional[int], typer.Option(min=1, help="Threads; all cores by default.")] = None,
+) -> None:
+    """Recognise emotion in clips, by the modalities that are really there."""
+    if audio_only and visual_only:
+        raise typer.BadParameter("--audio-only and --visual-only exclude each other")
+    with exit_on_error():
+        from vavl_runtime.cli.clips import list_clips
+        from vavl_runtime.cli.formats import new_writer
+        from vavl_runtime.recognizer import Recognizer
+
+        listed = list_clips(clips)
+        use: Use = "audio" if audio_only else "visual" if visual_only else "auto"
+        with _destination(output) as write, Recognizer(bundle, threads=threads) as recognizer:
+            writer = new_writer(
+                output_format.value,
+                single=len(clips) == 1 and not clips[0].is_dir(),
+                labels=recognizer.manifest.labels,
+                width=max((len(str(clip.path)) for clip in listed), default=0),
+            )
+            if recognizer.identity.weights == "untrained":
+                print(f"bundle {recognizer.identity.name}: UNTRAINED, its answers mean nothing", file=sys.stderr)
+            write(writer.start())
+            failed = 0
+            for record in _records(recognizer, listed, use, all_paths):
+                failed += record["error"] is not None
+                write(writer.record(record))
+            write(writer.end())
+        if failed:
+            raise typer.Exit(3 if failed == len(listed) else 1)
+
+
+def _records(
+    recognizer: "Recognizer", listed: "list[Listed]", use: "Use", all_paths: bool
+) -> "Iterator[Record]":
+    from vavl_runtime.errors import InputError
+    from vavl_runtime.result import error_json
+
+    for number, clip in enumerate(listed, 1):
+        if len(listed) > 1:
+            print(f"[{number}/{len(listed)}] {clip.path}", file=sys.stderr)
+        try:
+            if clip.error is not None:
+                raise clip.error
+            yield recognizer.predict(clip.path, use=use, all_paths=all_paths).to_json()
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            yield error_json(str(clip.path), error, recognizer.backend, recognizer.identity)
+
+
+@contextlib.contextmanager
+def _destination(output: Path | None) -> Iterator[Callable[[str], object]]:
+    if output is None:
+        yield _print_now
+        return
+    from vavl_runtime.files import file_beside
+
+    with file_beside(output) as temporary, temporary.open("w", encoding="utf-8") as file:
+        yield file.write
+
+
+def _print_now(text: str) -> None:
+    if text:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

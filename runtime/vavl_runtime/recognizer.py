@@ -1,0 +1,124 @@
+"""The one class and its one verb: clip in, answer out."""
+
+from pathlib import Path
+from types import TracebackType
+
+from vavl_runtime.availability import Modality, Presence, Use
+from vavl_runtime.backends.base import Backend
+from vavl_runtime.bundle import open_bundle
+from vavl_runtime.errors import InputError, InvalidArrayError
+from vavl_runtime.graphs import Graphs
+from vavl_runtime.media import ArrayClip, Source, open_source
+from vavl_runtime.pipeline import ClipPass, ModalityFaultError
+from vavl_runtime.result import BundleIdentity, ClipResult
+from vavl_runtime.timing import StageTimer
+
+
+class Recognizer:
+    """Recognises emotion in clips with a bundle, by the modalities that are really there.
+
+    Example:
+        >>> from vavl_runtime import Recognizer
+        >>> with Recognizer() as recognizer:  # the packaged bundle
+        ...     result = recognizer.predict("examples/astronaut.mp4")
+        >>> result.path
+        'audio_visual'
+
+    Args:
+        bundle: Bundle folder or ``.vavl`` file; see `vavl_runtime.bundle.find_bundle` for the default.
+        backend: Where graphs run; ONNX Runtime on the CPU by default.
+        threads: Threads of the default backend; all cores by default.
+
+    Raises:
+        BundleError: The bundle cannot be trusted.
+        BackendUnavailableError: The backend is missing.
+    """
+
+    def __init__(
+        self, bundle: str | Path | None = None, *, backend: Backend | None = None, threads: int | None = None
+    ) -> None:
+        self._bundle = open_bundle(bundle)
+        if backend is None:
+            from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
+
+            backend = OnnxRuntimeBackend(threads)
+        self._graphs = Graphs(self._bundle, backend)
+        self.manifest = self._bundle.manifest
+        self.identity = BundleIdentity(self._bundle.name, self._bundle.sha256, self.manifest.weights)
+
+    def __enter__(self) -> "Recognizer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        manifest = self.manifest
+        return f"Recognizer({self.identity.name!r}, {manifest.task} of {', '.join(manifest.labels)}, {manifest.weights})"
+
+    def close(self) -> None:
+        """Release the graphs and what an archive unpacked."""
+        self._graphs.backend.close()
+        self._bundle.close()
+
+    @property
+    def backend(self) -> str:
+        """What really runs."""
+        return self._graphs.backend.describe()
+
+    def predict(self, clip: str | Path | ArrayClip, *, use: Use = "auto", all_paths: bool = False) -> ClipResult:
+        """Answer for one clip.
+
+        A modality that turns out to be broken (damaged, empty, oversized) is left out, with the kind of the error
+        as its reason, if the other one can answer alone.
+
+        Args:
+            clip: A media file, or arrays in memory.
+            use: ``auto`` takes what is there; ``audio`` or ``visual`` looks at that modality only.
+            all_paths: With both modalities, give the unimodal answers too.
+
+        Returns:
+            The answer. ``path`` is None if neither modality is usable, with both reasons.
+
+        Raises:
+            InputError: The clip cannot be read, or no unbroken modality can answer.
+        """
+        if use not in ("auto", "audio", "visual"):
+            raise InvalidArrayError(f"use: got {use!r}, expected 'auto', 'audio' or 'visual'")
+        timer = StageTimer()
+        with timer.stage("open"):
+            source = open_source(clip, self.manifest.limits)
+        faults: dict[Modality, InputError] = {}
+        while True:
+            try:
+                return self._attempt(source, use, faults, timer, all_paths)
+            except ModalityFaultError as fault:
+                faults[fault.modality] = fault.error
+                if use != "auto" or len(faults) == 2:
+                    raise next(iter(faults.values())) from None
+
+    def _attempt(
+        self, source: Source, use: Use, faults: dict[Modality, InputError], timer: StageTimer, all_paths: bool
+    ) -> ClipResult:
+        presence = Presence(source, use, faults)
+        clip_pass = ClipPass(self._graphs, source, presence, timer, all_paths=all_paths)
+        clip_pass.run()
+        path = clip_pass.answers.path
+        if path is None and faults:
+            raise next(iter(faults.values()))
+        answers = clip_pass.answers.finish(self.manifest)
+        return ClipResult(
+            clip=source.name,
+            path=path,
+            answer=answers[path] if path else None,
+            paths=answers if all_paths else {key: answer for key, answer in answers.items() if key == path},
+            reasons=presence.reasons(path),
+            faces=presence.faces,
+            duration_s=clip_pass.duration_s,
+            timings_ms=timer.milliseconds(),
+            backend=self.backend,
+            bundle=self.identity,
+            all_paths=all_paths,
+        )
