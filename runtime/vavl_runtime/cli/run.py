@@ -112,3 +112,7 @@ def _print_now(text: str) -> None:
 def main() -> None:
     """Run the command line."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -36,9 +36,13 @@ class AreaSampler:
         Returns:
             Means in 0..255, float32, shape (height, width, 3).
         """
-        top, bottom = _cells(np.array([0]), np.array([self.height]), height)
-        left, right = _cells(np.array([0]), np.array([self.width]), width)
-        return self._means(top, bottom, left, right)[0]
+        (top,), (bottom,) = _cells(np.array([0]), np.array([self.height]), height)
+        (left,), (right,) = _cells(np.array([0]), np.array([self.width]), width)
+        rows = np.take(self._table, bottom, axis=0)  # np.take is four times faster than indexing here
+        rows -= np.take(self._table, top, axis=0)
+        sums = np.take(rows, right, axis=1)
+        sums -= np.take(rows, left, axis=1)
+        return _means(sums, (bottom - top)[:, None] * (right - left))
 
     def crops(self, left: Ints, top: Ints, right: Ints, bottom: Ints, size: int) -> NDArray[np.float32]:
         """Resample rectangles of the image to squares.
@@ -53,18 +57,23 @@ class AreaSampler:
         Returns:
             Means in 0..255, float32, shape (N, size, size, 3).
         """
-        return self._means(*_cells(top, bottom, size), *_cells(left, right, size))
+        upper, lower = _cells(top, bottom, size)
+        first, last = _cells(left, right, size)
+        pixels = self._table.reshape(-1, 3)
 
-    def _means(self, top: Ints, bottom: Ints, left: Ints, right: Ints) -> NDArray[np.float32]:
-        rows = (top[:, :, None], bottom[:, :, None])
-        columns = (left[:, None, :], right[:, None, :])
-        table = self._table
-        sums = table[rows[1], columns[1]] - table[rows[0], columns[1]]
-        sums -= table[rows[1], columns[0]]
-        sums += table[rows[0], columns[0]]
-        area = (rows[1] - rows[0]) * (columns[1] - columns[0])
-        means: NDArray[np.float32] = sums.astype(np.float32) / area[..., None].astype(np.float32)
-        return means
+        def corner(rows: Ints, columns: Ints) -> NDArray[np.uint32]:
+            return np.take(pixels, rows[:, :, None] * (self.width + 1) + columns[:, None, :], axis=0)
+
+        sums = corner(lower, last)
+        sums -= corner(upper, last)
+        sums -= corner(lower, first)
+        sums += corner(upper, first)
+        return _means(sums, (lower - upper)[:, :, None] * (last - first)[:, None, :])
+
+
+def _means(sums: NDArray[np.uint32], area: Ints) -> NDArray[np.float32]:
+    means: NDArray[np.float32] = sums.astype(np.float32) / area[..., None].astype(np.float32)
+    return means
 
 
 def _cells(start: Ints, end: Ints, count: int) -> tuple[Ints, Ints]:

@@ -1,0 +1,50 @@
+# Two commands for a fresh machine with Python >= 3.10: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+RUNTIME = $(VENV)/.runtime-installed
+DEV = $(VENV)/.dev-installed
+
+.PHONY: demo test test-slow lint bundle clip tables clean
+
+demo: $(RUNTIME)  ## the example clip by all three paths, with the runtime alone
+	$(BIN)/vavl-run examples/astronaut.mp4
+	$(BIN)/vavl-run examples/astronaut.mp4 --audio-only
+	$(BIN)/vavl-run examples/astronaut.mp4 --visual-only
+
+test: $(DEV)  ## the fast tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: $(DEV)  ## paper-sized models, long media, a fresh installation
+	$(BIN)/python -m pytest -m slow
+
+lint: $(DEV)  ## style, types, imports, spelling, generated pages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python -m benchmarks.tables --check
+
+bundle: $(DEV)  ## the packaged bundle, anew
+	$(BIN)/vavl-export onnx --preset light --force -o runtime/vavl_runtime/bundles/light
+
+clip: $(DEV)  ## the example clip, anew; needs espeak-ng
+	$(BIN)/python examples/make_clip.py
+
+tables: $(DEV)  ## docs/benchmarks.md from the results
+	$(BIN)/python -m benchmarks.tables
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV):
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): pyproject.toml | $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(DEV): pyproject.toml | $(VENV)
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@ $(RUNTIME)
