@@ -533,6 +533,14 @@ def test_time_stamps_far_in_the_future_do_not_hang(light_bundle: Path, tmp_path:
     assert done.returncode in (0, 3)
 
 
+def test_ffmpeg_log_lines_never_wait_for_the_gil() -> None:
+    """With any level but None, PyAV's log callback takes the GIL, in FFmpeg's decoder threads too.
+
+    Freeing a decoder joins its threads while the GIL is held, so one late log line of a damaged stream is a deadlock.
+    """
+    assert av.logging.get_level() is None
+
+
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
 def test_film_damaged_half_way_does_not_hang(codec: str, light_bundle: Path, tmp_path: Path) -> None:
     clip = write_film(tmp_path / "film.mp4", codec)

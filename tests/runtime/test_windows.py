@@ -1,0 +1,77 @@
+"""Cutting into windows loses nothing, keeps order, and holds one window at most."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vavl_runtime.answers import PathAnswers
+from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
+from vavl_runtime.media import Frame, SoundBlock
+from vavl_runtime.timing import StageTimer
+from vavl_runtime.windows import FrameWindows, sound_windows
+
+RATE = 16_000
+
+
+@settings(deadline=None, max_examples=50)
+@given(sizes=st.lists(st.integers(1, 900), max_size=12), start=st.integers(0, 500), window=st.integers(50, 400))
+def test_sound_windows_concatenate_to_the_sound(sizes: list[int], start: int, window: int) -> None:
+    sound = np.arange(sum(sizes), dtype=np.float32)
+    blocks, position = [], 0
+    for size in sizes:
+        blocks.append(SoundBlock((start + position) / RATE, sound[position : position + size]))
+        position += size
+    windows = list(sound_windows(iter(blocks), window / RATE))
+    np.testing.assert_array_equal(np.concatenate([np.empty(0, np.float32), *windows]), sound)
+    assert all(len(w) <= window for w in windows)
+    for number, samples in enumerate(windows):  # each sample stands in the window of its time
+        for sample in samples[[0, -1]] if len(samples) else []:
+            assert (start + int(sample)) // window == number
+
+
+@settings(deadline=None, max_examples=50)
+@given(times=st.lists(st.floats(0, 30), max_size=40).map(sorted), window=st.floats(0.5, 12))
+def test_frames_stand_in_the_window_of_their_time(times: list[float], window: float) -> None:
+    pixels = np.zeros((1, 1, 3), np.uint8)
+    seen = []
+    for number, frames in enumerate(FrameWindows((Frame(t, pixels) for t in times), window)):
+        for frame in frames:
+            assert number * window <= frame.time_s < (number + 1) * window
+            seen.append(frame.time_s)
+    assert seen == times
+
+
+def test_answers_are_means_weighted_by_length() -> None:
+    manifest = open_bundle(PACKAGED_BUNDLE).manifest
+    answers = PathAnswers()
+    first, second = np.eye(len(manifest.labels), dtype=np.float32)[:2, None]
+    embedding = np.ones((1, 4), np.float32)
+    answers.add("audio", 12.0, {"prediction": first, "embedding": embedding})
+    answers.add("audio", 4.0, {"prediction": second, "embedding": 3 * embedding})
+    answer = answers.finish(manifest)["audio"]
+    assert list(answer.scores.values())[:2] == pytest.approx([0.75, 0.25])
+    assert answer.label == manifest.labels[0]
+    assert answer.embedding == pytest.approx(1.5)
+    answers.add("visual", 17.0, {"prediction": second, "embedding": embedding})
+    assert answers.path == "visual"  # seen longer than heard
+    answers.add("audio_visual", 0.0, {"prediction": second, "embedding": embedding})
+    assert answers.path == "audio_visual"
+
+
+def test_stages_add_up_and_do_not_nest() -> None:
+    timer = StageTimer()
+
+    def items() -> "np.nditer":
+        for number in range(3):
+            with timer.stage("inner"):
+                sum(range(20_000))
+            yield number
+
+    with timer.stage("outer"):
+        sum(range(50_000))
+    assert list(timer.each("each", items())) == [0, 1, 2]
+    times = timer.milliseconds()
+    stages = {name: value for name, value in times.items() if name != "total"}
+    assert stages.keys() == {"outer", "inner", "each"}
+    assert sum(stages.values()) <= times["total"]
+    assert times["inner"] > times["each"]  # the inner stage paused the outer one
