@@ -44,3 +44,15 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no folder of real media beside the checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def paper_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A paper-sized bundle with random weights, exported by the command line; takes a minute or two."""
+    from typer.testing import CliRunner
+    from vavl_export.cli import app
+
+    place = tmp_path_factory.mktemp("paper") / "paper"
+    result = CliRunner().invoke(app, ["onnx", "--preset", "paper", "-o", str(place)])
+    assert result.exit_code == 0, result.output
+    return place

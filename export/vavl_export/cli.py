@@ -1,11 +1,10 @@
 """``vavl-export``: a checkpoint becomes a bundle, and a bundle proves what it is."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from vavl_runtime.cli.common import exit_on_error, new_app
+from vavl_runtime.cli.common import exit_on_error, new_app, print_line, run_app
 
 app = new_app("Turn a VAVL model into a bundle of ONNX graphs, and check bundles.")
 
@@ -45,7 +44,7 @@ def export_onnx(
             name=name or output.stem,
             fused=fused,
         )
-        write_bundle(request, output, overwrite=force, progress=lambda line: print(line, file=sys.stderr))
+        write_bundle(request, output, overwrite=force, progress=print_line)
         print(output)
 
 
@@ -82,4 +81,4 @@ def inspect(
 
 def main() -> None:
     """Run the command line."""
-    app()
+    run_app(app)

@@ -1,11 +1,13 @@
 """Opening a bundle: find it, check it, hand out files that are what the manifest says."""
 
 import hashlib
+import lzma
 import os
 import posixpath
 import stat
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +23,8 @@ from vavl_runtime.manifest import FILE_NAME, Manifest, parse_manifest, safe_rela
 from vavl_runtime.onnx_external import external_files
 
 MAX_MANIFEST_BYTES = 4_000_000
+# What zipfile raises for damaged, encrypted or exotic archives; MemoryError and our own errors pass.
+_ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError, RuntimeError)
 PACKAGED_BUNDLE = Path(__file__).parent / "bundles" / "light"
 
 
@@ -148,9 +152,9 @@ def open_bundle(path: str | Path | None = None) -> Bundle:
         UnsafePathError: A path leaves the bundle.
     """
     place = find_bundle(path)
-    if place.is_dir():
+    if os.path.isdir(place):  # noqa: PTH112 - unlike Path.is_dir, false for a name that is too long
         return _open_folder(place, None)
-    if not place.is_file():
+    if not os.path.isfile(place):  # noqa: PTH113
         raise BundleNotFoundError(
             f"{place}: no bundle there; pass --bundle with a folder or .vavl file made by vavl-export onnx"
         )
@@ -166,14 +170,7 @@ def open_bundle(path: str | Path | None = None) -> Bundle:
 
 
 def _open_folder(root: Path, archive: "tempfile.TemporaryDirectory[str] | None") -> Bundle:
-    place = root / FILE_NAME
-    try:
-        size = place.stat().st_size
-        content = place.read_bytes() if size <= MAX_MANIFEST_BYTES else b""
-    except OSError as error:
-        raise ManifestError(f"{root}: no readable {FILE_NAME} ({error.strerror}); is this a bundle?") from error
-    if size > MAX_MANIFEST_BYTES:
-        raise ManifestError(f"{place}: {size} bytes, a manifest has at most {MAX_MANIFEST_BYTES}")
+    content = _read_manifest(root)
     manifest = parse_manifest(content)
     inside = root.resolve()
     for path, record in manifest.files.items():
@@ -189,6 +186,22 @@ def _open_folder(root: Path, archive: "tempfile.TemporaryDirectory[str] | None")
                 f"{file}: {status.st_size} bytes, the manifest says {record.bytes}; copy the bundle again"
             )
     return Bundle(root, manifest, hashlib.sha256(content).hexdigest(), archive)
+
+
+def _read_manifest(root: Path) -> bytes:
+    place = root / FILE_NAME
+    try:
+        if not stat.S_ISREG(place.stat().st_mode):
+            raise ManifestError(f"{place}: not a regular file; is this a bundle?")
+        if root.resolve() not in place.resolve().parents:
+            raise UnsafePathError(f"{place}: a link that leaves the bundle; do not use this bundle")
+        with place.open("rb") as file:
+            content = file.read(MAX_MANIFEST_BYTES + 1)
+    except OSError as error:
+        raise ManifestError(f"{root}: no readable {FILE_NAME} ({error.strerror}); is this a bundle?") from error
+    if len(content) > MAX_MANIFEST_BYTES:
+        raise ManifestError(f"{place}: more than {MAX_MANIFEST_BYTES} bytes, which no manifest has")
+    return content
 
 
 def _unpack(place: Path, folder: Path) -> None:
@@ -208,7 +221,7 @@ def _unpack(place: Path, folder: Path) -> None:
                 if archive.getinfo(path).file_size != record.bytes:
                     raise AlteredFileError(f"{place}: {path} has another size than the manifest says")
                 archive.extract(path, folder)
-    except zipfile.BadZipFile as error:
+    except _ZIP_FAULTS as error:
         raise AlteredFileError(f"{place}: damaged archive ({error}); copy the bundle again") from error
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vavl_runtime.errors import ManifestError, UnsafePathError
 
@@ -108,7 +108,7 @@ class Limits(_Record):
         max_frame_pixels: Largest frame that is decoded.
     """
 
-    window_s: Annotated[float, Field(gt=0, le=60)] = 12.0
+    window_s: Annotated[float, Field(ge=1, le=60)] = 12.0
     minimum_samples: Annotated[int, Field(ge=1)] = 400
     max_tokens: Annotated[int, Field(ge=64)] = 1500
     silence_dbfs: Annotated[float, Field(le=0)] = -60.0
@@ -158,6 +158,16 @@ class Manifest(_Record):
             raise ValueError(f"graphs {sorted(missing)} are missing")
         return graphs
 
+    @model_validator(mode="after")
+    def _labels_fit(self) -> "Manifest":
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels {self.labels} are not distinct")
+        for path in ("audio", "visual", "audio_visual"):
+            shapes = {tensor.name: tensor.shape for tensor in self.graphs[path].outputs}
+            if shapes.keys() != {"prediction", "embedding"} or shapes["prediction"][-1] != len(self.labels):
+                raise ValueError(f"graph {path} gives {shapes}, not prediction of {len(self.labels)} labels and embedding")
+        return self
+
 
 def parse_manifest(content: bytes) -> Manifest:
     """Parse and check a manifest.
@@ -174,7 +184,7 @@ def parse_manifest(content: bytes) -> Manifest:
     """
     try:
         values = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"{FILE_NAME}: not JSON ({error}); the bundle is damaged, export or copy it again") from error
     version = values.get("schema_version") if isinstance(values, dict) else None
     if version != SCHEMA_VERSION:

@@ -6,11 +6,14 @@ of the machine, so the names are compared with the manifest before a runtime see
 
 from collections.abc import Iterator
 
+MAX_DEPTH = 64
+
 # Field numbers of onnx.proto: ModelProto.graph, GraphProto.{node, initializer, sparse_initializer},
-# NodeProto.attribute, AttributeProto.{t, g, tensors, graphs}, SparseTensorProto.{values, indices}.
+# NodeProto.attribute, AttributeProto.{t, g, tensors, graphs}, SparseTensorProto.{values, indices},
+# FunctionProto.{node, attribute_proto}.
 _NESTED = {
     "model": {7: "graph", 25: "function"},
-    "function": {7: "node"},
+    "function": {7: "node", 11: "attribute"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "node": {5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
@@ -31,10 +34,12 @@ def external_files(model: bytes) -> set[str]:
     Raises:
         ValueError: Not a well-formed protobuf message.
     """
-    return set(_locations(memoryview(model), "model"))
+    return set(_locations(memoryview(model), "model", 0))
 
 
-def _locations(message: memoryview, kind: str) -> Iterator[str]:
+def _locations(message: memoryview, kind: str, depth: int) -> Iterator[str]:
+    if depth > MAX_DEPTH:
+        raise ValueError("graphs nested too deeply")
     if kind == "entry":  # StringStringEntryProto: 1 key, 2 value
         fields = dict(_fields(message))
         if bytes(fields.get(1, b"")) == b"location":
@@ -42,7 +47,7 @@ def _locations(message: memoryview, kind: str) -> Iterator[str]:
         return
     for number, value in _fields(message):
         if nested := _NESTED[kind].get(number):
-            yield from _locations(value, nested)
+            yield from _locations(value, nested, depth + 1)
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:

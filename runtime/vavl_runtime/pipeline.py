@@ -22,7 +22,7 @@ from vavl_runtime.manifest import PathName
 from vavl_runtime.media import Frame, Source
 from vavl_runtime.media.source import SAMPLE_RATE
 from vavl_runtime.timing import StageTimer
-from vavl_runtime.windows import FrameWindows, pair_windows, sound_windows
+from vavl_runtime.windows import FrameWindow, SoundWindow, frame_windows, pair_windows, sound_windows
 
 T = TypeVar("T")
 FACE_BATCH = 8  # crops encoded at once: more gains nothing on a CPU and costs memory
@@ -83,15 +83,15 @@ class ClipPass:
             ModalityFaultError: The sound or the picture is broken.
         """
         window_s = self._manifest.limits.window_s
-        sound: Iterator[NDArray[np.float32]] = iter(())
-        pictures: Iterator[Iterator[Frame]] = iter(())
+        sound: Iterator[SoundWindow] = iter(())
+        pictures: Iterator[FrameWindow] = iter(())
         if self._presence.wanted("audio"):
             blocks = self._timer.each("decode_audio", self._guarded("audio", self._source.sound()))
             sound = sound_windows(blocks, window_s)
         if self._presence.wanted("visual"):
             frames = self._timer.each("decode_video", self._guarded("visual", self._source.frames()))
-            pictures = iter(FrameWindows(frames, window_s))
-        for number, (samples, window) in enumerate(pair_windows(sound, pictures)):
+            pictures = frame_windows(frames, window_s)
+        for number, samples, window in pair_windows(sound, pictures):
             audio = self._hear(samples, number * window_s) if samples is not None else None
             visual = self._see(window, number * window_s) if window is not None else None
             self._answer(audio, visual)

@@ -1,10 +1,10 @@
 """Cuts a clip into windows on the clock, so that memory does not grow with its length.
 
-A clip no longer than one window is answered at once. Sound and picture are cut at the same times.
+A clip no longer than one window is answered at once. Sound and picture are cut at the same times. Windows carry their
+number, so a gap in the time stamps, however absurd, costs nothing.
 """
 
 from collections.abc import Iterator
-from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,71 +12,81 @@ from numpy.typing import NDArray
 from vavl_runtime.media import Frame, SoundBlock
 from vavl_runtime.media.source import SAMPLE_RATE
 
+SoundWindow = tuple[int, NDArray[np.float32]]
+FrameWindow = tuple[int, Iterator[Frame]]
 
-def sound_windows(blocks: Iterator[SoundBlock], window_s: float) -> Iterator[NDArray[np.float32]]:
+
+def sound_windows(blocks: Iterator[SoundBlock], window_s: float) -> Iterator[SoundWindow]:
     """Collect sound into windows.
 
     Args:
-        blocks: Sound in order.
+        blocks: Sound in order; only the start time of the first one counts.
         window_s: Length of a window, seconds.
 
     Yields:
-        The samples of window 0, 1, 2, …; empty where the sound has not begun yet.
+        The number of a window, and its samples.
     """
     size = round(window_s * SAMPLE_RATE)
     held: list[NDArray[np.float32]] = []
     end: int | None = None  # samples since the clip's start, after what is held
     for block in blocks:
-        if end is None:  # later sound leaves the windows before it empty, and the first one short
-            end = round(block.start_s * SAMPLE_RATE)
-            for _ in range(end // size):
-                yield np.empty(0, np.float32)
+        end = round(block.start_s * SAMPLE_RATE) if end is None else end
         samples = block.samples
         while len(samples):
-            room = size - end % size
-            held.append(samples[:room])
-            end += len(samples[:room])
-            samples = samples[room:]
+            part = samples[: size - end % size]
+            samples = samples[len(part) :]
+            held.append(part)
+            end += len(part)
             if end % size == 0:
-                yield np.concatenate(held)
+                yield end // size - 1, np.concatenate(held)
                 held = []
-    if held:
-        yield np.concatenate(held)
+    if held and end is not None:
+        yield end // size, np.concatenate(held)
 
 
-class FrameWindows:
-    """Hands out frames window by window, one frame at a time.
+def frame_windows(frames: Iterator[Frame], window_s: float) -> Iterator[FrameWindow]:
+    """Hand out frames window by window, one frame at a time.
 
     Args:
         frames: Frames in order.
         window_s: Length of a window, seconds.
+
+    Yields:
+        The number of a window, and its frames; consume them before asking for the next window.
     """
+    waiting = next(frames, None)
 
-    def __init__(self, frames: Iterator[Frame], window_s: float) -> None:
-        self._frames = frames
-        self._window_s = window_s
-        self._next: Frame | None = None
-
-    def __iter__(self) -> Iterator[Iterator[Frame]]:
-        """Yield the frames of window 0, 1, 2, …; consume each before asking for the next."""
-        number = 0
-        self._advance()
-        while self._next is not None:
-            yield self._window((number + 1) * self._window_s)
-            number += 1
-
-    def _advance(self) -> None:
-        self._next = next(self._frames, None)
-
-    def _window(self, end_s: float) -> Iterator[Frame]:
-        while self._next is not None and self._next.time_s < end_s:
-            frame = self._next
-            self._advance()
+    def window(number: int) -> Iterator[Frame]:
+        nonlocal waiting
+        while waiting is not None and waiting.time_s // window_s == number:
+            frame, waiting = waiting, None
             yield frame
+            waiting = next(frames, None)
+
+    while waiting is not None:
+        number = int(waiting.time_s // window_s)
+        yield number, window(number)
 
 
 def pair_windows(
-    sound: Iterator[NDArray[np.float32]], pictures: Iterator[Iterator[Frame]]
-) -> Iterator[tuple[NDArray[np.float32] | None, Iterator[Frame] | None]]:
-    """Pair sound and picture windows by number; None where a modality has ended."""
-    return zip_longest(sound, pictures)
+    sound: Iterator[SoundWindow], pictures: Iterator[FrameWindow]
+) -> Iterator[tuple[int, NDArray[np.float32] | None, Iterator[Frame] | None]]:
+    """Bring windows of equal number together.
+
+    Args:
+        sound: Windows of sound, in order.
+        pictures: Windows of frames, in order.
+
+    Yields:
+        A number with its sound and its frames; None where a modality has none.
+    """
+    heard, seen = next(sound, None), next(pictures, None)
+    while heard is not None or seen is not None:
+        number = min(window[0] for window in (heard, seen) if window is not None)
+        hears = heard is not None and heard[0] == number
+        sees = seen is not None and seen[0] == number
+        yield number, heard[1] if heard and hears else None, seen[1] if seen and sees else None
+        if hears:
+            heard = next(sound, None)
+        if sees:
+            seen = next(pictures, None)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vavl_runtime import ArrayClip, Recognizer
 from vavl_runtime.errors import InvalidArrayError
 
-HANG_S = 15
+HANG_S = 10
 DTYPES = [
     "bool",
     "int8",
@@ -140,7 +140,7 @@ def test_every_sample_must_be_finite(at: list[int], value: float, recognizer: Re
     audio = tone()
     audio[at] = value
     refused(
-        recognizer, ArrayClip(audio=audio), rf"audio: {len(at)} of 16000 samples are NaN or infinite; replace or cut"
+        recognizer, ArrayClip(audio=audio), rf"audio: {len(at)} of 16000 samples are NaN, infinite or beyond"
     )
 
 
@@ -162,7 +162,7 @@ def test_absurdly_loud_sound_never_gives_nan(loudest: float, recognizer: Recogni
 )  # fmt: skip
 def test_wrong_fps(fps: Any, recognizer: Recognizer) -> None:
     refused(
-        recognizer, ArrayClip(frames=black(), fps=fps), "fps: got .*, expected a positive number of frames a second"
+        recognizer, ArrayClip(frames=black(), fps=fps), "fps: got .*, expected a number of frames a second"
     )
 
 

@@ -8,7 +8,7 @@ from vavl_runtime.answers import PathAnswers
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
 from vavl_runtime.media import Frame, SoundBlock
 from vavl_runtime.timing import StageTimer
-from vavl_runtime.windows import FrameWindows, sound_windows
+from vavl_runtime.windows import frame_windows, pair_windows, sound_windows
 
 RATE = 16_000
 
@@ -22,10 +22,10 @@ def test_sound_windows_concatenate_to_the_sound(sizes: list[int], start: int, wi
         blocks.append(SoundBlock((start + position) / RATE, sound[position : position + size]))
         position += size
     windows = list(sound_windows(iter(blocks), window / RATE))
-    np.testing.assert_array_equal(np.concatenate([np.empty(0, np.float32), *windows]), sound)
-    assert all(len(w) <= window for w in windows)
-    for number, samples in enumerate(windows):  # each sample stands in the window of its time
-        for sample in samples[[0, -1]] if len(samples) else []:
+    np.testing.assert_array_equal(np.concatenate([np.empty(0, np.float32), *(w for _, w in windows)]), sound)
+    assert all(0 < len(w) <= window for _, w in windows)
+    for number, samples in windows:  # each sample stands in the window of its time
+        for sample in samples[[0, -1]]:
             assert (start + int(sample)) // window == number
 
 
@@ -34,9 +34,9 @@ def test_sound_windows_concatenate_to_the_sound(sizes: list[int], start: int, wi
 def test_frames_stand_in_the_window_of_their_time(times: list[float], window: float) -> None:
     pixels = np.zeros((1, 1, 3), np.uint8)
     seen = []
-    for number, frames in enumerate(FrameWindows((Frame(t, pixels) for t in times), window)):
+    for number, frames in frame_windows((Frame(t, pixels) for t in times), window):
         for frame in frames:
-            assert number * window <= frame.time_s < (number + 1) * window
+            assert frame.time_s // window == number
             seen.append(frame.time_s)
     assert seen == times
 
@@ -75,3 +75,15 @@ def test_stages_add_up_and_do_not_nest() -> None:
     assert stages.keys() == {"outer", "inner", "each"}
     assert sum(stages.values()) <= times["total"]
     assert times["inner"] > times["each"]  # the inner stage paused the outer one
+
+
+@settings(deadline=None, max_examples=50)
+@given(heard=st.sets(st.integers(0, 12)), seen=st.sets(st.integers(0, 12)))
+def test_windows_of_equal_number_come_together(heard: set[int], seen: set[int]) -> None:
+    sound = ((number, np.full(1, number, np.float32)) for number in sorted(heard))
+    pictures = ((number, iter([Frame(float(number), np.zeros((1, 1, 3), np.uint8))])) for number in sorted(seen))
+    pairs = list(pair_windows(sound, pictures))
+    assert [number for number, _, _ in pairs] == sorted(heard | seen)
+    for number, samples, frames in pairs:
+        assert (samples is not None) == (number in heard)
+        assert (frames is not None) == (number in seen)

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from vavl_runtime.backends.base import Arrays, check_inputs
-from vavl_runtime.errors import BackendUnavailableError
+from vavl_runtime.errors import BackendUnavailableError, ManifestError
 from vavl_runtime.manifest import GraphRecord
 
 PROVIDER = "CPUExecutionProvider"
@@ -45,6 +45,10 @@ class OnnxRuntimeBackend:
             session = self._runtime.InferenceSession(os.fspath(file), options, providers=[PROVIDER])
         except Exception as error:  # ONNX Runtime's exception types are private and differ between versions
             raise BackendUnavailableError(f"{file}: ONNX Runtime refuses the graph ({error})") from error
+        given = {value.name for value in (*session.get_inputs(), *session.get_outputs())}
+        announced = {tensor.name for tensor in (*record.inputs, *record.outputs)}
+        if given != announced:
+            raise ManifestError(f"{file}: has inputs and outputs {sorted(given)}, the manifest says {sorted(announced)}")
         self._sessions[name] = (session, record, [tensor.name for tensor in record.outputs])
 
     def run(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:

@@ -1,6 +1,8 @@
 """What all commands share: a plain typer application, and errors as one line with their exit code."""
 
 import contextlib
+import io
+import os
 import sys
 from collections.abc import Iterator
 
@@ -21,13 +23,34 @@ def new_app(help_text: str) -> typer.Typer:
     )
 
 
+# File names are bytes; those that are not UTF-8 are shown with escapes, which JSON understands too.
+UNDECODABLE = "backslashreplace"
+
+
+def print_line(text: str) -> None:
+    """Print a message on stderr as exactly one line, whatever a file name in it holds."""
+    print(" ".join(text.splitlines()), file=sys.stderr)
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run an application on a stdout that can show any file name and may be closed by its reader."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=UNDECODABLE)
+    try:
+        app()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # keeps the interpreter's last flush quiet
+        sys.exit(1)
+
+
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
     """Turn an error of our tree into one line on stderr and the exit code of its class."""
     try:
         yield
     except VavlError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_line(f"error: {error}")
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

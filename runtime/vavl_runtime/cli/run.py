@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from vavl_runtime.cli.common import exit_on_error, new_app
+from vavl_runtime.cli.common import UNDECODABLE, exit_on_error, new_app, print_line, run_app
 
 if TYPE_CHECKING:
     from vavl_runtime.cli.clips import Listed
@@ -33,7 +33,7 @@ class Format(str, Enum):
     "Exit codes: 0 answered, 1 some clips could not be, 2 bad usage, 3 bad input, 4 no such backend."
 )
 def run(
-    clips: Annotated[list[Path], typer.Argument(help="Media files, or folders to search for them.", show_default=False)],
+    clips: Annotated[list[Path], typer.Argument(help="Media files, or folders to search for them.", readable=False)],
     bundle: Annotated[
         Optional[Path],
         typer.Option(help="Bundle folder or .vavl file; else $VAVL_BUNDLE, ./vavl-bundle, the packaged one."),
@@ -58,12 +58,12 @@ def run(
         with _destination(output) as write, Recognizer(bundle, threads=threads) as recognizer:
             writer = new_writer(
                 output_format.value,
-                single=len(clips) == 1 and not clips[0].is_dir(),
+                single=len(clips) == 1 and listed[0].path == clips[0],
                 labels=recognizer.manifest.labels,
                 width=max((len(str(clip.path)) for clip in listed), default=0),
             )
             if recognizer.identity.weights == "untrained":
-                print(f"bundle {recognizer.identity.name}: UNTRAINED, its answers mean nothing", file=sys.stderr)
+                print_line(f"bundle {recognizer.identity.name}: UNTRAINED, its answers mean nothing")
             write(writer.start())
             failed = 0
             for record in _records(recognizer, listed, use, all_paths):
@@ -82,13 +82,13 @@ def _records(
 
     for number, clip in enumerate(listed, 1):
         if len(listed) > 1:
-            print(f"[{number}/{len(listed)}] {clip.path}", file=sys.stderr)
+            print_line(f"[{number}/{len(listed)}] {clip.path}")
         try:
             if clip.error is not None:
                 raise clip.error
             yield recognizer.predict(clip.path, use=use, all_paths=all_paths).to_json()
         except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print_line(f"error: {error}")
             yield error_json(str(clip.path), error, recognizer.backend, recognizer.identity)
 
 
@@ -99,7 +99,7 @@ def _destination(output: Path | None) -> Iterator[Callable[[str], object]]:
         return
     from vavl_runtime.files import file_beside
 
-    with file_beside(output) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with file_beside(output) as temporary, temporary.open("w", encoding="utf-8", errors=UNDECODABLE) as file:
         yield file.write
 
 
@@ -111,7 +111,7 @@ def _print_now(text: str) -> None:
 
 def main() -> None:
     """Run the command line."""
-    app()
+    run_app(app)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from vavl_runtime.media.source import Frame, SoundBlock
 
 BLOCK = 16_000  # samples handed on at once
+MAX_AMPLITUDE = 1e5  # full scale is 1; more than a hundred thousand times that is no sound
+FRAME_RATES = (1e-3, 1e6)
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,11 @@ def _check_audio(audio: object) -> None:
         raise InvalidArrayError(
             f"audio: got {_describe(audio)}, expected mono float32 at 16 kHz of shape (samples,), at least one sample"
         )
-    if not np.isfinite(audio).all():
+    wrong = np.count_nonzero(~(np.abs(audio) <= MAX_AMPLITUDE))
+    if wrong:
         raise InvalidArrayError(
-            f"audio: {np.count_nonzero(~np.isfinite(audio))} of {audio.size} samples are NaN or infinite; "
-            "replace or cut them"
+            f"audio: {wrong} of {audio.size} samples are NaN, infinite or beyond {MAX_AMPLITUDE:g}, where full scale "
+            "is 1; replace or cut them, or scale the sound"
         )
 
 
@@ -102,12 +105,24 @@ def _check_frames(frames: object) -> None:
 def _frame_times(clip: ArrayClip) -> NDArray[np.float64]:
     count = 0 if clip.frames is None else len(clip.frames)
     if clip.times_s is None:
-        if not (np.isfinite(clip.fps) and clip.fps > 0):
-            raise InvalidArrayError(f"fps: got {clip.fps}, expected a positive number of frames a second")
-        return np.arange(count, dtype=np.float64) / clip.fps
-    times = np.asarray(clip.times_s, dtype=np.float64)
-    if times.shape != (count,) or not np.isfinite(times).all() or (np.diff(times) < 0).any():
+        fps = clip.fps
+        if not isinstance(fps, (int, float, np.integer, np.floating)) or not FRAME_RATES[0] <= fps <= FRAME_RATES[1]:
+            raise InvalidArrayError(
+                f"fps: got {fps!r:.60}, expected a number of frames a second from {FRAME_RATES[0]:g} to {FRAME_RATES[1]:g}"
+            )
+        return np.arange(count, dtype=np.float64) / float(fps)
+    times = _as_seconds(clip.times_s)
+    if times is None or times.shape != (count,) or not np.isfinite(times).all() or (np.diff(times) < 0).any():
         raise InvalidArrayError(
-            f"times_s: got {_describe(times)}, expected {count} finite seconds that never decrease, one for each frame"
+            f"times_s: got {_describe(clip.times_s)}, expected {count} finite seconds that never decrease, one for each "
+            "frame"
         )
     return times
+
+
+def _as_seconds(times: object) -> NDArray[np.float64] | None:
+    try:
+        array = np.asarray(times)
+    except ValueError:  # ragged lists
+        return None
+    return array.astype(np.float64) if array.dtype.kind in "iuf" else None

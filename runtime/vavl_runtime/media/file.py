@@ -26,12 +26,14 @@ from vavl_runtime.errors import (
     UnsupportedMediaError,
 )
 from vavl_runtime.manifest import Limits
+from vavl_runtime.media.arrays import MAX_AMPLITUDE
 from vavl_runtime.media.source import SAMPLE_RATE, Frame, SoundBlock
 
 SAMPLE_RATES = range(4_000, 768_001)
-REMEDY = "re-encode it with ffmpeg, or use the other modality alone"
+REMEDY = "re-encode it with ffmpeg, or leave this modality out"
 
-av.logging.set_level(av.logging.PANIC)  # FFmpeg's own lines on stderr; what matters becomes an exception
+# No log callback at all: one that takes the interpreter lock dead-locks with decoder threads that are being freed.
+av.logging.set_level(None)
 
 
 class FileSource:
@@ -91,8 +93,8 @@ class FileSource:
             raise DamagedMediaError(f"{self._path}: sound cannot be resampled ({error}); {REMEDY}") from error
         for part in resampled:
             samples = part.to_ndarray().reshape(-1).astype(np.float32, copy=False)
-            if not np.isfinite(samples).all():
-                raise DamagedMediaError(f"{self._path}: sound holds NaN or infinite samples; {REMEDY}")
+            if not (np.abs(samples) <= MAX_AMPLITUDE).all():
+                raise DamagedMediaError(f"{self._path}: sound holds NaN, infinite or absurdly large samples; {REMEDY}")
             if samples.size:
                 yield SoundBlock(start_s + done / SAMPLE_RATE, samples)
                 done += samples.size
@@ -120,7 +122,9 @@ class FileSource:
 
     def _open(self) -> Any:
         try:
-            return av.open(os.fspath(self._path), mode="r", metadata_errors="ignore")
+            # Opening probes the streams, which decodes a frame: the bound must hold from here on.
+            options = {"max_pixels": str(self._limits.max_frame_pixels)}
+            return av.open(os.fspath(self._path), mode="r", metadata_errors="ignore", options=options)
         except (FFmpegError, ValueError) as error:
             raise UnsupportedMediaError(
                 f"{self._path}: not a media file that can be opened ({_reason(error)}); "
@@ -139,10 +143,11 @@ class FileSource:
             ) from error
 
     def _check_size(self, width: int, height: int) -> None:
-        if width * height > self._limits.max_frame_pixels:
+        if not 0 < width * height <= self._limits.max_frame_pixels:  # FFmpeg gives 0 x 0 for what it refused to probe
+            size = f"of {width} x {height}" if width * height else "of unknown size or too large to probe"
             raise OversizedMediaError(
-                f"{self._path}: frames of {width} x {height}, at most {self._limits.max_frame_pixels / 1e6:g} million "
-                "pixels expected; scale the video down"
+                f"{self._path}: frames {size}, at most {self._limits.max_frame_pixels / 1e6:g} million pixels expected; "
+                "scale the picture down"
             )
 
 

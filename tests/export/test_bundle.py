@@ -1,0 +1,225 @@
+"""From a checkpoint to a bundle through the command line, and what a bundle proves about itself."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper
+from typer.testing import CliRunner, Result
+from vavl.checkpoint import Checkpoint, CheckpointDescription, save_checkpoint
+from vavl.encoders import save_light_encoder
+from vavl.encoders.light_audio import LightAudioEncoder
+from vavl_export.cli import app
+from vavl_export.golden import check_parity, golden_bytes, read_golden, relative_l2
+from vavl_export.rules import check_rules
+from vavl_export.verify import verify_bundle, weight_bytes
+from vavl_runtime import Recognizer, open_bundle
+from vavl_runtime.errors import ExportError, ParityError
+
+from tests.export.exported import REGRESSION, tiny_model
+
+
+def _cli(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny regression model with its own audio encoder inside the checkpoint folder."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    model = tiny_model(visual_dim=1024, **REGRESSION)
+    save_light_encoder(LightAudioEncoder(width=24, blocks=1), folder / "audio")
+    description = CheckpointDescription(
+        model=model.config, audio_encoder="audio", face_encoder="light", trained=True, provenance="a test"
+    )
+    save_checkpoint(Checkpoint(model, description), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("bundle") / "tiny"
+    result = _cli("onnx", checkpoint, "-o", place, "--fused")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == str(place)
+    return place
+
+
+def test_a_bundle_passes_its_own_checks(bundle: Path) -> None:
+    result = _cli("verify", bundle)
+    assert result.exit_code == 0, result.output
+    assert "all checks passed" in result.stdout
+    assert result.stdout.count("golden") == 8
+
+
+def test_a_bundle_says_what_it_is(bundle: Path) -> None:
+    text = _cli("inspect", bundle).stdout
+    assert "tiny: regression of arousal, dominance, valence" in text
+    assert "UNTRAINED" in text  # the face encoder is random
+    assert "waveform [batch, samples_padded] float32" in text
+    manifest = json.loads(_cli("inspect", bundle, "--json").stdout)
+    assert manifest["schema_version"] == 1
+    assert manifest["encoders"]["audio"]["reference"] == "audio"  # no path of the exporting machine
+    assert not any(str(bundle.parent) in path.read_text(errors="ignore") for path in bundle.rglob("*") if path.is_file())
+
+
+def test_the_runtime_answers_with_attribute_scores(bundle: Path, example_clip: Path) -> None:
+    with Recognizer(bundle) as recognizer:
+        result = recognizer.predict(example_clip, all_paths=True)
+    assert result.path == "audio_visual"
+    assert result.label is None
+    assert list(result.scores) == ["arousal", "dominance", "valence"]
+    assert result.to_json()["bundle"]["weights"] == "untrained"
+    assert result.paths.keys() == {"audio", "visual", "audio_visual"}
+
+
+def _sharing_ratio(folder: Path) -> float:
+    """All files of the three paths over the distinct weights of the audio-visual path."""
+    files = ["weights.bin", "audio.onnx", "visual.onnx", "audio_visual.onnx"]
+    return sum((folder / file).stat().st_size for file in files) / weight_bytes(onnx.load(folder / files[3]))
+
+
+def test_the_three_paths_store_each_weight_once(light_bundle: Path) -> None:
+    assert _sharing_ratio(light_bundle) <= 1.05
+
+
+@pytest.mark.slow
+def test_the_three_paths_of_a_paper_sized_bundle_store_each_weight_once(paper_bundle: Path) -> None:
+    assert _sharing_ratio(paper_bundle) <= 1.05
+
+
+def test_a_unimodal_graph_holds_nothing_of_the_other_modality(bundle: Path) -> None:
+    names = {tensor.name for tensor in onnx.load(bundle / "audio.onnx", load_external_data=False).graph.initializer}
+    assert any(".audio." in name for name in names)
+    assert not any(".visual." in name for name in names)
+
+
+def test_fused_graphs_equal_encoder_then_path(bundle: Path) -> None:
+    sessions = {
+        name: ort.InferenceSession(bundle / graph.file) for name, graph in open_bundle(bundle).manifest.graphs.items()
+    }
+    generator = np.random.default_rng(0)
+    waveform = 0.1 * generator.standard_normal((1, 9000), np.float32)
+    faces = generator.integers(0, 256, (3, 224, 224, 3), np.uint8)
+    samples = np.array([9000])
+    audio, audio_lengths = sessions["audio_encoder"].run(None, {"waveform": waveform, "samples": samples})
+    visual = sessions["face_encoder"].run(None, {"faces": faces})[0][None]
+    inputs = {
+        "audio": {"audio_features": audio, "audio_lengths": audio_lengths},
+        "visual": {"visual_features": visual, "visual_lengths": np.array([3])},
+    }
+    inputs["audio_visual"] = inputs["audio"] | inputs["visual"]
+    raw = {"audio": {"waveform": waveform, "samples": samples}, "visual": {"faces": faces}}
+    raw["audio_visual"] = raw["audio"] | raw["visual"]
+    for path, fed in inputs.items():
+        for got, expected in zip(sessions[f"{path}_fused"].run(None, raw[path]), sessions[path].run(None, fed), strict=True):
+            assert relative_l2(got, expected) <= 1e-5, path
+
+
+def test_an_archive_is_the_same_bundle(checkpoint: Path, bundle: Path, tmp_path: Path, example_clip: Path) -> None:
+    archive = tmp_path / "tiny.vavl"
+    with zipfile.ZipFile(archive, "w") as pack:
+        for path in bundle.rglob("*"):
+            pack.write(path, path.relative_to(bundle))
+    with Recognizer(archive) as packed, Recognizer(bundle) as folder:
+        assert packed.identity == folder.identity
+        answers = [opened.predict(example_clip, use="audio").scores for opened in (packed, folder)]
+    assert answers[0] == answers[1]
+
+
+def test_an_existing_output_is_kept_without_force(bundle: Path, checkpoint: Path) -> None:
+    before = (bundle / "manifest.json").read_bytes()
+    result = _cli("onnx", checkpoint, "-o", bundle)
+    assert result.exit_code == 3
+    assert "already exists" in result.output
+    assert (bundle / "manifest.json").read_bytes() == before
+
+
+def test_a_failing_export_leaves_nothing_and_loses_nothing(
+    bundle: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import vavl_export.write
+
+    def fail(*_: object) -> None:
+        raise ExportError("planted")
+
+    monkeypatch.setattr(vavl_export.write, "export_graph", fail)
+    before = (bundle / "manifest.json").read_bytes()
+    result = _cli("onnx", checkpoint, "-o", bundle, "--force")
+    assert (result.exit_code, "planted" in result.output) == (1, True)
+    assert (bundle / "manifest.json").read_bytes() == before
+    assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
+    assert _cli("onnx", checkpoint, "-o", tmp_path / "new").exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["onnx", "nowhere", "-o", "x"], 3, "no config.json"),
+        (["onnx", "-o", "x", "--preset", "huge"], 3, "expected one of paper, light"),
+        (["onnx", "-o", "x", "--preset", "light", "--audio-encoder", "nowhere"], 3, "no such file or folder"),
+        (["onnx", "-o", "x", "--preset", "light", "--face-encoder", "random:timm:resnet18"], 3, "gives 512-D features"),
+        (["onnx", "-o", "/proc/x/y", "--preset", "light"], 3, "cannot be written"),
+        (["verify", "nowhere"], 3, "no bundle there"),
+        (["onnx"], 2, "--output"),
+    ],
+)
+def test_bad_command_lines(arguments: list[str], code: int, message: str) -> None:
+    result = _cli(*arguments)
+    assert result.exit_code == code
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_verify_finds_a_graph_that_computes_something_else(bundle: Path) -> None:
+    opened = open_bundle(bundle)
+    opened._verified.update(opened.manifest.files)  # pretend the hashes are fine: golden vectors must still object
+    file = bundle / "visual.onnx"
+    original = file.read_bytes()
+    model = onnx.load(file, load_external_data=False)
+    softmax = next(node for node in model.graph.node if node.op_type == "Softmax")
+    softmax.op_type = "LogSoftmax"
+    try:
+        file.write_bytes(model.SerializeToString())
+        failed = {check.name: check.detail for check in verify_bundle(opened) if not check.passed}
+    finally:
+        file.write_bytes(original)
+    assert "relative L2 error" in failed["golden visual"]
+
+
+@pytest.mark.parametrize(
+    ("operator", "opset", "dtype", "message"),
+    [
+        ("NonZero", 18, TensorProto.FLOAT, "operator NonZero"),
+        ("Identity", 21, TensorProto.FLOAT, "opset ai.onnx 21"),
+        ("Identity", 18, TensorProto.DOUBLE, "float64 weight w"),
+    ],
+)
+def test_rules_refuse(operator: str, opset: int, dtype: int, message: str) -> None:
+    weight = helper.make_tensor("w", dtype, [1], [1.0])
+    graph = helper.make_graph(
+        [helper.make_node(operator, ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [weight],
+    )
+    with pytest.raises(ExportError, match=message):
+        check_rules(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)]), "g")
+
+
+def test_golden_vectors_survive_a_round_trip_and_parity_can_fail(tmp_path: Path) -> None:
+    inputs = {"x": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array([1, 2])}
+    outputs = {"y": np.ones((2, 2), np.float32)}
+    (tmp_path / "g.npz").write_bytes(golden_bytes(inputs, outputs))
+    read_inputs, read_outputs = read_golden(tmp_path / "g.npz")
+    assert all(np.array_equal(read_inputs[name], value) for name, value in inputs.items())
+    assert check_parity("g", read_outputs, outputs, 1e-4) == 0.0
+    for wrong in (outputs["y"] * 1.001, outputs["y"][:1], outputs["y"] * np.nan):
+        with pytest.raises(ParityError, match=r"g\.y: relative L2 error"):
+            check_parity("g", {"y": wrong}, outputs, 1e-4)
