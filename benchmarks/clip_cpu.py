@@ -24,6 +24,7 @@ import onnxruntime
 import timm
 import torch
 import transformers
+
 from vavl_export.request import build_request, random_checkpoint
 from vavl_export.write import write_bundle
 from vavl_runtime import Recognizer
@@ -41,6 +42,7 @@ class TorchPipeline:
 
     def __init__(self) -> None:
         from facenet_pytorch import MTCNN
+
         from vavl.encoders import load_audio_encoder, load_face_encoder
 
         self.detector = MTCNN(keep_all=True)
@@ -121,7 +123,8 @@ def export_paper_bundle(folder: Path, crop: CropRecipe) -> Path:
 
 def environment(threads: int) -> dict[str, Any]:
     """What the figures were taken on."""
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
     return {
         "processor": model,
         "threads": threads,

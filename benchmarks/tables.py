@@ -28,14 +28,17 @@ def clip_cpu(record: dict[str, Any]) -> str:
     lines = [
         "## One clip on the CPU, paper-sized, audio-visual",
         "",
-        f"`{record['command']}`: a clip of {clip['seconds']:.1f} s, {clip['frames']} frames; {environment['processor']}, "
-        f"{environment['threads']} threads, torch {environment['torch']}, onnxruntime {environment['onnxruntime']}. "
-        f"Random weights, fp32, least of {len(record['rounds'][base])} rounds. Scope: file in, answer out, models loaded.",
+        f"`{record['command']}`: a clip of {clip['seconds']:.1f} s, {clip['frames']} frames; "
+        f"{environment['processor']}, {environment['threads']} threads, torch {environment['torch']}, onnxruntime "
+        f"{environment['onnxruntime']}. Random weights, fp32; least of {len(record['rounds'][base])} rounds. "
+        "Scope: file in, answer out, models loaded.",
         "",
         "| stage | PyTorch eager, ms | vavl-run, ms | faster | every frame detected, ms | faster |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    rows = [(stage, *(record["seconds"][name][stage] for name in (base, ours, every))) for stage in record["seconds"][base]]
+    rows = [
+        (stage, *(record["seconds"][name][stage] for name in (base, ours, every))) for stage in record["seconds"][base]
+    ]
     rows.append(("**whole clip**", *(record["totals"][name] for name in (base, ours, every))))
     for stage, eager, fast, each in rows:
         lines.append(
@@ -45,8 +48,9 @@ def clip_cpu(record: dict[str, Any]) -> str:
     difference = record["largest_prediction_difference"]
     lines += [
         "",
-        f"Largest difference of a probability from PyTorch's answer: {difference[every]:.1e} with every frame detected, "
-        f"{difference[ours]:.1e} with the default recipe (detection on every fifth frame, boxes interpolated).",
+        f"Largest difference of a probability from PyTorch's answer: {difference[every]:.1e} with every frame "
+        f"detected, {difference[ours]:.1e} with the default recipe (detection on every fifth frame, the boxes between "
+        "interpolated).",
     ]
     return "\n".join(lines) + "\n"
 

@@ -4,11 +4,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from vavl_runtime.errors import ConfigError
-from vavl_runtime.files import write_atomically
-
 from vavl.config import StrictModel, VavlConfig
 from vavl.model import Vavl
+from vavl_runtime.errors import ConfigError
+from vavl_runtime.files import write_atomically
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

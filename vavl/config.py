@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
 from vavl_runtime.errors import ConfigError
 
 Positive = Annotated[int, Field(gt=0)]

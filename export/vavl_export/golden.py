@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from vavl_runtime.errors import ParityError
 
 from vavl_export.graphs import GraphPlan
+from vavl_runtime.errors import ParityError
 
 FOLDER = "golden"
 Arrays = dict[str, "NDArray[np.generic]"]

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
 from vavl.config import VavlConfig
 from vavl.encoders.base import FACE_SIZE, AudioEncoder, FaceEncoder
 from vavl.encoders.mtcnn import PixelInput
 from vavl.model import Vavl
-
 from vavl_export.paths import AudioEncoderPath, AudioVisualPath, UnimodalPath, prepare_for_export
 
 Axes = dict[int, str]  # axis -> symbolic name
@@ -92,9 +92,7 @@ def path_plans(model: Vavl) -> list[GraphPlan]:
         inputs = tuple(f"{prefix}_{part}" for prefix in prefixes for part in ("features", "lengths"))
         sizes = ((1, 0.6), (1, 0.2)) if fixed_batch else ((1, 0.6), (2, 0.3))
         outputs = ("prediction", "embedding")
-        return GraphPlan(
-            name, f"{name}.onnx", "weights.bin", module, inputs, outputs, axes(*prefixes), example, sizes
-        )
+        return GraphPlan(name, f"{name}.onnx", "weights.bin", module, inputs, outputs, axes(*prefixes), example, sizes)
 
     return [
         plan("audio", UnimodalPath(model, "audio"), audio, "audio"),

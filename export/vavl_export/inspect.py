@@ -25,7 +25,7 @@ def describe_bundle(bundle: Bundle) -> str:
         lines.append(f"  {kind:9} {encoder.reference} ({encoder.dim}-D{'' if encoder.trained else ', random weights'})")
     crop = manifest.crop
     lines.append(f"  faces     {crop.size} px, margin {crop.margin:g}, detected every {crop.detect_every} frames")
-    for name, graph in manifest.graphs.items():
+    for graph in manifest.graphs.values():
         inputs = ", ".join(f"{tensor.name} {_shape(tensor.shape)} {tensor.dtype}" for tensor in graph.inputs)
         outputs = ", ".join(f"{tensor.name} {_shape(tensor.shape)}" for tensor in graph.outputs)
         lines.append(f"  {graph.file} [{graph.precision}]  {inputs} -> {outputs}")

@@ -4,6 +4,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
+
 from vavl.encoders.base import AudioEncoder
 from vavl.model import Modality, Vavl
 from vavl.model.conformer import ConvolutionModule
@@ -86,11 +87,12 @@ def prepare_for_export(model: Vavl) -> Vavl:
     Returns:
         The copy, in evaluation mode.
     """
+    copied: Vavl = copy.deepcopy(model).eval()
     with torch.no_grad():
-        model = copy.deepcopy(model).eval()
-        model.audio.reconstruction = model.visual.reconstruction = None
-        for module in list(model.modules()):
+        copied.audio.reconstruction = copied.visual.reconstruction = None
+        for module in list(copied.modules()):
             convolution = getattr(module, "convolution", None)
             if isinstance(convolution, ConvolutionModule):
                 module.convolution = _FoldedConvolution(convolution)
-    return model.eval().requires_grad_(False)
+    copied.eval().requires_grad_(False)
+    return copied

@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 import torch
+
 from vavl.checkpoint import Checkpoint, CheckpointDescription, load_checkpoint
 from vavl.config import light_config, paper_config
 from vavl.model import Vavl
-from vavl_runtime.errors import ConfigError
-
 from vavl_export.write import ExportRequest
+from vavl_runtime.errors import ConfigError
 
 PRESETS = {
     "paper": (paper_config, "random:wav2vec2-large-robust@{seed}", "random:timm:tf_efficientnet_b2@{seed}"),

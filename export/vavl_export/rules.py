@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import onnx
+
 from vavl_runtime.errors import ExportError
 
 MAX_OPSET = 20

@@ -12,9 +12,9 @@ import onnx
 import torch
 from onnx import numpy_helper
 from torch.export import Dim
-from vavl_runtime.errors import ExportError
 
 from vavl_export.graphs import GraphPlan
+from vavl_runtime.errors import ExportError
 
 OPSET = 18  # the newest that every target reads without conversion; the limit is 20
 IR_VERSION = 9  # onnxruntime 1.19 reads up to 10

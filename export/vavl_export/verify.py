@@ -8,11 +8,11 @@ from pathlib import Path
 import onnx
 import onnxruntime as ort
 from onnx import numpy_helper
-from vavl_runtime.bundle import Bundle
-from vavl_runtime.errors import ExportError, VavlError
 
 from vavl_export import golden
 from vavl_export.rules import check_rules
+from vavl_runtime.bundle import Bundle
+from vavl_runtime.errors import ExportError, VavlError
 
 PATHS = ("audio", "visual", "audio_visual")
 SHARING_LIMIT = 1.05

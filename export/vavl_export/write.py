@@ -5,18 +5,25 @@ import platform
 import tempfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
 import onnxruntime as ort
 import torch
 from onnx import TensorProto
+
 from vavl.checkpoint import CheckpointDescription
 from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.encoders.base import AudioEncoder, FaceEncoder, LoadedEncoder
 from vavl.encoders.mtcnn import load_mtcnn
 from vavl.model import Vavl
+from vavl_export import golden
+from vavl_export.fused import FUSED, fuse_path, fused_name
+from vavl_export.graphs import GraphPlan, detector_plans, encoder_plans, path_plans
+from vavl_export.rules import check_rules
+from vavl_export.to_onnx import export_graph
+from vavl_export.weights import WeightFiles
 from vavl_runtime._version import __version__
 from vavl_runtime.errors import ConfigError
 from vavl_runtime.files import file_beside, folder_beside, write_atomically
@@ -31,13 +38,6 @@ from vavl_runtime.manifest import (
     Manifest,
     TensorRecord,
 )
-
-from vavl_export import golden
-from vavl_export.fused import FUSED, fuse_path, fused_name
-from vavl_export.graphs import GraphPlan, detector_plans, encoder_plans, path_plans
-from vavl_export.rules import check_rules
-from vavl_export.to_onnx import export_graph
-from vavl_export.weights import WeightFiles
 
 Progress = Callable[[str], None]
 DTYPES = {
@@ -65,8 +65,8 @@ class ExportRequest:
     description: CheckpointDescription
     name: str
     fused: bool = False
-    crop: CropRecipe = CropRecipe()
-    limits: Limits = Limits()
+    crop: CropRecipe = field(default_factory=CropRecipe)
+    limits: Limits = field(default_factory=Limits)
 
 
 def write_bundle(request: ExportRequest, output: Path, *, overwrite: bool = False, progress: Progress) -> None:
@@ -108,9 +108,7 @@ def _fill(
     write_atomically(folder / FILE_NAME, (manifest.model_dump_json(indent=1) + "\n").encode())
 
 
-def _check_widths(
-    request: ExportRequest, audio: LoadedEncoder[AudioEncoder], face: LoadedEncoder[FaceEncoder]
-) -> None:
+def _check_widths(request: ExportRequest, audio: LoadedEncoder[AudioEncoder], face: LoadedEncoder[FaceEncoder]) -> None:
     config = request.model.config
     pairs = (("audio", audio, config.audio_dim), ("face", face, config.visual_dim))
     for kind, encoder, expected in pairs:

@@ -11,7 +11,7 @@ from vavl_runtime.media import Source
 from vavl_runtime.result import FaceCount, Reasons
 
 Modality = Literal["audio", "visual"]
-Use = Literal["auto", "audio", "visual"]
+Use = Literal["auto", "audio", "visual"]  # what the user asks for
 
 
 class Presence:
@@ -49,7 +49,7 @@ class Presence:
         if len(samples) < limits.minimum_samples:
             return False
         self._long_enough = True
-        loud = float(np.abs(samples).max()) >= 10.0 ** (limits.silence_dbfs / 20.0)
+        loud = bool(np.abs(samples).max() >= 10.0 ** (limits.silence_dbfs / 20.0))
         self._heard |= loud
         return loud
 

@@ -165,7 +165,9 @@ class Manifest(_Record):
         for path in ("audio", "visual", "audio_visual"):
             shapes = {tensor.name: tensor.shape for tensor in self.graphs[path].outputs}
             if shapes.keys() != {"prediction", "embedding"} or shapes["prediction"][-1] != len(self.labels):
-                raise ValueError(f"graph {path} gives {shapes}, not prediction of {len(self.labels)} labels and embedding")
+                raise ValueError(
+                    f"graph {path} gives {shapes}, not prediction of {len(self.labels)} labels and embedding"
+                )
         return self
 
 
@@ -185,7 +187,9 @@ def parse_manifest(content: bytes) -> Manifest:
     try:
         values = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise ManifestError(f"{FILE_NAME}: not JSON ({error}); the bundle is damaged, export or copy it again") from error
+        raise ManifestError(
+            f"{FILE_NAME}: not JSON ({error}); the bundle is damaged, export or copy it again"
+        ) from error
     version = values.get("schema_version") if isinstance(values, dict) else None
     if version != SCHEMA_VERSION:
         raise ManifestError(

@@ -1,7 +1,7 @@
 """One pass over one clip, window by window.
 
-    decode ─ sound → 16 kHz mono ──────────────────→ audio_encoder ─┐
-           └ frames → detect, track, crop 224 ─────→ face_encoder ──┴→ audio | visual | audio_visual
+decode ─ sound → 16 kHz mono ──────────────────→ audio_encoder ─┐
+       └ frames → detect, track, crop 224 ─────→ face_encoder ──┴→ audio | visual | audio_visual
 """
 
 from collections.abc import Iterator

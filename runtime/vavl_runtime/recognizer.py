@@ -56,7 +56,9 @@ class Recognizer:
 
     def __repr__(self) -> str:
         manifest = self.manifest
-        return f"Recognizer({self.identity.name!r}, {manifest.task} of {', '.join(manifest.labels)}, {manifest.weights})"
+        return (
+            f"Recognizer({self.identity.name!r}, {manifest.task} of {', '.join(manifest.labels)}, {manifest.weights})"
+        )
 
     def close(self) -> None:
         """Release the graphs and what an archive unpacked."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from vavl_runtime.errors import ConfigError, EncoderUnavailableError, UnreadableFileError
 
 from vavl.config import WaveformNormalization
 from vavl.encoders.base import AudioEncoder, FaceEncoder, LoadedEncoder
@@ -15,6 +14,7 @@ from vavl.encoders.light_audio import LightAudioEncoder
 from vavl.encoders.reference import Reference, parse_reference
 from vavl.encoders.timm_face import EFFICIENTNET_B2, LIGHT_NETWORK, TimmFaceEncoder
 from vavl.encoders.wav2vec2 import LARGE_ROBUST, LARGE_ROBUST_LAYERS, Wav2Vec2Encoder
+from vavl_runtime.errors import ConfigError, EncoderUnavailableError, UnreadableFileError
 
 LIGHT_CONFIG = "encoder.json"
 LIGHT_WEIGHTS = "encoder.safetensors"
@@ -160,9 +160,9 @@ def _timm_encoder(name: str, parsed: Reference, pretrained: bool = False) -> Tim
         network = timm.create_model(name, pretrained=pretrained, num_classes=0)
     except (OSError, RuntimeError, ValueError) as error:
         raise EncoderUnavailableError(
-            f"face encoder {parsed.text!r}: weights cannot be fetched ({_first_line(error)}). On a machine with network "
-            f"access save timm.create_model({name!r}, pretrained=True).state_dict() with torch.save, copy the file here "
-            f"and use timm:{name}=FILE; or random:timm:{name}@0 where only shape and speed matter"
+            f"face encoder {parsed.text!r}: weights cannot be fetched ({_first_line(error)}). On a machine with "
+            f"network access save timm.create_model({name!r}, pretrained=True).state_dict() with torch.save, copy the "
+            f"file here and use timm:{name}=FILE; or random:timm:{name}@0 where only shape and speed matter"
         ) from error
     return TimmFaceEncoder(network, network.pretrained_cfg["mean"], network.pretrained_cfg["std"])
 
@@ -211,8 +211,8 @@ def _read_state_dict(parsed: Reference) -> dict[str, torch.Tensor]:
         raise UnreadableFileError(f"encoder {parsed.text!r}: {error}") from error
     except (Exception, SafetensorError) as error:  # torch.load raises many types for a file it refuses
         raise ConfigError(
-            f"encoder {parsed.text!r}: not a plain state dict ({_first_line(error)}). A pickled module can run code, so "
-            "it is not opened: in an environment you trust, torch.save(module.state_dict(), FILE), and give that file"
+            f"encoder {parsed.text!r}: not a plain state dict ({_first_line(error)}). A pickled module can run code, "
+            "so it is not opened: in an environment you trust, torch.save(module.state_dict(), FILE), and give FILE"
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ConfigError(f"encoder {parsed.text!r}: got a {type(state).__name__}, expected a dict of name to tensor")

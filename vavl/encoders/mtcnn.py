@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+
 from vavl_runtime.errors import EncoderUnavailableError
 
 

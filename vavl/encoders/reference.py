@@ -1,16 +1,16 @@
 """Reference strings: one way to name an encoder and where its weights come from.
 
-    audio   hf:OWNER/NAME                          a wav2vec2 on the Hugging Face hub, cut to 12 layers
-            FOLDER                                 the same, downloaded; or a light encoder's checkpoint folder
-            FILE.pt                                a wav2vec2-large-robust state dict, such as `final_wav2vec.pt`
-            random:wav2vec2-large-robust@SEED      the paper's size, random weights
-            random:light@SEED, light               the light encoder, random weights (light is seed 0)
-    face    timm:NAME                              a timm network with its published weights
-            timm:NAME=FILE                         a timm network with a state dict from a file
-            FILE.pt                                tf_efficientnet_b2 with a state dict, such as HSEmotion's enet_b2_8
-            FOLDER                                 a light encoder's checkpoint folder
-            random:timm:NAME@SEED                  any timm network, random weights
-            random:light@SEED, light               the light network, random weights (light is seed 0)
+audio   hf:OWNER/NAME                          a wav2vec2 on the Hugging Face hub, cut to 12 layers
+        FOLDER                                 the same, downloaded; or a light encoder's checkpoint folder
+        FILE.pt                                a wav2vec2-large-robust state dict, such as `final_wav2vec.pt`
+        random:wav2vec2-large-robust@SEED      the paper's size, random weights
+        random:light@SEED, light               the light encoder, random weights (light is seed 0)
+face    timm:NAME                              a timm network with its published weights
+        timm:NAME=FILE                         a timm network with a state dict from a file
+        FILE.pt                                tf_efficientnet_b2 with a state dict, such as HSEmotion's enet_b2_8
+        FOLDER                                 a light encoder's checkpoint folder
+        random:timm:NAME@SEED                  any timm network, random weights
+        random:light@SEED, light               the light network, random weights (light is seed 0)
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vavl.encoders.base import FaceEncoder
 
@@ -33,4 +33,3 @@ class TimmFaceEncoder(FaceEncoder):
         """Encode; see `FaceEncoder.forward`."""
         pixels = faces.float() * self.gain + self.offset  # (N, 224, 224, 3)
         return self.network(pixels.permute(0, 3, 1, 2))
-

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from vavl_runtime.errors import ConfigError
 
 from vavl.config import WaveformNormalization
 from vavl.encoders.base import AudioEncoder
 from vavl.model.masking import attention_bias, length_mask
+from vavl_runtime.errors import ConfigError
 
 LARGE_ROBUST_LAYERS = 12  # VAVL keeps 12 of the 24 transformer layers (D11)
 

@@ -8,12 +8,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from vavl_runtime.errors import InvalidArrayError
 
 from vavl.config import VavlConfig
 from vavl.model.conformer import Conformer
 from vavl.model.heads import FeatureNormalizer, Head, Presentation
 from vavl.model.masking import length_mask, masked_mean
+from vavl_runtime.errors import InvalidArrayError
 
 Modality = Literal["audio", "visual"]
 

@@ -48,7 +48,9 @@ class OnnxRuntimeBackend:
         given = {value.name for value in (*session.get_inputs(), *session.get_outputs())}
         announced = {tensor.name for tensor in (*record.inputs, *record.outputs)}
         if given != announced:
-            raise ManifestError(f"{file}: has inputs and outputs {sorted(given)}, the manifest says {sorted(announced)}")
+            raise ManifestError(
+                f"{file}: has inputs and outputs {sorted(given)}, the manifest says {sorted(announced)}"
+            )
         self._sessions[name] = (session, record, [tensor.name for tensor in record.outputs])
 
     def run(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:

@@ -6,10 +6,24 @@ from pathlib import Path
 
 from vavl_runtime.errors import InputError, NoMediaError
 
-MEDIA_SUFFIXES = frozenset(
-    ".3gp .aac .avi .flac .flv .jpeg .jpg .m4a .m4v .mkv .mov .mp3 .mp4 .mpeg .mpg .mts .oga .ogg .ogv .opus .png .ts "
-    ".wav .webm .wma .wmv".split()
+VIDEO_SUFFIXES = (
+    ".3gp",
+    ".avi",
+    ".flv",
+    ".m4v",
+    ".mkv",
+    ".mov",
+    ".mp4",
+    ".mpeg",
+    ".mpg",
+    ".mts",
+    ".ogv",
+    ".ts",
+    ".webm",
 )
+SOUND_SUFFIXES = (".aac", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma")
+PICTURE_SUFFIXES = (".jpeg", ".jpg", ".png")
+MEDIA_SUFFIXES = frozenset(VIDEO_SUFFIXES + SOUND_SUFFIXES + PICTURE_SUFFIXES)
 
 
 @dataclass(frozen=True)

@@ -81,10 +81,10 @@ class Csv:
 
     def start(self) -> str:
         """The header."""
-        return self._row(
-            ["clip", "path", "label", *self._labels, "reason_audio", "reason_visual", "error_kind", "error_message"]
-            + ["frames", "with_face", "duration_s", "total_ms", "backend", "bundle", "bundle_sha256", "weights"]
-        )
+        asked = ["clip", "path", "label", *self._labels]
+        explained = ["reason_audio", "reason_visual", "error_kind", "error_message"]
+        measured = ["frames", "with_face", "duration_s", "total_ms"]
+        return self._row([*asked, *explained, *measured, "backend", "bundle", "bundle_sha256", "weights"])
 
     def record(self, record: Record) -> str:
         """A row."""

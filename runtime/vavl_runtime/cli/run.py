@@ -5,16 +5,17 @@ import sys
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vavl_runtime.cli.common import UNDECODABLE, exit_on_error, new_app, print_line, run_app
 
 if TYPE_CHECKING:
+    from vavl_runtime.availability import Use
     from vavl_runtime.cli.clips import Listed
     from vavl_runtime.cli.formats import Record
-    from vavl_runtime.recognizer import Recognizer, Use
+    from vavl_runtime.recognizer import Recognizer
 
 app = new_app("Recognise emotion in clips, by the modalities that are really there.")
 
@@ -35,15 +36,15 @@ class Format(str, Enum):
 def run(
     clips: Annotated[list[Path], typer.Argument(help="Media files, or folders to search for them.", readable=False)],
     bundle: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(help="Bundle folder or .vavl file; else $VAVL_BUNDLE, ./vavl-bundle, the packaged one."),
     ] = None,
     audio_only: Annotated[bool, typer.Option("--audio-only", help="Use the sound alone.")] = False,
     visual_only: Annotated[bool, typer.Option("--visual-only", help="Use the picture alone.")] = False,
     all_paths: Annotated[bool, typer.Option("--all-paths", help="With both, give the unimodal answers too.")] = False,
     output_format: Annotated[Format, typer.Option("--format", "-f", help="How to print.")] = Format.table,
-    output: Annotated[Optional[Path], typer.Option("--output", "-o", help="Write to a file instead.")] = None,
-    threads: Annotated[Optional[int], typer.Option(min=1, help="Threads; all cores by default.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores by default.")] = None,
 ) -> None:
     """Recognise emotion in clips, by the modalities that are really there."""
     if audio_only and visual_only:
@@ -74,9 +75,7 @@ def run(
             raise typer.Exit(3 if failed == len(listed) else 1)
 
 
-def _records(
-    recognizer: "Recognizer", listed: "list[Listed]", use: "Use", all_paths: bool
-) -> "Iterator[Record]":
+def _records(recognizer: "Recognizer", listed: "list[Listed]", use: "Use", all_paths: bool) -> "Iterator[Record]":
     from vavl_runtime.errors import InputError
     from vavl_runtime.result import error_json
 

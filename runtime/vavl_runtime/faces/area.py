@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.intp]
+Sums = NDArray[np.uint32]
 
 
 class AreaSampler:
@@ -61,8 +62,10 @@ class AreaSampler:
         first, last = _cells(left, right, size)
         pixels = self._table.reshape(-1, 3)
 
-        def corner(rows: Ints, columns: Ints) -> NDArray[np.uint32]:
-            return np.take(pixels, rows[:, :, None] * (self.width + 1) + columns[:, None, :], axis=0)
+        def corner(rows: Ints, columns: Ints) -> Sums:
+            places = rows[:, :, None] * (self.width + 1) + columns[:, None, :]
+            found: Sums = np.take(pixels, places, axis=0)
+            return found
 
         sums = corner(lower, last)
         sums -= corner(upper, last)
@@ -71,9 +74,8 @@ class AreaSampler:
         return _means(sums, (lower - upper)[:, :, None] * (last - first)[:, None, :])
 
 
-def _means(sums: NDArray[np.uint32], area: Ints) -> NDArray[np.float32]:
-    means: NDArray[np.float32] = sums.astype(np.float32) / area[..., None].astype(np.float32)
-    return means
+def _means(sums: Sums, area: Ints) -> NDArray[np.float32]:
+    return np.divide(sums, area[..., None], dtype=np.float32, casting="unsafe")
 
 
 def _cells(start: Ints, end: Ints, count: int) -> tuple[Ints, Ints]:

@@ -129,4 +129,5 @@ class Mtcnn:
 def _shift(boxes: Boxes, offsets: Boxes) -> Boxes:
     """Move the corners by offsets relative to the inclusive size."""
     size = np.concatenate([boxes[:, 2:] - boxes[:, :2] + 1] * 2, axis=1)
-    return boxes + offsets * size
+    moved: Boxes = boxes + offsets * size
+    return moved

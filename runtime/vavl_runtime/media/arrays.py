@@ -84,7 +84,7 @@ def _describe(value: object) -> str:
 def _check_audio(audio: object) -> None:
     if not isinstance(audio, np.ndarray) or audio.dtype != np.float32 or audio.ndim != 1 or audio.size == 0:
         raise InvalidArrayError(
-            f"audio: got {_describe(audio)}, expected mono float32 at 16 kHz of shape (samples,), at least one sample"
+            f"audio: got {_describe(audio)}, expected mono float32 at 16 kHz of shape (samples,), not empty"
         )
     wrong = np.count_nonzero(~(np.abs(audio) <= MAX_AMPLITUDE))
     if wrong:
@@ -98,7 +98,7 @@ def _check_frames(frames: object) -> None:
     fits = isinstance(frames, np.ndarray) and frames.dtype == np.uint8 and frames.ndim == 4
     if not fits or frames.shape[3] != 3 or frames.size == 0:  # type: ignore[attr-defined]
         raise InvalidArrayError(
-            f"frames: got {_describe(frames)}, expected RGB uint8 of shape (frames, height, width, 3), at least one frame"
+            f"frames: got {_describe(frames)}, expected RGB uint8 of shape (frames, height, width, 3), not empty"
         )
 
 
@@ -108,14 +108,15 @@ def _frame_times(clip: ArrayClip) -> NDArray[np.float64]:
         fps = clip.fps
         if not isinstance(fps, (int, float, np.integer, np.floating)) or not FRAME_RATES[0] <= fps <= FRAME_RATES[1]:
             raise InvalidArrayError(
-                f"fps: got {fps!r:.60}, expected a number of frames a second from {FRAME_RATES[0]:g} to {FRAME_RATES[1]:g}"
+                f"fps: got {fps!r:.60}, expected a number of frames a second "
+                f"from {FRAME_RATES[0]:g} to {FRAME_RATES[1]:g}"
             )
         return np.arange(count, dtype=np.float64) / float(fps)
     times = _as_seconds(clip.times_s)
     if times is None or times.shape != (count,) or not np.isfinite(times).all() or (np.diff(times) < 0).any():
         raise InvalidArrayError(
-            f"times_s: got {_describe(clip.times_s)}, expected {count} finite seconds that never decrease, one for each "
-            "frame"
+            f"times_s: got {_describe(clip.times_s)}, expected {count} finite seconds that never decrease, "
+            "one for each frame"
         )
     return times
 

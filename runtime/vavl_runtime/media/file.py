@@ -85,6 +85,7 @@ class FileSource:
                 yield block
             if done == 0:
                 raise EmptyStreamError(f"{self._path}: announces sound but holds no decodable sample; {REMEDY}")
+            self._check_complete(container, stream, done / SAMPLE_RATE, "sound")
 
     def _resample(self, resampler: Any, frame: Any, start_s: float, done: int) -> Iterator[SoundBlock]:
         try:
@@ -119,6 +120,7 @@ class FileSource:
                 yield Frame(time_s, _rotate(pixels, frame.rotation))
             if time_s < 0:
                 raise EmptyStreamError(f"{self._path}: announces a picture but holds no decodable frame; {REMEDY}")
+            self._check_complete(container, stream, time_s + step, "picture")
 
     def _open(self) -> Any:
         try:
@@ -142,12 +144,22 @@ class FileSource:
                 f"{self._path}: {what} breaks after {count} decoded frames ({_reason(error)}); {REMEDY}"
             ) from error
 
+    def _check_complete(self, container: Any, stream: Any, found_s: float, what: str) -> None:
+        """Refuse a stream that stops well before its container says: FFmpeg calls a cut file simply ended."""
+        announced_s = float(stream.duration * stream.time_base) if stream.duration else 0.0
+        if not announced_s and len(container.streams) == 1 and container.duration:
+            announced_s = container.duration / av.time_base
+        if found_s < 0.9 * announced_s - 0.25:
+            raise DamagedMediaError(
+                f"{self._path}: {what} ends after {found_s:.2f} of {announced_s:.2f} s, the file is cut short; {REMEDY}"
+            )
+
     def _check_size(self, width: int, height: int) -> None:
         if not 0 < width * height <= self._limits.max_frame_pixels:  # FFmpeg gives 0 x 0 for what it refused to probe
             size = f"of {width} x {height}" if width * height else "of unknown size or too large to probe"
             raise OversizedMediaError(
-                f"{self._path}: frames {size}, at most {self._limits.max_frame_pixels / 1e6:g} million pixels expected; "
-                "scale the picture down"
+                f"{self._path}: frames {size}, at most {self._limits.max_frame_pixels / 1e6:g} million pixels "
+                "expected; scale the picture down"
             )
 
 
