@@ -1,4 +1,4 @@
-"""Turns the JSON files of `benchmarks/results` into `docs/benchmarks.md`: no figure there is typed by hand.
+"""Turns the JSON files of `benchmarks/results` into `docs/benchmarks.md` and the README's figures: none is typed.
 
 python -m benchmarks.tables [--check]
 """
@@ -12,7 +12,10 @@ from typing import Any
 from vavl_runtime.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+README = Path(__file__).parent.parent / "README.md"
+PAGE = README.parent / "docs" / "benchmarks.md"
+START = "<!-- figures: python -m benchmarks.tables -->"
+END = "<!-- end of figures -->"
 HEADER = """# Benchmarks
 
 Made by `python -m benchmarks.tables` from `benchmarks/results/*.json`; do not edit. Speeds are compared within one run
@@ -55,21 +58,41 @@ def clip_cpu(record: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-TABLES = {"clip_cpu": clip_cpu}
+def clip_cpu_figure(record: dict[str, Any]) -> str:
+    """The README's line of `benchmarks.clip_cpu`."""
+    base, ours, every = record["totals"]
+    eager, fast, each = (record["totals"][name] for name in (base, ours, every))
+    return (
+        f"- A {record['clip']['seconds']:.1f} s clip, paper-sized model, file in, answer out, "
+        f"{record['environment']['threads']} CPU threads: {fast:.1f} s, against {eager:.1f} s for the eager PyTorch "
+        f"pipeline (facenet-pytorch, timm, transformers): **{eager / fast:.1f} x faster**; {eager / each:.1f} x with a "
+        f"face detection on every frame. `{record['command']}`\n"
+    )
 
 
-def page() -> str:
-    """The whole page."""
+TABLES = {"clip_cpu": (clip_cpu, clip_cpu_figure)}
+
+
+def pages() -> dict[Path, str]:
+    """The generated text of every page, by path."""
     records = [json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("*.json"))]
-    return HEADER + "".join("\n" + TABLES[record["benchmark"]](record) for record in records)
+    tables = HEADER + "".join("\n" + TABLES[record["benchmark"]][0](record) for record in records)
+    figures = "".join(TABLES[record["benchmark"]][1](record) for record in records)
+    before, rest = README.read_text("utf-8").split(START)
+    return {PAGE: tables, README: before + START + "\n" + figures + END + rest.split(END)[1]}
 
 
 def main() -> int:
+    """Write the pages, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail if the page is not what the JSON files give")
-    if parser.parse_args().check:
-        return int(PAGE.read_text("utf-8") != page())
-    write_atomically(PAGE, page().encode())
+    parser.add_argument("--check", action="store_true", help="fail if a page is not what the JSON files give")
+    check = parser.parse_args().check
+    for path, text in pages().items():
+        if not check:
+            write_atomically(path, text.encode())
+        elif not path.is_file() or path.read_text("utf-8") != text:
+            print(f"{path.name} is not what benchmarks/results gives; run python -m benchmarks.tables", file=sys.stderr)
+            return 1
     return 0
 
 

@@ -37,7 +37,7 @@ class OnnxRuntimeBackend:
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Idle threads must not spin: decoding and the other graphs need the cores (3-4 x faster runs on two cores).
+        # Each graph has its own threads: those that spin while idle take the cores from decoding and the other graphs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Clips differ in length, so a plan for one shape only costs memory for the next.
         options.enable_mem_pattern = False
