@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from vavl_runtime import Recognizer
 from vavl_runtime.bundle import PACKAGED_BUNDLE
 
@@ -50,6 +51,7 @@ def shared() -> Path:
 def paper_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A paper-sized bundle with random weights, exported by the command line; takes a minute or two."""
     from typer.testing import CliRunner
+
     from vavl_export.cli import app
 
     place = tmp_path_factory.mktemp("paper") / "paper"

@@ -7,13 +7,12 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from torch.export import Dim
 
 from vavl_export.graphs import GraphPlan
+from vavl_export.passes import fold_transposed_weights, order_gelu
 from vavl_runtime.errors import ExportError
 
 OPSET = 18  # the newest that every target reads without conversion; the limit is 20
@@ -52,7 +51,8 @@ def export_graph(plan: GraphPlan) -> onnx.ModelProto:
     except Exception as error:  # the exporter raises many types; the cause stays attached
         raise ExportError(f"{plan.name}: torch.onnx.export failed: {str(error).strip().splitlines()[0]}") from error
     model: onnx.ModelProto = program.model_proto
-    _fold_transposed_weights(model)
+    fold_transposed_weights(model)
+    order_gelu(model)
     _tidy(model, plan)
     return model
 
@@ -68,35 +68,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.getLogger("torch.onnx").setLevel(level)
-
-
-def _fold_transposed_weights(model: onnx.ModelProto) -> None:
-    """Store weights the way MatMul reads them.
-
-    The exporter folds the transpose of a weight that is used once and leaves it in the graph for one that is used
-    twice, as the shared layers are; then the paths would not share those weights.
-    """
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    folded: dict[tuple[str, tuple[int, ...]], str] = {}
-    renamed: dict[str, str] = {}
-    for node in list(model.graph.node):
-        if node.op_type != "Transpose" or node.input[0] not in weights:
-            continue
-        axes = tuple(node.attribute[0].ints)
-        key = (node.input[0], axes)
-        if key not in folded:
-            name = f"{node.input[0]}.transposed" + "".join(map(str, axes))
-            array = np.ascontiguousarray(numpy_helper.to_array(weights[node.input[0]]).transpose(axes))
-            model.graph.initializer.append(numpy_helper.from_array(array, name))
-            folded[key] = name
-        renamed[node.output[0]] = folded[key]
-        model.graph.node.remove(node)
-    for node in model.graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
-    used = {name for node in model.graph.node for name in node.input}
-    for name, tensor in weights.items():
-        if name not in used:
-            model.graph.initializer.remove(tensor)
 
 
 def _tidy(model: onnx.ModelProto, plan: GraphPlan) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
+
 from vavl.config import VavlConfig
 from vavl.model import Vavl
 from vavl_export.graphs import GraphPlan

@@ -10,6 +10,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 from typer.testing import CliRunner, Result
+
+from tests.export.exported import REGRESSION, tiny_model
 from vavl.checkpoint import Checkpoint, CheckpointDescription, save_checkpoint
 from vavl.encoders import save_light_encoder
 from vavl.encoders.light_audio import LightAudioEncoder
@@ -19,8 +21,6 @@ from vavl_export.rules import check_rules
 from vavl_export.verify import verify_bundle, weight_bytes
 from vavl_runtime import Recognizer, open_bundle
 from vavl_runtime.errors import ExportError, ParityError
-
-from tests.export.exported import REGRESSION, tiny_model
 
 
 def _cli(*arguments: object) -> Result:
@@ -64,7 +64,9 @@ def test_a_bundle_says_what_it_is(bundle: Path) -> None:
     manifest = json.loads(_cli("inspect", bundle, "--json").stdout)
     assert manifest["schema_version"] == 1
     assert manifest["encoders"]["audio"]["reference"] == "audio"  # no path of the exporting machine
-    assert not any(str(bundle.parent) in path.read_text(errors="ignore") for path in bundle.rglob("*") if path.is_file())
+    assert not any(
+        str(bundle.parent) in path.read_text(errors="ignore") for path in bundle.rglob("*") if path.is_file()
+    )
 
 
 def test_the_runtime_answers_with_attribute_scores(bundle: Path, example_clip: Path) -> None:
@@ -116,7 +118,9 @@ def test_fused_graphs_equal_encoder_then_path(bundle: Path) -> None:
     raw = {"audio": {"waveform": waveform, "samples": samples}, "visual": {"faces": faces}}
     raw["audio_visual"] = raw["audio"] | raw["visual"]
     for path, fed in inputs.items():
-        for got, expected in zip(sessions[f"{path}_fused"].run(None, raw[path]), sessions[path].run(None, fed), strict=True):
+        for got, expected in zip(
+            sessions[f"{path}_fused"].run(None, raw[path]), sessions[path].run(None, fed), strict=True
+        ):
             assert relative_l2(got, expected) <= 1e-5, path
 
 

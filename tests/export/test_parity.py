@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+
+from tests.export.exported import REGRESSION, Exported, export, tiny_model
 from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.encoders.mtcnn import load_mtcnn
 from vavl_export.golden import TOLERANCE, relative_l2
 from vavl_export.graphs import GraphPlan, detector_plans, encoder_plans, path_plans
 from vavl_export.request import random_checkpoint
-
-from tests.export.exported import REGRESSION, Exported, export, tiny_model
 
 LENGTHS_S = [0.0, 0.2, 0.5, 1.0, 3.0, 12.0]  # 0 means the shortest that is allowed
 BATCHES = [1, 5]
@@ -32,7 +32,11 @@ def _plans(kind: str) -> list[GraphPlan]:
 
 
 CASES = [
-    *[(kind, name) for kind in ("tiny classification", "tiny regression") for name in ("audio", "visual", "audio_visual")],
+    *[
+        (kind, name)
+        for kind in ("tiny classification", "tiny regression")
+        for name in ("audio", "visual", "audio_visual")
+    ],
     ("tiny ablated", "audio_visual"),
     ("light encoders", "audio_encoder"),
     *[pytest.param(("paper", name), marks=pytest.mark.slow) for name in ("audio", "visual", "audio_visual")],

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from skimage import data
 from torch.nn.functional import interpolate
 from torchvision.ops import nms
+
 from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
 from vavl_runtime.faces import Faces, Mtcnn, crop_face, track_face

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
 from vavl_runtime import ArrayClip, Recognizer
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vavl_runtime.answers import PathAnswers
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
 from vavl_runtime.media import Frame, SoundBlock

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from vavl.checkpoint import Checkpoint, CheckpointDescription, load_checkpoint, save_checkpoint
-from vavl_runtime.errors import ConfigError
 
 from tests.export.exported import tiny_model
+from vavl.checkpoint import Checkpoint, CheckpointDescription, load_checkpoint, save_checkpoint
+from vavl_runtime.errors import ConfigError
 
 
 @pytest.fixture

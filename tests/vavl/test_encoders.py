@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+
 from vavl.config import WaveformNormalization
 from vavl.encoders import load_audio_encoder, load_face_encoder, save_light_encoder
 from vavl.encoders.reference import parse_reference

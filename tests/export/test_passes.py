@@ -1,0 +1,63 @@
+"""Graph passes keep the arithmetic and reach their aim."""
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from vavl_export.passes import fold_transposed_weights, order_gelu
+
+
+def _run(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": x})[0]
+
+
+def _model(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray]) -> onnx.ModelProto:
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4]) for name in ("x", "y")]
+    graph = helper.make_graph(
+        nodes, "g", value[:1], value[1:], [numpy_helper.from_array(w, n) for n, w in weights.items()]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 9
+    return model
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_gelu_is_written_so_that_it_fuses(swap: bool) -> None:
+    def mul(a: str, b: str, out: str) -> onnx.NodeProto:
+        return helper.make_node("Mul", [b, a] if swap else [a, b], [out])
+
+    nodes = [
+        helper.make_node("Div", ["x", "root"], ["scaled"]),
+        helper.make_node("Erf", ["scaled"], ["erf"]),
+        helper.make_node("Add", ["erf", "one"], ["added"]),
+        mul("half", "added", "halved"),
+        mul("x", "halved", "y"),
+    ]
+    model = _model(nodes, {k: np.array(v, np.float32) for k, v in {"root": 2**0.5, "one": 1.0, "half": 0.5}.items()})
+    x = np.linspace(-4, 4, 20, dtype=np.float32).reshape(5, 4)
+    expected = torch.nn.functional.gelu(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(_run(model, x), expected, atol=1e-6)
+    order_gelu(model)
+    np.testing.assert_allclose(_run(model, x), expected, atol=1e-6)
+    assert list(model.graph.node[-1].input) == ["halved", "half"]
+    assert set(model.graph.node[-2].input) == {"x", "added"}
+
+
+def test_transposes_of_weights_vanish_and_are_shared() -> None:
+    weight = np.random.default_rng(0).standard_normal((4, 4), np.float32)
+    nodes = [
+        helper.make_node("Transpose", ["w"], ["first"], perm=[1, 0]),
+        helper.make_node("MatMul", ["x", "first"], ["hidden"]),
+        helper.make_node("Transpose", ["w"], ["second"], perm=[1, 0]),
+        helper.make_node("MatMul", ["hidden", "second"], ["y"]),
+    ]
+    model = _model(nodes, {"w": weight})
+    x = np.ones((2, 4), np.float32)
+    expected = _run(model, x)
+    fold_transposed_weights(model)
+    np.testing.assert_allclose(_run(model, x), expected, rtol=1e-6)
+    assert [node.op_type for node in model.graph.node] == ["MatMul", "MatMul"]
+    assert len(model.graph.initializer) == 1
