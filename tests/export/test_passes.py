@@ -6,6 +6,7 @@ import onnxruntime as ort
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+
 from vavl_export.passes import fold_transposed_weights, order_gelu
 
 

@@ -139,9 +139,7 @@ def test_wrong_frames_are_refused_although_the_sound_is_fine(recognizer: Recogni
 def test_every_sample_must_be_finite(at: list[int], value: float, recognizer: Recognizer) -> None:
     audio = tone()
     audio[at] = value
-    refused(
-        recognizer, ArrayClip(audio=audio), rf"audio: {len(at)} of 16000 samples are NaN, infinite or beyond"
-    )
+    refused(recognizer, ArrayClip(audio=audio), rf"audio: {len(at)} of 16000 samples are NaN, infinite or beyond")
 
 
 @pytest.mark.parametrize("loudest", [1e5, 1e20, 1e30, 3e38])
@@ -161,9 +159,7 @@ def test_absurdly_loud_sound_never_gives_nan(loudest: float, recognizer: Recogni
     ids=lambda fps: str(fps)[:12],
 )  # fmt: skip
 def test_wrong_fps(fps: Any, recognizer: Recognizer) -> None:
-    refused(
-        recognizer, ArrayClip(frames=black(), fps=fps), "fps: got .*, expected a number of frames a second"
-    )
+    refused(recognizer, ArrayClip(frames=black(), fps=fps), "fps: got .*, expected a number of frames a second")
 
 
 @pytest.mark.parametrize(
