@@ -34,7 +34,7 @@ from vavl_runtime.manifest import CropRecipe
 from vavl_runtime.media import open_source
 
 STAGES = ("decode", "detect", "crop", "audio_encoder", "face_encoder", "path")
-FACE_BATCH = 8
+FACE_BATCH = 8  # the fastest for eager PyTorch of 4, 8 and 16
 
 
 class TorchPipeline:
@@ -43,14 +43,12 @@ class TorchPipeline:
     def __init__(self) -> None:
         from facenet_pytorch import MTCNN
 
-        from vavl.encoders import load_audio_encoder, load_face_encoder
+        from vavl.encoders import load_face_encoder
+        from vavl.encoders.wav2vec2 import LARGE_ROBUST
 
         self.detector = MTCNN(keep_all=True)
-        self.audio = load_audio_encoder("random:wav2vec2-large-robust@0")
         with torch.random.fork_rng(devices=[]):  # the library's own class, with the same weights
             torch.manual_seed(0)
-            from vavl.encoders.wav2vec2 import LARGE_ROBUST
-
             self.wav2vec2 = transformers.Wav2Vec2Model(transformers.Wav2Vec2Config(**LARGE_ROBUST)).eval()
         self.face = load_face_encoder("random:timm:tf_efficientnet_b2@0").module
         self.model = random_checkpoint("paper", 0).model

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from PIL import Image
 from skimage import data
 from torch.nn.functional import interpolate
 from torchvision.ops import nms
@@ -177,7 +178,7 @@ def test_interpolated_boxes_stay_near_frame_by_frame_detection(detector: Mtcnn, 
     locate = FaceLocator(detector, CropRecipe())
     for frame, box in track_face(iter(frames), locate, 5):
         assert box is not None
-        assert overlap(box, locate(frame.pixels)[None])[0] > 0.85
+        assert overlap(box[None], locate(frame.pixels)[None])[0, 0] > 0.85
 
 
 @few
@@ -193,3 +194,13 @@ def test_crops_are_always_whole(height: int, width: int, box: tuple[float, float
     assert crop.shape == (224, 224, 3)
     assert crop.dtype == np.uint8
     assert (crop == 200).all()  # nothing from outside the frame
+
+
+@few
+@given(left=st.integers(-20, 350), top=st.integers(-20, 250), side=st.integers(2, 300), seed=st.integers(0, 9))
+def test_crops_equal_those_of_the_whole_frame(left: int, top: int, side: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (300, 420, 3), np.uint8)
+    crop = crop_face(pixels, np.array([left, top, left + side, top + side], np.float32), CropRecipe(margin=0.0))
+    x, y = min(max(left, 0), 420 - side), min(max(top, 0), 300 - side)
+    whole = Image.fromarray(pixels).resize((224, 224), Image.Resampling.BILINEAR, box=(x, y, x + side, y + side))
+    assert np.abs(crop.astype(int) - np.asarray(whole).astype(int)).max() <= 1

@@ -8,26 +8,29 @@ from numpy.typing import NDArray
 Boxes = NDArray[np.float32]
 
 
-def overlap(box: Boxes, others: Boxes, *, over: Literal["union", "smaller"] = "union", border: float = 0.0) -> Boxes:
-    """Overlap of one box with others.
+def overlap(
+    boxes: Boxes, others: Boxes, *, over: Literal["union", "smaller"] = "union", border: float = 0.0
+) -> NDArray[np.float32]:
+    """Overlap of every box with every other.
 
     Args:
-        box: One box, shape (4,).
-        others: Boxes, shape (N, 4).
+        boxes: Boxes, shape (N, 4).
+        others: Boxes, shape (M, 4).
         over: What the intersection is divided by.
         border: Added to every width and height; 1 counts pixels inclusively.
 
     Returns:
-        Ratios, shape (N,).
+        Ratios, shape (N, M).
     """
-    low = np.maximum(box[:2], others[:, :2])
-    high = np.minimum(box[2:], others[:, 2:])
-    intersection = np.maximum(high - low + border, 0.0).prod(axis=1)
-    area = (box[2:] - box[:2] + border).prod()
-    areas = (others[:, 2:] - others[:, :2] + border).prod(axis=1)
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    size = np.maximum(high - low + border, 0.0)
+    intersection = size[..., 0] * size[..., 1]
+    area = (boxes[:, 2:] - boxes[:, :2] + border).prod(axis=1)[:, None]
+    areas = (others[:, 2:] - others[:, :2] + border).prod(axis=1)[None]
     whole = np.minimum(area, areas) if over == "smaller" else area + areas - intersection
-    ratio: Boxes = intersection / np.maximum(whole, np.float32(1e-9))
-    return ratio
+    ratios: NDArray[np.float32] = intersection / np.maximum(whole, np.float32(1e-9))
+    return ratios
 
 
 def suppress(
@@ -50,14 +53,14 @@ def suppress(
     Returns:
         Indices of the kept boxes, best first.
     """
-    remaining = np.argsort(-scores, kind="stable")
-    kept = []
-    while remaining.size:
-        best, remaining = remaining[0], remaining[1:]
-        kept.append(best)
-        ratios = overlap(boxes[best], boxes[remaining], over=over, border=border)
-        remaining = remaining[ratios <= threshold]
-    return np.array(kept, dtype=np.intp)
+    order = np.argsort(-scores, kind="stable")
+    ranked = boxes[order]
+    covered = overlap(ranked, ranked, over=over, border=border) > threshold
+    alive = np.ones(len(order), dtype=bool)
+    for rank in range(len(order)):
+        if alive[rank]:
+            alive[rank + 1 :] &= ~covered[rank, rank + 1 :]
+    return order[alive]
 
 
 def to_squares(boxes: Boxes) -> Boxes:

@@ -1,5 +1,7 @@
 """Cutting a face out of a frame."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -27,6 +29,10 @@ def crop_face(pixels: NDArray[np.uint8], box: Boxes, recipe: CropRecipe) -> NDAr
     side = max(side, 1.0)
     left = min(max(float(box[0] + box[2]) / 2 - side / 2, 0.0), width - side)
     top = min(max(float(box[1] + box[3]) / 2 - side / 2, 0.0), height - side)
+    # The filter reads as far beyond the square as one output pixel covers; the rest of the frame is not touched.
+    reach = math.ceil(side / recipe.size) + 1
+    x, y = max(math.floor(left) - reach, 0), max(math.floor(top) - reach, 0)
+    part = pixels[y : math.ceil(top + side) + reach, x : math.ceil(left + side) + reach]
+    square = (left - x, top - y, min(left - x + side, part.shape[1]), min(top - y + side, part.shape[0]))
     size = (recipe.size, recipe.size)
-    square = (left, top, min(left + side, width), min(top + side, height))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, box=square))
+    return np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BILINEAR, box=square))

@@ -98,7 +98,7 @@ def _between(
 ) -> Iterator[tuple[Frame, Boxes | None]]:
     if before is None and after is None:
         yield from ((frame, None) for frame in waiting)
-    elif before is None or after is None or overlap(before, after[None])[0] < SAME_FACE:
+    elif before is None or after is None or overlap(before[None], after[None])[0, 0] < SAME_FACE:
         yield from ((frame, locate(frame.pixels)) for frame in waiting)
     else:
         span = max(after_s - before_s, 1e-9)
