@@ -57,9 +57,10 @@ def verify(bundle: Annotated[Path, typer.Argument(help="Bundle folder or .vavl f
         from vavl_runtime.bundle import open_bundle
 
         failed = 0
-        for check in verify_bundle(open_bundle(bundle)):
-            failed += not check.passed
-            print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}")
+        with open_bundle(bundle) as opened:
+            for check in verify_bundle(opened):
+                failed += not check.passed
+                print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}")
         print(f"{failed} failed" if failed else "all checks passed")
         raise typer.Exit(1 if failed else 0)
 
@@ -74,8 +75,8 @@ def inspect(
         from vavl_export.inspect import describe_bundle
         from vavl_runtime.bundle import open_bundle
 
-        opened = open_bundle(bundle)
-        print(opened.manifest.model_dump_json(indent=1) if as_json else describe_bundle(opened))
+        with open_bundle(bundle) as opened:
+            print(opened.manifest.model_dump_json(indent=1) if as_json else describe_bundle(opened))
 
 
 def main() -> None:

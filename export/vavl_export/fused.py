@@ -1,7 +1,11 @@
 """End-to-end graphs for callers that want one call: sound and face crops in, prediction out."""
 
 import onnx
+import torch
 from onnx import TensorProto, compose, helper
+from torch import Tensor, nn
+
+from vavl_export.graphs import GraphPlan
 
 FUSED = ("audio", "visual", "audio_visual")
 
@@ -34,6 +38,57 @@ def fuse_path(path: str, models: dict[str, onnx.ModelProto]) -> onnx.ModelProto:
     del head.metadata_props[:]
     head.producer_name = models[path].producer_name
     return head
+
+
+class FusedPath(nn.Module):
+    """What a fused graph computes, in PyTorch: the reference of its golden vectors.
+
+    Args:
+        path: ``audio``, ``visual`` or ``audio_visual``.
+        plans: The plans of the bundle by name.
+    """
+
+    def __init__(self, path: str, plans: dict[str, GraphPlan]) -> None:
+        super().__init__()
+        self.hears = path != "visual"
+        self.sees = path != "audio"
+        self.head = plans[path].module
+        self.audio_encoder = plans["audio_encoder"].module
+        self.face_encoder = plans["face_encoder"].module
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Map ``waveform, samples`` and/or ``faces`` to prediction and embedding."""
+        features: list[Tensor] = []
+        if self.hears:
+            features += self.audio_encoder(*inputs[:2])
+        if self.sees:
+            encoded = self.face_encoder(inputs[-1])
+            features += [encoded[None], torch.tensor([len(encoded)])]
+        prediction, embedding = self.head(*features)
+        return prediction, embedding
+
+
+def fused_plan(path: str, plans: dict[str, GraphPlan]) -> GraphPlan:
+    """Plan the golden vectors of a fused graph: one clip of sound and three faces.
+
+    Args:
+        path: ``audio``, ``visual`` or ``audio_visual``.
+        plans: The plans of the bundle by name.
+
+    Returns:
+        A plan that is never exported itself.
+    """
+    names = ["audio_encoder"] * (path != "visual") + ["face_encoder"] * (path != "audio")
+    inputs = tuple(name for encoder in names for name in plans[encoder].inputs)
+
+    def example(batch: int, length: float) -> tuple[Tensor, ...]:
+        batches = {"audio_encoder": 1, "face_encoder": 3}
+        return tuple(value for name in names for value in plans[name].example(batches[name], length))
+
+    module, name = FusedPath(path, plans), fused_name(path)
+    return GraphPlan(
+        name, f"{path}.fused.onnx", "weights.bin", module, inputs, plans[path].outputs, {}, example, ((1, 0.6),)
+    )
 
 
 def _merge(encoder: onnx.ModelProto, head: onnx.ModelProto, modality: str, prefix: str) -> onnx.ModelProto:

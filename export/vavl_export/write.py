@@ -12,6 +12,7 @@ import onnx
 import onnxruntime as ort
 import torch
 from onnx import TensorProto
+from pydantic import ValidationError
 
 from vavl.checkpoint import CheckpointDescription
 from vavl.encoders import load_audio_encoder, load_face_encoder
@@ -19,7 +20,7 @@ from vavl.encoders.base import AudioEncoder, FaceEncoder, LoadedEncoder
 from vavl.encoders.mtcnn import load_mtcnn
 from vavl.model import Vavl
 from vavl_export import golden
-from vavl_export.fused import FUSED, fuse_path, fused_name
+from vavl_export.fused import FUSED, fuse_path, fused_name, fused_plan
 from vavl_export.graphs import GraphPlan, detector_plans, encoder_plans, path_plans
 from vavl_export.rules import check_rules
 from vavl_export.to_onnx import export_graph
@@ -142,7 +143,9 @@ def _write_graphs(
         progress(f"composing {fused_name(path)}")
         fused = fuse_path(path, kept)
         check_rules(fused, fused_name(path))
-        records[fused_name(path)] = _save(fused, f"{path}.fused.onnx", None, weights, folder)
+        plan = fused_plan(path, {plan.name: plan for plan in plans})
+        records[plan.name] = _save(fused, plan.file, None, weights, folder)
+        _record_and_check(plan, folder)
     return records
 
 
@@ -188,7 +191,7 @@ def _describe(
     files = {
         path.relative_to(folder).as_posix(): _file_record(path) for path in sorted(folder.rglob("*")) if path.is_file()
     }
-    return Manifest(
+    return _checked(
         schema_version=SCHEMA_VERSION,
         name=request.name,
         task=config.task,
@@ -220,10 +223,18 @@ def _describe(
     )
 
 
+def _checked(**values: object) -> Manifest:
+    try:
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        listed = "; ".join(item["msg"] for item in error.errors())
+        raise ConfigError(f"this model and these limits make no bundle: {listed}") from error
+
+
 def _encoder_record(encoder: LoadedEncoder[AudioEncoder] | LoadedEncoder[FaceEncoder]) -> EncoderRecord:
-    reference = encoder.reference
-    if Path(reference).exists():
-        reference = Path(reference).name  # a path of the exporting machine means nothing elsewhere
+    network, separator, place = encoder.reference.rpartition("=")
+    # A path of the exporting machine means nothing elsewhere; its last part does.
+    reference = f"{network}{separator}{Path(place).name}" if Path(place).exists() else encoder.reference
     return EncoderRecord(
         reference=reference,
         weights_sha256=encoder.weights_sha256,

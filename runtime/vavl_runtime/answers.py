@@ -16,37 +16,57 @@ class _Sum:
     prediction: NDArray[np.float64] | float = 0.0
     embedding: NDArray[np.float64] | float = 0.0
 
+    def add(self, seconds: float, prediction: NDArray[Any], embedding: NDArray[Any]) -> None:
+        self.seconds += seconds
+        self.prediction = self.prediction + seconds * prediction.astype(np.float64)
+        self.embedding = self.embedding + seconds * embedding.astype(np.float64)
+
 
 @dataclass
 class PathAnswers:
-    """Means over windows, weighted by their length, one for each path."""
+    """Means over windows, weighted by their length, one for each path.
 
-    _sums: dict[PathName, _Sum] = field(default_factory=dict)
+    A window speaks by the richest path it allows: that is its turn. With all paths asked for, it also answers by
+    the poorer ones, which never changes the answer of the path that speaks for the clip.
+    """
 
-    def add(self, path: PathName, seconds: float, output: dict[str, NDArray[Any]]) -> None:
+    _turns: dict[PathName, _Sum] = field(default_factory=dict)
+    _extra: dict[PathName, _Sum] = field(default_factory=dict)
+
+    def add(self, path: PathName, seconds: float, output: dict[str, NDArray[Any]], *, turn: bool = True) -> None:
         """Add one window.
 
         Args:
             path: The path that answered.
             seconds: Length of the window.
             output: ``prediction`` (1, C) and ``embedding`` (1, D) of the path's graph.
+            turn: Whether this is the richest path of the window.
         """
+        sums = self._turns if turn else self._extra
         weight = max(seconds, 1e-3)  # a still picture has no length but counts
-        total = self._sums.setdefault(path, _Sum())
-        total.seconds += weight
-        total.prediction = total.prediction + weight * output["prediction"][0].astype(np.float64)
-        total.embedding = total.embedding + weight * output["embedding"][0].astype(np.float64)
+        sums.setdefault(path, _Sum()).add(weight, output["prediction"][0], output["embedding"][0])
 
     @property
     def path(self) -> PathName | None:
-        """The path that speaks for the clip: audio-visual if ever possible, else the one heard or seen longer."""
-        if "audio_visual" in self._sums:
-            return "audio_visual"
-        return max(self._sums, key=lambda path: self._sums[path].seconds, default=None)
+        """The path that speaks for the clip: the one with the longest turns, the richer one if they are equal."""
+        order: tuple[PathName, ...] = ("audio_visual", "audio", "visual")
+        turns = {path: self._turns[path].seconds for path in order if path in self._turns}
+        return max(turns, key=lambda path: turns[path], default=None)
 
     def finish(self, manifest: Manifest) -> dict[PathName, Answer]:
         """Turn the means into answers, by path."""
-        return {path: _answer(manifest, total) for path, total in self._sums.items()}
+        answers: dict[PathName, Answer] = {}
+        for path in self._turns.keys() | self._extra.keys():
+            total = self._turns.get(path, _Sum())
+            extra = self._extra.get(path)
+            if extra is not None and path != self.path:
+                total = _Sum(
+                    total.seconds + extra.seconds,
+                    total.prediction + extra.prediction,
+                    total.embedding + extra.embedding,
+                )
+            answers[path] = _answer(manifest, total)
+        return answers
 
 
 def _answer(manifest: Manifest, total: _Sum) -> Answer:

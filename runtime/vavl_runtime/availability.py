@@ -67,11 +67,11 @@ class Presence:
         """Explain why a modality does not speak, given the path that does."""
         audio = self._absence("audio", "no_audio_stream", self._heard, "silence" if self._long_enough else "too_short")
         visual = self._absence("visual", "no_video_stream", self._with_face > 0, "no_face")
-        # Both were there, but in no window together: the one that spoke for less time stays silent.
+        # It was there, but the clip is longer than a window and most of it goes without.
         if path == "audio":
-            visual = visual or "never_together"
+            visual = visual or "mostly_absent"
         if path == "visual":
-            audio = audio or "never_together"
+            audio = audio or "mostly_absent"
         return Reasons(audio, visual)
 
     def _absence(self, modality: Modality, missing: str, found: bool, otherwise: str) -> str | None:

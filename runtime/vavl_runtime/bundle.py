@@ -1,5 +1,6 @@
 """Opening a bundle: find it, check it, hand out files that are what the manifest says."""
 
+import errno
 import hashlib
 import lzma
 import os
@@ -17,6 +18,7 @@ from vavl_runtime.errors import (
     BundleNotFoundError,
     ManifestError,
     MissingFileError,
+    OutputError,
     UnsafePathError,
 )
 from vavl_runtime.manifest import FILE_NAME, Manifest, parse_manifest, safe_relative_path
@@ -24,7 +26,7 @@ from vavl_runtime.onnx_external import external_files
 
 MAX_MANIFEST_BYTES = 4_000_000
 # What zipfile raises for damaged, encrypted or exotic archives; MemoryError and our own errors pass.
-_ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError, RuntimeError)
+_ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 PACKAGED_BUNDLE = Path(__file__).parent / "bundles" / "light"
 
 
@@ -110,6 +112,12 @@ class Bundle:
         """Check the hash of every file; raises like `verified_file`."""
         for path in self.manifest.files:
             self.verified_file(path)
+
+    def __enter__(self) -> "Bundle":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Remove what opening an archive unpacked."""
@@ -221,6 +229,12 @@ def _unpack(place: Path, folder: Path) -> None:
                 if archive.getinfo(path).file_size != record.bytes:
                     raise AlteredFileError(f"{place}: {path} has another size than the manifest says")
                 archive.extract(path, folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
+            raise OutputError(
+                f"{folder}: no room to unpack {place} ({error.strerror}); set TMPDIR elsewhere"
+            ) from error
+        raise AlteredFileError(f"{place}: damaged archive ({error}); copy the bundle again") from error
     except _ZIP_FAULTS as error:
         raise AlteredFileError(f"{place}: damaged archive ({error}); copy the bundle again") from error
 

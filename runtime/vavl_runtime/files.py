@@ -24,24 +24,40 @@ def file_beside(path: Path, overwrite: bool = True) -> Iterator[Path]:
     Raises:
         OutputError: The place is taken or cannot be written.
     """
+    path = Path(os.path.realpath(path))  # a link keeps pointing to its file
+    if path.is_dir():
+        raise OutputError(f"{path}: a folder; name a file")
     if path.exists() and not overwrite:
         raise OutputError(f"{path}: already exists; choose another place or pass --force to replace it")
-    temporary = None
-    try:
+    if path.exists() and not path.is_file():  # a pipe or a device has no content to lose
+        yield path
+        return
+    with _reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
         os.close(handle)
-        temporary = Path(name)
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp gives 0600, which would hide results from others
-        temporary.replace(path)
+        with _reported(path):
+            _make_durable(temporary)
+            temporary.chmod(0o644)  # mkstemp gives 0600, which would hide results from others
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+
+
+def _make_durable(file: Path) -> None:
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -54,7 +70,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OutputError: The place cannot be written.
     """
-    with file_beside(path) as temporary:
+    with file_beside(path) as temporary, _reported(path):
         temporary.write_bytes(content)
 
 
@@ -75,21 +91,17 @@ def folder_beside(path: Path, overwrite: bool) -> Iterator[Path]:
     path = path.absolute()
     if path.exists() and not overwrite:
         raise OutputError(f"{path}: already exists; choose another place or pass --force to replace it")
-    try:
+    with _reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
     try:
         yield temporary
-        temporary.chmod(0o755)
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as handle:
-                    os.fsync(handle.fileno())
-        _swap(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        with _reported(path):
+            temporary.chmod(0o755)
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    _make_durable(file)
+            _swap(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from vavl_runtime.backends.base import Arrays, Backend
 from vavl_runtime.bundle import Bundle
+from vavl_runtime.errors import BackendUnavailableError
 from vavl_runtime.timing import StageTimer
 
 
@@ -21,6 +22,7 @@ class Graphs:
         self.bundle = bundle
         self.backend = backend
         self._loaded: set[str] = set()
+        self._closed = False
 
     def run(self, name: str, timer: StageTimer, stage: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run a graph, loading it first if need be.
@@ -34,9 +36,17 @@ class Graphs:
         Returns:
             Outputs by name.
         """
+        if self._closed:
+            raise BackendUnavailableError("the recogniser is closed; make a new one")
         if name not in self._loaded:
             with timer.stage("load"):
                 self.backend.load(name, self.bundle.graph_file(name), self.bundle.manifest.graphs[name])
             self._loaded.add(name)
         with timer.stage(stage):
             return self.backend.run(name, inputs)
+
+    def close(self) -> None:
+        """Release the graphs and what an archive unpacked."""
+        self._closed = True
+        self.backend.close()
+        self.bundle.close()

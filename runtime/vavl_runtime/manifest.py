@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from vavl_runtime.errors import ManifestError, UnsafePathError
 
 SCHEMA_VERSION = 1
+TOKENS_PER_S = 50  # of sound
 FILE_NAME = "manifest.json"
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 PathName = Literal["audio_visual", "audio", "visual"]
@@ -160,11 +161,15 @@ class Manifest(_Record):
 
     @model_validator(mode="after")
     def _labels_fit(self) -> "Manifest":
+        if self.limits.window_s * TOKENS_PER_S > self.limits.max_tokens:
+            raise ValueError(
+                f"a window of {self.limits.window_s:g} s has more than max_tokens {self.limits.max_tokens}"
+            )
         if len(set(self.labels)) < len(self.labels):
             raise ValueError(f"labels {self.labels} are not distinct")
         for path in ("audio", "visual", "audio_visual"):
             shapes = {tensor.name: tensor.shape for tensor in self.graphs[path].outputs}
-            if shapes.keys() != {"prediction", "embedding"} or shapes["prediction"][-1] != len(self.labels):
+            if shapes.keys() != {"prediction", "embedding"} or shapes["prediction"][-1:] != (len(self.labels),):
                 raise ValueError(
                     f"graph {path} gives {shapes}, not prediction of {len(self.labels)} labels and embedding"
                 )
@@ -191,7 +196,7 @@ def parse_manifest(content: bytes) -> Manifest:
             f"{FILE_NAME}: not JSON ({error}); the bundle is damaged, export or copy it again"
         ) from error
     version = values.get("schema_version") if isinstance(values, dict) else None
-    if version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION or isinstance(version, bool):
         raise ManifestError(
             f"{FILE_NAME}: got schema_version {version!r}, this runtime reads {SCHEMA_VERSION}; "
             "use a matching version of vavl-edge or export the bundle again"

@@ -50,6 +50,22 @@ class Features:
         return {f"{modality}_features": self.values, f"{modality}_lengths": lengths}
 
 
+@dataclass
+class _Span:
+    """The time that frames cover."""
+
+    start_s: float = 0.0
+    end_s: float = 0.0
+
+    def note(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Pass frames on, keeping when the first begins and the last ends."""
+        for number, frame in enumerate(frames):
+            if number == 0:
+                self.start_s = frame.time_s
+            self.end_s = max(self.end_s, frame.time_s + frame.shown_s)
+            yield frame
+
+
 class ClipPass:
     """Reads a clip once and answers.
 
@@ -91,9 +107,9 @@ class ClipPass:
         if self._presence.wanted("visual"):
             frames = self._timer.each("decode_video", self._guarded("visual", self._source.frames()))
             pictures = frame_windows(frames, window_s)
-        for number, samples, window in pair_windows(sound, pictures):
-            audio = self._hear(samples, number * window_s) if samples is not None else None
-            visual = self._see(window, number * window_s) if window is not None else None
+        for heard, window in pair_windows(sound, pictures):
+            audio = self._hear(heard) if heard is not None else None
+            visual = self._see(window) if window is not None else None
             self._answer(audio, visual)
 
     def _guarded(self, modality: Modality, items: Iterator[T]) -> Iterator[T]:
@@ -102,9 +118,9 @@ class ClipPass:
         except InputError as error:
             raise ModalityFaultError(modality, error) from error
 
-    def _hear(self, samples: NDArray[np.float32], start_s: float) -> Features | None:
-        seconds = len(samples) / SAMPLE_RATE
-        self.duration_s = max(self.duration_s, start_s + seconds)
+    def _hear(self, window: SoundWindow) -> Features | None:
+        samples = window.samples
+        self.duration_s = max(self.duration_s, window.end_s)
         if not self._presence.hear(samples, self._manifest.limits):
             return None
         output = self._graphs.run(
@@ -113,32 +129,24 @@ class ClipPass:
             "audio_encoder",
             {"waveform": samples[None], "samples": np.array([len(samples)], np.int64)},
         )
-        return Features(output["audio_features"], seconds)
+        return Features(output["audio_features"], len(samples) / SAMPLE_RATE)
 
-    def _see(self, frames: Iterator[Frame], start_s: float) -> Features | None:
-        times: list[float] = []
+    def _see(self, frames: Iterator[Frame]) -> Features | None:
+        seen = _Span()
         encoded: list[NDArray[np.float32]] = []
-        tracked = track_face(self._noted(frames, times), self._locate, self._manifest.crop.detect_every)
+        tracked = track_face(seen.note(frames), self._locate, self._manifest.crop.detect_every)
         crops = self._crops(self._timer.each("detect", tracked))
         while batch := list(islice(crops, FACE_BATCH)):
             output = self._graphs.run("face_encoder", self._timer, "face_encoder", {"faces": np.stack(batch)})
             encoded.append(output["face_features"])
-        if not times:
-            return None
-        step = (times[-1] - times[0]) / max(len(times) - 1, 1)
-        self.duration_s = max(self.duration_s, times[-1] + step)
+        self.duration_s = max(self.duration_s, seen.end_s)
         if not encoded:
             return None
         features = np.concatenate(encoded)
         if len(features) > self._manifest.limits.max_tokens:  # above 125 frames a second: take every n-th
             chosen = np.linspace(0, len(features) - 1, self._manifest.limits.max_tokens).round().astype(int)
             features = features[chosen]
-        return Features(features[None], times[-1] + step - start_s)
-
-    def _noted(self, frames: Iterator[Frame], times: list[float]) -> Iterator[Frame]:
-        for frame in frames:
-            times.append(frame.time_s)
-            yield frame
+        return Features(features[None], seen.end_s - seen.start_s)
 
     def _crops(self, tracked: Iterator[tuple[Frame, Boxes | None]]) -> Iterator[NDArray[np.uint8]]:
         for frame, box in tracked:
@@ -149,15 +157,16 @@ class ClipPass:
                 yield crop
 
     def _answer(self, audio: Features | None, visual: Features | None) -> None:
+        both = audio is not None and visual is not None
         if audio is not None and visual is not None:
             seconds = max(audio.seconds, visual.seconds)
-            self._ask("audio_visual", seconds, audio.inputs("audio") | visual.inputs("visual"))
+            self._ask("audio_visual", seconds, audio.inputs("audio") | visual.inputs("visual"), turn=True)
             if not self._all_paths:
                 return
         if audio is not None:
-            self._ask("audio", audio.seconds, audio.inputs("audio"))
+            self._ask("audio", audio.seconds, audio.inputs("audio"), turn=not both)
         if visual is not None:
-            self._ask("visual", visual.seconds, visual.inputs("visual"))
+            self._ask("visual", visual.seconds, visual.inputs("visual"), turn=not both)
 
-    def _ask(self, path: PathName, seconds: float, inputs: dict[str, NDArray[Any]]) -> None:
-        self.answers.add(path, seconds, self._graphs.run(path, self._timer, "path", inputs))
+    def _ask(self, path: PathName, seconds: float, inputs: dict[str, NDArray[Any]], *, turn: bool) -> None:
+        self.answers.add(path, seconds, self._graphs.run(path, self._timer, "path", inputs), turn=turn)

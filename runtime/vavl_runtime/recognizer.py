@@ -6,7 +6,7 @@ from types import TracebackType
 from vavl_runtime.availability import Modality, Presence, Use
 from vavl_runtime.backends.base import Backend
 from vavl_runtime.bundle import open_bundle
-from vavl_runtime.errors import InputError, InvalidArrayError
+from vavl_runtime.errors import InputError
 from vavl_runtime.graphs import Graphs
 from vavl_runtime.media import ArrayClip, Source, open_source
 from vavl_runtime.pipeline import ClipPass, ModalityFaultError
@@ -37,14 +37,14 @@ class Recognizer:
     def __init__(
         self, bundle: str | Path | None = None, *, backend: Backend | None = None, threads: int | None = None
     ) -> None:
-        self._bundle = open_bundle(bundle)
         if backend is None:
             from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
 
             backend = OnnxRuntimeBackend(threads)
-        self._graphs = Graphs(self._bundle, backend)
-        self.manifest = self._bundle.manifest
-        self.identity = BundleIdentity(self._bundle.name, self._bundle.sha256, self.manifest.weights)
+        opened = open_bundle(bundle)
+        self._graphs = Graphs(opened, backend)
+        self.manifest = opened.manifest
+        self.identity = BundleIdentity(opened.name, opened.sha256, self.manifest.weights)
 
     def __enter__(self) -> "Recognizer":
         return self
@@ -62,8 +62,7 @@ class Recognizer:
 
     def close(self) -> None:
         """Release the graphs and what an archive unpacked."""
-        self._graphs.backend.close()
-        self._bundle.close()
+        self._graphs.close()
 
     @property
     def backend(self) -> str:
@@ -88,7 +87,7 @@ class Recognizer:
             InputError: The clip cannot be read, or no unbroken modality can answer.
         """
         if use not in ("auto", "audio", "visual"):
-            raise InvalidArrayError(f"use: got {use!r}, expected 'auto', 'audio' or 'visual'")
+            raise InputError(f"use: got {use!r}, expected 'auto', 'audio' or 'visual'")
         timer = StageTimer()
         with timer.stage("open"):
             source = open_source(clip, self.manifest.limits)
@@ -99,7 +98,7 @@ class Recognizer:
             except ModalityFaultError as fault:
                 faults[fault.modality] = fault.error
                 if use != "auto" or len(faults) == 2:
-                    raise next(iter(faults.values())) from None
+                    raise _combined(faults) from None
 
     def _attempt(
         self, source: Source, use: Use, faults: dict[Modality, InputError], timer: StageTimer, all_paths: bool
@@ -109,7 +108,7 @@ class Recognizer:
         clip_pass.run()
         path = clip_pass.answers.path
         if path is None and faults:
-            raise next(iter(faults.values()))
+            raise _combined(faults)
         answers = clip_pass.answers.finish(self.manifest)
         return ClipResult(
             clip=source.name,
@@ -124,3 +123,9 @@ class Recognizer:
             bundle=self.identity,
             all_paths=all_paths,
         )
+
+
+def _combined(faults: dict[Modality, InputError]) -> InputError:
+    """One error for all broken modalities, of the kind of the first."""
+    errors = list(faults.values())
+    return type(errors[0])("; ".join(map(str, errors)))

@@ -31,9 +31,9 @@ class Reasons:
     """Why a modality was not used; None where it was.
 
     Attributes:
-        audio: ``no_audio_stream``, ``silence``, ``too_short``, ``user_choice``, or the kind of the error that
-            made the sound unusable (``empty_stream``, ``damaged_media``, ``oversized_media``).
-        visual: ``no_video_stream``, ``no_face``, ``user_choice``, or the kind of an error.
+        audio: ``no_audio_stream``, ``silence``, ``too_short``, ``user_choice``, ``mostly_absent``, or the kind of
+            the error that made the sound unusable (``empty_stream``, ``damaged_media``, ``oversized_media``).
+        visual: ``no_video_stream``, ``no_face``, ``user_choice``, ``mostly_absent``, or the kind of an error.
     """
 
     audio: str | None
@@ -124,8 +124,8 @@ def identity_json(bundle: BundleIdentity) -> dict[str, str]:
     return {"name": bundle.name, "sha256": bundle.sha256, "weights": bundle.weights}
 
 
-def error_json(clip: str, error: VavlError, backend: str, bundle: BundleIdentity) -> dict[str, Any]:
-    """The JSON object of a clip that could not be answered: the same keys as an answer's."""
+def error_json(clip: str, error: VavlError, seconds: float, backend: str, bundle: BundleIdentity) -> dict[str, Any]:
+    """The JSON object of a clip that could not be answered: the same keys as an answer's, null where unknown."""
     return {
         "clip": clip,
         "path": None,
@@ -133,9 +133,9 @@ def error_json(clip: str, error: VavlError, backend: str, bundle: BundleIdentity
         "scores": {},
         "reasons": {"audio": None, "visual": None},
         "error": {"kind": error.kind, "message": str(error)},
-        "faces": {"frames": 0, "with_face": 0},
-        "duration_s": 0.0,
-        "timings_ms": {"total": 0.0},
+        "faces": {"frames": None, "with_face": None},
+        "duration_s": None,
+        "timings_ms": {"total": round(1000 * seconds, 3)},
         "backend": backend,
         "bundle": identity_json(bundle),
     }

@@ -5,6 +5,7 @@ number, so a gap in the time stamps, however absurd, costs nothing.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +13,47 @@ from numpy.typing import NDArray
 from vavl_runtime.media import Frame, SoundBlock
 from vavl_runtime.media.source import SAMPLE_RATE
 
-SoundWindow = tuple[int, NDArray[np.float32]]
 FrameWindow = tuple[int, Iterator[Frame]]
+
+
+@dataclass(frozen=True)
+class SoundWindow:
+    """The sound of one window.
+
+    Attributes:
+        number: Which window.
+        samples: Its samples, holes left out, shape (S,).
+        end_s: Time after its last sample, seconds since the clip's start.
+    """
+
+    number: int
+    samples: NDArray[np.float32]
+    end_s: float
 
 
 def sound_windows(blocks: Iterator[SoundBlock], window_s: float) -> Iterator[SoundWindow]:
     """Collect sound into windows.
 
     Args:
-        blocks: Sound in order; only the start time of the first one counts.
+        blocks: Sound in order; a block may start later than the one before ends.
         window_s: Length of a window, seconds.
 
     Yields:
-        The number of a window, and its samples.
+        The windows that hold sound.
     """
     size = round(window_s * SAMPLE_RATE)
     held: list[NDArray[np.float32]] = []
-    end: int | None = None  # samples since the clip's start, after what is held
+    end = 0  # samples since the clip's start, after what is held
+
+    def collected() -> SoundWindow:
+        return SoundWindow((end - 1) // size, np.concatenate(held), end / SAMPLE_RATE)
+
     for block in blocks:
-        end = round(block.start_s * SAMPLE_RATE) if end is None else end
+        start = max(end, round(block.start_s * SAMPLE_RATE))
+        if held and start // size != (end - 1) // size:
+            yield collected()
+            held = []
+        end = start
         samples = block.samples
         while len(samples):
             part = samples[: size - end % size]
@@ -38,10 +61,10 @@ def sound_windows(blocks: Iterator[SoundBlock], window_s: float) -> Iterator[Sou
             held.append(part)
             end += len(part)
             if end % size == 0:
-                yield end // size - 1, np.concatenate(held)
+                yield collected()
                 held = []
-    if held and end is not None:
-        yield end // size, np.concatenate(held)
+    if held:
+        yield collected()
 
 
 def frame_windows(frames: Iterator[Frame], window_s: float) -> Iterator[FrameWindow]:
@@ -70,7 +93,7 @@ def frame_windows(frames: Iterator[Frame], window_s: float) -> Iterator[FrameWin
 
 def pair_windows(
     sound: Iterator[SoundWindow], pictures: Iterator[FrameWindow]
-) -> Iterator[tuple[int, NDArray[np.float32] | None, Iterator[Frame] | None]]:
+) -> Iterator[tuple[SoundWindow | None, Iterator[Frame] | None]]:
     """Bring windows of equal number together.
 
     Args:
@@ -78,15 +101,16 @@ def pair_windows(
         pictures: Windows of frames, in order.
 
     Yields:
-        A number with its sound and its frames; None where a modality has none.
+        The sound and the frames of a window; None where a modality has none.
     """
     heard, seen = next(sound, None), next(pictures, None)
     while heard is not None or seen is not None:
-        number = min(window[0] for window in (heard, seen) if window is not None)
-        hears = heard is not None and heard[0] == number
-        sees = seen is not None and seen[0] == number
-        yield number, heard[1] if heard and hears else None, seen[1] if seen and sees else None
-        if hears:
+        if seen is None or (heard is not None and heard.number < seen[0]):
+            yield heard, None
             heard = next(sound, None)
-        if sees:
+        elif heard is None or seen[0] < heard.number:
+            yield None, seen[1]
             seen = next(pictures, None)
+        else:
+            yield heard, seen[1]
+            heard, seen = next(sound, None), next(pictures, None)

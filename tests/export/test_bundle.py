@@ -53,7 +53,7 @@ def test_a_bundle_passes_its_own_checks(bundle: Path) -> None:
     result = _cli("verify", bundle)
     assert result.exit_code == 0, result.output
     assert "all checks passed" in result.stdout
-    assert result.stdout.count("golden") == 8
+    assert result.stdout.count("golden") == 8 + 3
 
 
 def test_a_bundle_says_what_it_is(bundle: Path) -> None:
@@ -227,3 +227,39 @@ def test_golden_vectors_survive_a_round_trip_and_parity_can_fail(tmp_path: Path)
     for wrong in (outputs["y"] * 1.001, outputs["y"][:1], outputs["y"] * np.nan):
         with pytest.raises(ParityError, match=r"g\.y: relative L2 error"):
             check_parity("g", {"y": wrong}, outputs, 1e-4)
+
+
+def test_verify_misses_golden_vectors_that_are_gone(bundle: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"] = {path: record for path, record in manifest["files"].items() if not path.startswith("golden/")}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    shutil.rmtree(copy / "golden")
+    result = _cli("verify", copy)
+    assert result.exit_code == 1
+    assert "no golden vectors" in result.stdout
+
+
+def test_a_window_longer_than_the_position_table_makes_no_bundle(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from vavl_export.request import build_request
+    from vavl_export.write import _describe
+    from vavl_runtime.errors import ConfigError
+    from vavl_runtime.manifest import Limits
+
+    request = build_request(None, preset="light", seed=0, audio_encoder=None, face_encoder=None, name="x", fused=False)
+    from vavl.encoders import load_audio_encoder, load_face_encoder
+
+    (tmp_path / "detector").mkdir()
+    graphs = open_bundle().manifest.graphs
+    with pytest.raises(ConfigError, match="a window of 60 s has more than max_tokens 1500"):
+        _describe(
+            replace(request, limits=Limits(window_s=60)),
+            load_audio_encoder("light"),
+            load_face_encoder("light"),
+            graphs,
+            tmp_path,
+        )

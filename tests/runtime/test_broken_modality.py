@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tests.runtime.command_line import error_lines, records, run_cli
 from tests.runtime.made_media import RATE, face_pictures, film_of_a_face, jpeg, tone, write_matroska
 from vavl_runtime import Recognizer
-from vavl_runtime.errors import DamagedMediaError, InvalidArrayError
+from vavl_runtime.errors import DamagedMediaError, InputError
 from vavl_runtime.media.file import FileSource
 
 
@@ -114,7 +114,7 @@ def test_broken_modality_that_alone_is_asked_for_is_an_error(use: Any, recognize
 
 def test_unknown_use(recognizer: Recognizer, tmp_path: Path) -> None:
     wrong: Any = "both"
-    with pytest.raises(InvalidArrayError, match="got 'both', expected 'auto', 'audio' or 'visual'"):
+    with pytest.raises(InputError, match="got 'both', expected 'auto', 'audio' or 'visual'"):
         recognizer.predict(tmp_path / "clip.wav", use=wrong)
 
 

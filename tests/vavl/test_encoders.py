@@ -183,3 +183,19 @@ def test_malformed_references_are_refused(text: str) -> None:
 def test_references_parse(text: str, kind: str, name: str) -> None:
     parsed = parse_reference(text)
     assert (parsed.kind, parsed.name) == (kind, name)
+
+
+def test_a_folder_that_misses_weights_is_refused(wav2vec2_folder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    state = load_file(wav2vec2_folder / "model.safetensors")
+    kept = {name: value for name, value in state.items() if not name.startswith("encoder.layers.1.")}
+    save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    (tmp_path / "config.json").write_bytes((wav2vec2_folder / "config.json").read_bytes())
+    with pytest.raises(ConfigError, match=r"missing encoder\.layers\.1\."):
+        load_audio_encoder(str(tmp_path))
+
+
+def test_the_light_encoder_refuses_a_global_normalisation() -> None:
+    with pytest.raises(ConfigError, match="has no place"):
+        load_audio_encoder("light", WaveformNormalization(kind="global", mean=0.1, std=2.0))

@@ -28,7 +28,7 @@ def load_audio_encoder(
     Args:
         reference: See `vavl.encoders.reference`.
         normalization: How sound is normalised inside the graph; per utterance by default. The light encoder
-            normalises its log-mel frames instead and ignores it.
+            normalises its log-mel frames instead and refuses ``global``.
 
     Returns:
         The encoder in evaluation mode.
@@ -40,6 +40,12 @@ def load_audio_encoder(
     parsed = parse_reference(reference)
     normalization = normalization or WaveformNormalization()
     module: AudioEncoder
+    is_light = parsed.name == "light" or (parsed.kind == "folder" and _is_light_folder(parsed))
+    if is_light and normalization.kind == "global":
+        raise ConfigError(
+            f"audio encoder {reference!r}: the light encoder normalises its log-mel frames itself, so a global "
+            "waveform normalisation has no place; remove waveform_normalization from the configuration"
+        )
     if parsed.kind == "random" and parsed.name == "light":
         module = _seeded(parsed, LightAudioEncoder)
     elif parsed.kind == "random" and parsed.name == "wav2vec2-large-robust":
@@ -140,7 +146,7 @@ def _wav2vec2_from_pretrained(parsed: Reference) -> Any:
     try:
         config = Wav2Vec2Config.from_pretrained(source)
         config.num_hidden_layers = min(config.num_hidden_layers, LARGE_ROBUST_LAYERS)
-        return Wav2Vec2Model.from_pretrained(source, config=config, use_safetensors=None)
+        network, loading = Wav2Vec2Model.from_pretrained(source, config=config, output_loading_info=True)
     except (OSError, ValueError) as error:
         where = f"the folder {source}" if parsed.path else f"the hub as {source}"
         raise EncoderUnavailableError(
@@ -149,6 +155,13 @@ def _wav2vec2_from_pretrained(parsed: Reference) -> Any:
             "model.safetensors (or pytorch_model.bin) --local-dir wav2vec2; copy that folder here and give its path as "
             "the reference; or use random:wav2vec2-large-robust@0 where only shape and speed matter"
         ) from error
+    # The library fills what is missing with random numbers and a warning. Layers above the kept ones, and the heads
+    # of a fine-tuned model, may be left over: they are dropped on purpose.
+    wrong = [f"missing {name}" for name in sorted(loading["missing_keys"]) if name != "masked_spec_embed"]
+    wrong += [f"{name}: wrong shape" for name in sorted(map(str, loading.get("mismatched_keys", ())))]
+    if wrong:
+        raise ConfigError(f"audio encoder {parsed.text!r}: weights do not fit the network: {'; '.join(wrong[:4])}")
+    return network
 
 
 def _timm_encoder(name: str, parsed: Reference, pretrained: bool = False) -> TimmFaceEncoder:

@@ -28,11 +28,15 @@ class OnnxRuntimeBackend:
                 f"onnxruntime cannot be imported ({error}); pip install --force-reinstall onnxruntime"
             ) from error
         self._runtime = onnxruntime
+        if threads is not None and threads < 1:
+            raise BackendUnavailableError(f"threads: got {threads}, expected at least 1, or None for all cores")
         self._threads = threads or len(os.sched_getaffinity(0))
         self._sessions: dict[str, tuple[Any, GraphRecord, list[str]]] = {}
 
     def load(self, name: str, file: Path, record: GraphRecord) -> None:
         """Load a graph; see `Backend.load`."""
+        if name in self._sessions:
+            raise BackendUnavailableError(f"graph {name} is loaded already: a backend serves one recogniser at a time")
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -57,7 +61,10 @@ class OnnxRuntimeBackend:
         """Run a graph; see `Backend.run`."""
         session, record, outputs = self._sessions[name]
         check_inputs(name, record, inputs)
-        return dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))
+        try:
+            return dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))
+        except Exception as error:  # ONNX Runtime's exception types are private and differ between versions
+            raise BackendUnavailableError(f"graph {name}: ONNX Runtime fails ({error}); verify the bundle") from error
 
     def describe(self) -> str:
         """Engine, version, provider and threads."""

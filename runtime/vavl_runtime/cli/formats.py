@@ -136,7 +136,7 @@ class Table:
         if record is not None:
             name = str(record["clip"])
             clip = name if len(name) <= self._width else "…" + name[-self._width + 1 :]
-            faces = f"{record['faces']['with_face']}/{record['faces']['frames']}"
+            faces = "-" if record["error"] else f"{record['faces']['with_face']}/{record['faces']['frames']}"
             total = f"{record['timings_ms']['total']:.0f}"
         shown = path or ("error" if record and record["error"] else "none")
         return f"{clip:{self._width}}  {shown:12}  {answer:34}  {faces:>9}  {total:>7}  {notes}".rstrip() + "\n"

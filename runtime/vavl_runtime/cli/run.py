@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
@@ -49,6 +50,8 @@ def run(
     """Recognise emotion in clips, by the modalities that are really there."""
     if audio_only and visual_only:
         raise typer.BadParameter("--audio-only and --visual-only exclude each other")
+    if all_paths and output_format is Format.csv:
+        raise typer.BadParameter("--all-paths has no place in a row of CSV; use table, json or jsonl")
     with exit_on_error():
         from vavl_runtime.cli.clips import list_clips
         from vavl_runtime.cli.formats import new_writer
@@ -65,12 +68,14 @@ def run(
             )
             if recognizer.identity.weights == "untrained":
                 print_line(f"bundle {recognizer.identity.name}: UNTRAINED, its answers mean nothing")
-            write(writer.start())
             failed = 0
-            for record in _records(recognizer, listed, use, all_paths):
-                failed += record["error"] is not None
-                write(writer.record(record))
-            write(writer.end())
+            write(writer.start())
+            try:
+                for record in _records(recognizer, listed, use, all_paths):
+                    failed += record["error"] is not None
+                    write(writer.record(record))
+            finally:  # a bundle that turns out to be damaged ends the run, not the syntax of what was printed
+                write(writer.end())
         if failed:
             raise typer.Exit(3 if failed == len(listed) else 1)
 
@@ -82,13 +87,15 @@ def _records(recognizer: "Recognizer", listed: "list[Listed]", use: "Use", all_p
     for number, clip in enumerate(listed, 1):
         if len(listed) > 1:
             print_line(f"[{number}/{len(listed)}] {clip.path}")
+        start = time.perf_counter()
         try:
             if clip.error is not None:
                 raise clip.error
             yield recognizer.predict(clip.path, use=use, all_paths=all_paths).to_json()
         except InputError as error:
             print_line(f"error: {error}")
-            yield error_json(str(clip.path), error, recognizer.backend, recognizer.identity)
+            seconds = time.perf_counter() - start
+            yield error_json(str(clip.path), error, seconds, recognizer.backend, recognizer.identity)
 
 
 @contextlib.contextmanager

@@ -73,8 +73,10 @@ class ArraySource:
         from vavl_runtime.media.source import Frame
 
         assert self._frames is not None
-        for time_s, pixels in zip(self._times, self._frames, strict=True):
-            yield Frame(float(time_s), pixels)
+        steps = np.diff(self._times)
+        shown = np.append(steps, steps[-1:] if len(steps) else 0.0)  # the last frame as long as the one before
+        for time_s, pixels, shown_s in zip(self._times, self._frames, shown, strict=True):
+            yield Frame(float(time_s), pixels, float(shown_s))
 
 
 def _describe(value: object) -> str:

@@ -4,6 +4,7 @@ Sound and picture are read through two containers, so neither waits in memory fo
 interleaves them.
 """
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from vavl_runtime.media.arrays import MAX_AMPLITUDE
 from vavl_runtime.media.source import SAMPLE_RATE, Frame, SoundBlock
 
 SAMPLE_RATES = range(4_000, 768_001)
+GAP_S = 0.2  # a longer jump of the time stamps is a hole in the sound
 REMEDY = "re-encode it with ffmpeg, or leave this modality out"
 
 # No log callback at all: one that takes the interpreter lock dead-locks with decoder threads that are being freed.
@@ -62,7 +64,7 @@ class FileSource:
             self._start_s = min(starts) if len(starts) == self.has_audio + self.has_video else 0.0
 
     def sound(self) -> Iterator[SoundBlock]:
-        """Decode the first sound stream to mono 16 kHz."""
+        """Decode the first sound stream to mono 16 kHz; holes in its time stamps stay holes in the blocks' times."""
         with self._open() as container:
             stream = _audio_stream(container)
             rate = stream.rate or 0
@@ -70,35 +72,17 @@ class FileSource:
                 raise OversizedMediaError(
                     f"{self._path}: sound at {rate} Hz, expected {SAMPLE_RATES[0]} to {SAMPLE_RATES[-1]} Hz; {REMEDY}"
                 )
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-            position: float | None = None
-            done = 0
+            segment: _SoundSegment | None = None
             for frame in self._decode(container, stream, "sound"):
-                if position is None:
-                    position = max(0.0, (frame.time or self._start_s) - self._start_s)
-                frame.pts = None  # sample times are counted, so a broken time stamp cannot tear the sound
-                for block in self._resample(resampler, frame, position, done):
-                    done += len(block.samples)
-                    yield block
-            for block in self._resample(resampler, None, position or 0.0, done):
-                done += len(block.samples)
-                yield block
-            if done == 0:
-                raise EmptyStreamError(f"{self._path}: announces sound but holds no decodable sample; {REMEDY}")
-            self._check_complete(container, stream, done / SAMPLE_RATE, "sound")
-
-    def _resample(self, resampler: Any, frame: Any, start_s: float, done: int) -> Iterator[SoundBlock]:
-        try:
-            resampled = resampler.resample(frame)
-        except (FFmpegError, ValueError) as error:
-            raise DamagedMediaError(f"{self._path}: sound cannot be resampled ({error}); {REMEDY}") from error
-        for part in resampled:
-            samples = part.to_ndarray().reshape(-1).astype(np.float32, copy=False)
-            if not (np.abs(samples) <= MAX_AMPLITUDE).all():
-                raise DamagedMediaError(f"{self._path}: sound holds NaN, infinite or absurdly large samples; {REMEDY}")
-            if samples.size:
-                yield SoundBlock(start_s + done / SAMPLE_RATE, samples)
-                done += samples.size
+                time_s = None if frame.time is None else max(0.0, frame.time - self._start_s)
+                if segment is None:
+                    segment = _SoundSegment(self._path, time_s or 0.0)
+                elif time_s is not None and time_s - segment.end_s > GAP_S:
+                    yield from segment.flush()
+                    segment = _SoundSegment(self._path, time_s)
+                yield from segment.add(frame)
+            if segment is not None:
+                yield from segment.flush()
 
     def frames(self) -> Iterator[Frame]:
         """Decode the first picture stream that is no cover art, rotation applied."""
@@ -117,41 +101,49 @@ class FileSource:
                     pixels = frame.to_ndarray(format="rgb24")
                 except (FFmpegError, ValueError) as error:
                     raise DamagedMediaError(f"{self._path}: picture cannot be converted ({error}); {REMEDY}") from error
-                yield Frame(time_s, _rotate(pixels, frame.rotation))
-            if time_s < 0:
-                raise EmptyStreamError(f"{self._path}: announces a picture but holds no decodable frame; {REMEDY}")
-            self._check_complete(container, stream, time_s + step, "picture")
+                shown_s = float(frame.duration * frame.time_base) if frame.duration else step
+                yield Frame(time_s, _rotate(pixels, frame.rotation), shown_s)
 
-    def _open(self) -> Any:
-        try:
-            # Opening probes the streams, which decodes a frame: the bound must hold from here on.
-            options = {"max_pixels": str(self._limits.max_frame_pixels)}
-            return av.open(os.fspath(self._path), mode="r", metadata_errors="ignore", options=options)
-        except (FFmpegError, ValueError) as error:
-            raise UnsupportedMediaError(
-                f"{self._path}: not a media file that can be opened ({_reason(error)}); "
-                "expected a video or sound file such as mp4, mov, mkv, webm, wav, flac, mp3"
-            ) from error
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[Any]:
+        # Opening probes the streams, which decodes a frame: where the container has a header, the bound holds already.
+        options = {"max_pixels": str(self._limits.max_frame_pixels)}
+        with contextlib.ExitStack() as stack:
+            # A colon would be read as a protocol, a percent sign as a numbered sequence of pictures.
+            place: Any = f"file:{self._path.absolute()}"
+            if "%" in place:
+                place = stack.enter_context(self._path.open("rb"))
+            try:
+                container = stack.enter_context(av.open(place, mode="r", metadata_errors="ignore", options=options))
+            except (FFmpegError, ValueError) as error:
+                raise UnsupportedMediaError(
+                    f"{self._path}: not a media file that can be opened ({_reason(error)}); "
+                    "expected a video or sound file such as mp4, mov, mkv, webm, wav, flac, mp3"
+                ) from error
+            yield container
 
     def _decode(self, container: Any, stream: Any, what: str) -> Iterator[Any]:
+        """Decode a stream to its end, which must be where its container says: FFmpeg calls a cut file simply ended."""
         count = 0
+        end_s = 0.0
         try:
-            for frame in container.decode(stream):
-                yield frame
-                count += 1
+            for packet in container.demux(stream):
+                if packet.pts is not None:
+                    end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                for frame in packet.decode():
+                    yield frame
+                    count += 1
         except FFmpegError as error:
             raise DamagedMediaError(
                 f"{self._path}: {what} breaks after {count} decoded frames ({_reason(error)}); {REMEDY}"
             ) from error
-
-    def _check_complete(self, container: Any, stream: Any, found_s: float, what: str) -> None:
-        """Refuse a stream that stops well before its container says: FFmpeg calls a cut file simply ended."""
-        announced_s = float(stream.duration * stream.time_base) if stream.duration else 0.0
-        if not announced_s and len(container.streams) == 1 and container.duration:
-            announced_s = container.duration / av.time_base
-        if found_s < 0.9 * announced_s - 0.25:
+        if count == 0:
+            raise EmptyStreamError(f"{self._path}: announces {what} but holds nothing that can be decoded; {REMEDY}")
+        start_s, announced_s = _announced(container, stream)
+        if end_s - start_s < 0.9 * announced_s - 0.25:
             raise DamagedMediaError(
-                f"{self._path}: {what} ends after {found_s:.2f} of {announced_s:.2f} s, the file is cut short; {REMEDY}"
+                f"{self._path}: {what} ends after {end_s - start_s:.2f} of {announced_s:.2f} s, the file is cut short; "
+                f"{REMEDY}"
             )
 
     def _check_size(self, width: int, height: int) -> None:
@@ -161,6 +153,40 @@ class FileSource:
                 f"{self._path}: frames {size}, at most {self._limits.max_frame_pixels / 1e6:g} million pixels "
                 "expected; scale the picture down"
             )
+
+
+class _SoundSegment:
+    """Sound without a hole: resampled, its time counted from its first sample."""
+
+    def __init__(self, path: Path, start_s: float) -> None:
+        self._path = path
+        self._start_s = start_s
+        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        self._given = 0
+        self.end_s = start_s
+
+    def add(self, frame: Any) -> Iterator[SoundBlock]:
+        """Take a decoded frame."""
+        self.end_s += frame.samples / frame.sample_rate
+        frame.pts = None  # within a segment samples are counted: jitter of the stamps must not tear the sound
+        yield from self._resample(frame)
+
+    def flush(self) -> Iterator[SoundBlock]:
+        """Give what the resampler still holds."""
+        yield from self._resample(None)
+
+    def _resample(self, frame: Any) -> Iterator[SoundBlock]:
+        try:
+            resampled = self._resampler.resample(frame)
+        except (FFmpegError, ValueError) as error:
+            raise DamagedMediaError(f"{self._path}: sound cannot be resampled ({error}); {REMEDY}") from error
+        for part in resampled:
+            samples = part.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+            if not (np.abs(samples) <= MAX_AMPLITUDE).all():
+                raise DamagedMediaError(f"{self._path}: sound holds NaN, infinite or absurdly large samples; {REMEDY}")
+            if samples.size:
+                yield SoundBlock(self._start_s + self._given / SAMPLE_RATE, samples)
+                self._given += samples.size
 
 
 def _check_file(path: Path) -> None:
@@ -188,6 +214,16 @@ def _video_stream(container: Any) -> Any:
         return stream.codec_context is not None and not cover
 
     return next(filter(is_picture, container.streams.video), None)
+
+
+def _announced(container: Any, stream: Any) -> tuple[float, float]:
+    """Start and length of a stream as its container has them, seconds; length 0 where it does not say."""
+    start_s = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
+    if stream.duration:
+        return start_s, float(stream.duration * stream.time_base)
+    if len(container.streams) == 1 and container.duration:
+        return start_s, container.duration / av.time_base
+    return start_s, 0.0
 
 
 def _rotate(pixels: Any, degrees: int) -> Any:

@@ -35,10 +35,12 @@ class Frame:
     Attributes:
         time_s: When it is shown, in seconds since the clip's start; never decreases within a clip.
         pixels: RGB as a person would see it, rotation applied, uint8, shape (H, W, 3).
+        shown_s: How long it is shown, seconds.
     """
 
     time_s: float
     pixels: NDArray[np.uint8]
+    shown_s: float = 0.0
 
 
 class Source(Protocol):
