@@ -41,8 +41,9 @@ class OnnxRuntimeBackend:
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Each graph has its own threads: those that spin while idle take the cores from decoding and the other graphs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Each graph has its own threads. Spinning within a run saves waking them at every operator; spinning on after
+        # it would take the cores from decoding and from the other graphs.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         # Clips differ in length, so a plan for one shape only costs memory for the next.
         options.enable_mem_pattern = False
         try:
