@@ -3,9 +3,9 @@
     python -m benchmarks.clip_cpu CLIP [--repeats 3] [-o benchmarks/results/clip_cpu.json]
 
 Both sides have the paper's sizes and the same random weights (wav2vec2-large, 12 layers; EfficientNet-B2; VAVL 512),
-the same number of threads, the same frames and the same crop function. The PyTorch pipeline is what one writes with facenet-pytorch, timm
-and transformers: every frame detected, eager. Rounds alternate, and the least time of each stage counts. A third column
-runs this runtime with detection on every frame, so that its share of the gain is plain.
+the same number of threads, the same frames and the same crop function. The PyTorch pipeline is what one writes with
+facenet-pytorch, timm and transformers: every frame detected, eager. Rounds alternate, and the least time of each stage
+counts. A third column runs this runtime with detection on every frame, so that its share of the gain is plain.
 """
 
 import argparse
