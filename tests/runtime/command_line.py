@@ -7,8 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from vavl_runtime.cli.run import app
 

@@ -1,0 +1,106 @@
+"""The recogniser and its command: lifetime, long clips, outputs that survive."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from vavl_runtime import ArrayClip, Recognizer
+from vavl_runtime.backends.fake import FakeBackend
+from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
+from vavl_runtime.cli.run import app
+from vavl_runtime.errors import BackendUnavailableError
+from vavl_runtime.manifest import Limits
+from vavl_runtime.media import open_source
+
+
+def _run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+SECOND = np.full(16_000, 0.1, np.float32)
+
+
+def test_a_closed_recogniser_says_so(light_bundle: Path) -> None:
+    with Recognizer(light_bundle) as recognizer:
+        pass
+    with pytest.raises(BackendUnavailableError, match="closed"):
+        recognizer.predict(ArrayClip(audio=SECOND))
+
+
+def test_a_backend_serves_one_recogniser(light_bundle: Path) -> None:
+    backend = OnnxRuntimeBackend(1)
+    first, second = (Recognizer(light_bundle, backend=backend) for _ in range(2))
+    first.predict(ArrayClip(audio=SECOND))
+    with pytest.raises(BackendUnavailableError, match="one recogniser at a time"):
+        second.predict(ArrayClip(audio=SECOND))
+
+
+def test_only_the_graphs_of_the_path_are_run(light_bundle: Path, example_clip: Path) -> None:
+    backend = FakeBackend()
+    with Recognizer(light_bundle, backend=backend) as recognizer:
+        assert recognizer.predict(example_clip, use="audio").backend == "fake"
+    assert backend.calls == ["audio_encoder", "audio"]
+
+
+def test_what_most_of_a_long_clip_allows_speaks_for_it(recognizer: Recognizer, example_clip: Path) -> None:
+    sound = np.tile(SECOND, 40)
+    pixels = np.stack([frame.pixels for frame, _ in zip(open_source(example_clip, Limits()).frames(), range(3))])  # noqa: B905
+    clip = ArrayClip(audio=sound, frames=pixels, times_s=np.array([25.0, 25.04, 25.08]))
+    result = recognizer.predict(clip)
+    assert (result.path, result.reasons.audio, result.reasons.visual) == ("audio", None, "mostly_absent")
+    assert result.duration_s == pytest.approx(40)
+    everything = recognizer.predict(clip, all_paths=True)
+    assert everything.scores == result.scores
+    assert everything.paths.keys() == {"audio", "visual", "audio_visual"}
+    short = recognizer.predict(ArrayClip(audio=SECOND, frames=pixels))
+    assert short.path == "audio_visual"
+
+
+def test_stages_account_for_the_total(recognizer: Recognizer, example_clip: Path) -> None:
+    recognizer.predict(example_clip)
+    times = dict(recognizer.predict(example_clip).timings_ms)
+    total = times.pop("total")
+    assert 0.9 * total < sum(times.values()) <= total
+    assert "load" not in times  # everything was loaded by the first run
+
+
+def test_a_bundle_damaged_in_mid_run_leaves_whole_json(light_bundle: Path, example_clip: Path, tmp_path: Path) -> None:
+    bundle = shutil.copytree(light_bundle, tmp_path / "bundle")
+    content = bytearray((bundle / "visual.onnx").read_bytes())
+    content[100] ^= 1
+    (bundle / "visual.onnx").write_bytes(content)
+    result = _run(example_clip, example_clip, "--bundle", bundle, "--visual-only", "--format", "json")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout) == []
+    assert "sha256" in result.stderr
+
+
+def test_all_paths_do_not_fit_a_row(example_clip: Path) -> None:
+    result = _run(example_clip, "--all-paths", "--format", "csv")
+    assert result.exit_code == 2
+    assert "has no place in a row of CSV" in result.stderr
+
+
+def test_outputs_replace_files_and_nothing_else(example_clip: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    kept.write_text("old")
+    (tmp_path / "link.json").symlink_to(kept)
+    assert _run(example_clip, "--audio-only", "-f", "json", "-o", tmp_path / "link.json").exit_code == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads(kept.read_text())["path"] == "audio"
+    into_folder = _run(example_clip, "--audio-only", "-o", tmp_path)
+    assert (into_folder.exit_code, "name a file" in into_folder.stderr) == (3, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.json", "link.json"]
+
+
+def test_an_error_record_states_nothing_unknown(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    result = _run(tmp_path / "empty.mp4", "-f", "json")
+    record = json.loads(result.stdout)
+    assert result.exit_code == 3
+    assert record["error"]["kind"] == "empty_file"
+    assert (record["duration_s"], record["faces"]["frames"]) == (None, None)
