@@ -1,6 +1,7 @@
 """Fixtures that all tests share: the packaged bundle, a recogniser on it, and real media where they are at hand."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ SHARED = ROOT.parent / "shared"
 @pytest.fixture(scope="session", autouse=True)
 def one_torch_thread() -> None:
     """Tests run in parallel and their models are tiny: more threads only fight each other."""
-    import torch
+    if find_spec("torch"):  # the runtime's own tests run without it, as on a device
+        import torch
 
-    torch.set_num_threads(1)
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

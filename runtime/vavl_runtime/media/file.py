@@ -30,6 +30,8 @@ from vavl_runtime.manifest import Limits
 from vavl_runtime.media.arrays import MAX_AMPLITUDE
 from vavl_runtime.media.source import SAMPLE_RATE, Frame, SoundBlock
 
+# PyAV before 19 refuses tags that are no UTF-8 unless told otherwise; later versions never do and know no such option.
+_TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 SAMPLE_RATES = range(4_000, 768_001)
 GAP_S = 0.2  # a longer jump of the time stamps is a hole in the sound
 REMEDY = "re-encode it with ffmpeg, or leave this modality out"
@@ -114,7 +116,7 @@ class FileSource:
             if "%" in place:
                 place = stack.enter_context(self._path.open("rb"))
             try:
-                container = stack.enter_context(av.open(place, mode="r", metadata_errors="ignore", options=options))
+                container = stack.enter_context(av.open(place, mode="r", options=options, **_TOLERANT))
             except (FFmpegError, ValueError) as error:
                 raise UnsupportedMediaError(
                     f"{self._path}: not a media file that can be opened ({_reason(error)}); "
