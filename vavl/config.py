@@ -15,7 +15,6 @@ Positive = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 CREMA_D_CLASSES = ("angry", "sad", "disgust", "fear", "neutral", "happy")  # the released index order, D17
-MSP_IMPROV_ATTRIBUTES = ("arousal", "dominance", "valence")  # the released output order, D18
 
 
 class StrictModel(BaseModel):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification, Wav2Vec2Model
 
 from vavl.config import WaveformNormalization
 from vavl.encoders import load_audio_encoder, load_face_encoder, save_light_encoder
@@ -199,3 +199,15 @@ def test_a_folder_that_misses_weights_is_refused(wav2vec2_folder: Path, tmp_path
 def test_the_light_encoder_refuses_a_global_normalisation() -> None:
     with pytest.raises(ConfigError, match="has no place"):
         load_audio_encoder("light", WaveformNormalization(kind="global", mean=0.1, std=2.0))
+
+
+def test_a_fine_tuned_network_loses_only_its_head(tmp_path: Path) -> None:
+    """The layout of audeering's checkpoint: `wav2vec2.` before every name, and a head that VAVL does not use."""
+    torch.manual_seed(2)
+    tuned = Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**SMALL)).eval()
+    tuned.save_pretrained(tmp_path)
+    loaded = load_audio_encoder(str(tmp_path), WaveformNormalization(kind="none"))
+    sound = 0.1 * torch.randn(1, 8000)
+    with torch.no_grad():
+        features, _ = loaded.module(sound, torch.tensor([8000]))
+        torch.testing.assert_close(features, tuned.wav2vec2(sound).last_hidden_state, atol=1e-4, rtol=1e-4)

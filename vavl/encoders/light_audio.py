@@ -56,7 +56,7 @@ class LogMel(nn.Module):
         self.register_buffer("basis", basis.float()[:, None], persistent=False)  # (2 * 257, 1, 400)
         self.register_buffer("filters", mel_filters(bands, bins), persistent=False)
 
-    def forward(self, waveform: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, waveform: Tensor, frames: Tensor) -> Tensor:
         """Compute normalised log-mel frames.
 
         Args:
@@ -64,18 +64,17 @@ class LogMel(nn.Module):
             frames: Valid frames of each clip, int64, shape (B,).
 
         Returns:
-            Frames (B, M, bands), zero where invalid, and their mask (B, M).
+            Frames (B, M, bands), zero where invalid.
         """
         spectrum = nn.functional.conv1d(waveform[:, None], self.basis, stride=HOP)  # (B, 514, M)
         real, imaginary = spectrum.chunk(2, dim=1)
         power = (real.square() + imaginary.square()).transpose(1, 2)  # (B, M, 257)
         mel = torch.log(power @ self.filters.T + 1e-6)
-        mask = length_mask(frames, mel.shape[1])
-        weights = mask[:, :, None]
+        weights = length_mask(frames, mel.shape[1])[:, :, None]
         count = weights.sum(dim=1, keepdim=True)
         centred = mel - (mel * weights).sum(dim=1, keepdim=True) / count
         variance = (centred.square() * weights).sum(dim=1, keepdim=True) / count
-        return centred * torch.rsqrt(variance + 1e-2) * weights, mask
+        return centred * torch.rsqrt(variance + 1e-2) * weights
 
 
 class ConvBlock(nn.Module):
@@ -123,8 +122,7 @@ class LightAudioEncoder(AudioEncoder):
     def forward(self, waveform: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
         """Encode; see `AudioEncoder.forward`."""
         frames = torch.div(samples - WINDOW, HOP, rounding_mode="floor") + 1
-        mel, _ = self.log_mel(waveform, frames)
-        x = self.stem(mel.transpose(1, 2)).transpose(1, 2)  # (B, T, width)
+        x = self.stem(self.log_mel(waveform, frames).transpose(1, 2)).transpose(1, 2)  # (B, T, width)
         lengths = self.output_lengths(samples)
         mask = length_mask(lengths, x.shape[1])[:, :, None]
         for block in self.blocks:
