@@ -13,6 +13,7 @@
     │   ├── DamagedMediaError       damaged_media       decoding breaks half-way
     │   ├── OversizedMediaError     oversized_media     frame size or sample rate beyond the limits
     │   ├── InvalidArrayError       invalid_array       in-memory input of a wrong type, shape, dtype or value
+    │   ├── CorpusError             corpus              a corpus with bad files, rows, labels or partitions
     │   └── ConfigError             config              a configuration or checkpoint that contradicts itself
     ├── BundleError                 bundle              a bundle that cannot be trusted         exit 3
     │   ├── BundleNotFoundError     bundle_not_found    no bundle there
@@ -108,6 +109,12 @@ class InvalidArrayError(InputError):
     """An in-memory input has a wrong type, shape, dtype or value."""
 
     kind = "invalid_array"
+
+
+class CorpusError(InputError):
+    """A corpus to train or test on has bad files, rows, labels or partitions; the message lists all of them."""
+
+    kind = "corpus"
 
 
 class ConfigError(InputError):

@@ -9,7 +9,8 @@ from vavl_runtime.bundle import open_bundle
 from vavl_runtime.errors import InputError
 from vavl_runtime.graphs import Graphs
 from vavl_runtime.media import ArrayClip, Source, open_source
-from vavl_runtime.pipeline import ClipPass, ModalityFaultError
+from vavl_runtime.pipeline import ClipPass
+from vavl_runtime.reading import ModalityFaultError
 from vavl_runtime.result import BundleIdentity, ClipResult
 from vavl_runtime.timing import StageTimer
 

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Literal
 
 from vavl.model import Modality
+from vavl_runtime.cli.clips import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 Split = Literal["train", "development", "test"]
 SPLITS: tuple[Split, ...] = ("train", "development", "test")
 Task = Literal["classification", "regression"]
+
+FEATURES_SUFFIX = ".npy"
+CLIP_SUFFIXES = frozenset((*SOUND_SUFFIXES, *VIDEO_SUFFIXES, FEATURES_SUFFIX))
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Corpus:
         partitions: Those that the corpus ships; empty if it ships none (see `vavl.corpora.partitions`).
         scale: Lowest and highest attribute score.
         left_out: Problems of clips that were left out on request, as text.
+        notes: What is odd about the corpus but stops nobody from training, as text.
     """
 
     name: str
@@ -77,3 +82,25 @@ class Corpus:
     partitions: tuple[Partition, ...] = ()
     scale: tuple[float, float] = (1.0, 5.0)
     left_out: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Everybody in the corpus, sorted."""
+        return tuple(sorted({clip.speaker for clip in self.clips}))
+
+
+def clip_files(folder: Path) -> list[Path]:
+    """Media and feature files below a folder, in order of path; files whose name starts with a dot do not count.
+
+    Args:
+        folder: Where to look, recursively; may be absent.
+
+    Returns:
+        Their paths.
+    """
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in CLIP_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )

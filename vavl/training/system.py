@@ -7,6 +7,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from vavl.model import Modality
+from vavl.model.heads import FeatureNormalizer
 from vavl.training.batch import Batch
 from vavl_runtime.manifest import PathName
 
@@ -42,11 +44,15 @@ class System(nn.Module, ABC):
 
     Attributes:
         name: How tables call it.
+        task: ``classification`` or ``regression``.
         paths: The paths it answers by.
     """
 
     name: str
+    task: Task
     paths: tuple[PathName, ...]
+    audio_normalizer: FeatureNormalizer
+    visual_normalizer: FeatureNormalizer
 
     @abstractmethod
     def parameter_steps(self) -> Mapping[str, list[nn.Parameter]]:
@@ -59,6 +65,10 @@ class System(nn.Module, ABC):
     @abstractmethod
     def answer(self, batch: Batch) -> Answers:
         """Predict by every path that the batch allows; call in evaluation mode, without gradients."""
+
+    def normalizers(self) -> Mapping[Modality, list[FeatureNormalizer]]:
+        """The modules that z-normalise features; the trainer gives them the training set's statistics (D13)."""
+        return {"audio": [self.audio_normalizer], "visual": [self.visual_normalizer]}
 
     def shared_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
         """Acoustic and visual embeddings (N, D) of the paired clips out of the shared layers, if it has any."""

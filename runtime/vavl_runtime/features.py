@@ -1,0 +1,98 @@
+"""From a clip to encoder features, window by window. Training extracts its features by this too."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vavl_runtime.availability import Modality, Presence
+from vavl_runtime.backends.base import Arrays
+from vavl_runtime.manifest import CropRecipe, Limits
+from vavl_runtime.media import Source
+from vavl_runtime.media.source import SAMPLE_RATE
+from vavl_runtime.reading import ClipReader, FaceCrops
+from vavl_runtime.timing import StageTimer
+from vavl_runtime.windows import SoundWindow
+
+FACE_BATCH = 4  # crops encoded at once: more is no faster on a CPU and costs memory
+
+RunGraph = Callable[[str, str, Arrays], dict[str, NDArray[Any]]]  # graph, stage, inputs -> outputs
+
+
+@dataclass(frozen=True)
+class Features:
+    """Encoder features of one window and the time they cover."""
+
+    values: NDArray[np.float32]  # (1, T, F)
+    seconds: float
+
+    def inputs(self, modality: Modality) -> dict[str, NDArray[Any]]:
+        """The inputs of a path graph."""
+        lengths = np.array([self.values.shape[1]], np.int64)
+        return {f"{modality}_features": self.values, f"{modality}_lengths": lengths}
+
+
+class FeatureReader:
+    """Reads a clip once and encodes it.
+
+    Args:
+        run: Runs ``audio_encoder``, ``face_encoder`` and the nets of the face detector.
+        crop: How faces are found and cut out.
+        limits: Bounds.
+        source: The clip.
+        presence: Which modalities to look at; what is found is noted there.
+        timer: Where time is booked.
+
+    Attributes:
+        duration_s: Length of what has been read, seconds.
+    """
+
+    def __init__(
+        self, run: RunGraph, crop: CropRecipe, limits: Limits, source: Source, presence: Presence, timer: StageTimer
+    ) -> None:
+        self._run = run
+        self._limits = limits
+        self._presence = presence
+        self._reader = ClipReader(
+            lambda net, pixels: run(net, "detect", {"pixels": pixels}), crop, limits, source, presence, timer
+        )
+        self.duration_s = 0.0
+
+    def windows(self) -> Iterator[tuple[Features | None, Features | None]]:
+        """Encode window by window.
+
+        Yields:
+            Audio and visual features of a window; None where a modality is absent.
+
+        Raises:
+            ModalityFaultError: The sound or the picture is broken.
+        """
+        for sound, faces in self._reader.windows():
+            audio = self._hear(sound) if sound is not None else None
+            visual = self._see(faces) if faces is not None else None
+            yield audio, visual
+
+    def _hear(self, window: SoundWindow) -> Features | None:
+        samples = window.samples
+        self.duration_s = max(self.duration_s, window.end_s)
+        if not self._presence.hear(samples, self._limits):
+            return None
+        inputs: dict[str, NDArray[Any]] = {"waveform": samples[None], "samples": np.array([len(samples)], np.int64)}
+        output = self._run("audio_encoder", "audio_encoder", inputs)
+        return Features(output["audio_features"], len(samples) / SAMPLE_RATE)
+
+    def _see(self, faces: FaceCrops) -> Features | None:
+        encoded: list[NDArray[np.float32]] = []
+        while batch := list(islice(faces.crops, FACE_BATCH)):
+            encoded.append(self._run("face_encoder", "face_encoder", {"faces": np.stack(batch)})["face_features"])
+        self.duration_s = max(self.duration_s, faces.end_s)
+        if not encoded:
+            return None
+        features = np.concatenate(encoded)
+        if len(features) > self._limits.max_tokens:  # above 125 frames a second: take every n-th
+            chosen = np.linspace(0, len(features) - 1, self._limits.max_tokens).round().astype(int)
+            features = features[chosen]
+        return Features(features[None], faces.end_s - faces.start_s)

@@ -1,0 +1,111 @@
+"""The cross-modal encoder: positions, masks, and PyTorch's own attention as the reference."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from vavl.baselines.crossmodal import CrossModalEncoder, Layer, Tokens, sinusoids, visible_keys
+from vavl.baselines.fusion import CrossModalFusion
+
+few = settings(max_examples=25, deadline=None)
+lengths = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=4)
+
+
+@few
+@given(lengths=lengths, padding=st.integers(0, 3))
+def test_the_mask_reaches_as_far_as_the_lengths_differ(lengths: list[tuple[int, int]], padding: int) -> None:
+    query_lengths, key_lengths = (torch.tensor(column) for column in zip(*lengths, strict=True))
+    query = Tokens(torch.zeros(len(lengths), 9 + padding, 4), query_lengths)
+    source = Tokens(torch.zeros(len(lengths), 9 + padding, 4), key_lengths)
+    visible = visible_keys(query, source)[:, 0]
+    for seen, (asking, asked) in zip(visible, lengths, strict=True):
+        for i in range(asking):
+            last = min(i + abs(asking - asked), asked - 1)
+            assert seen[i].tolist() == [key <= last for key in range(9 + padding)]
+        assert seen[asking - 1].sum() == asked  # the step that is read out sees everything
+    assert visible.any(dim=-1).all()  # no softmax over nothing
+
+
+@pytest.mark.parametrize("width", [30, 50])
+def test_positions_are_fairseq_sinusoids_counted_from_one(width: int) -> None:
+    table, half = sinusoids(7, width), width // 2
+    for row in range(7):
+        for k in range(half):
+            angle = (row + 1) * math.exp(-k * math.log(10000) / (half - 1))
+            assert table[row, k] == pytest.approx(math.sin(angle), abs=1e-6)
+            assert table[row, half + k] == pytest.approx(math.cos(angle), abs=1e-6)
+
+
+def torch_layer(layer: Layer, x: torch.Tensor, source: torch.Tensor | None, hidden: torch.Tensor) -> torch.Tensor:
+    """The layer by PyTorch's attention, for one clip without padding."""
+    width = x.shape[-1]
+    attention = nn.MultiheadAttention(width, layer.attention.heads, batch_first=True)
+    parts = (layer.attention.query, layer.attention.key, layer.attention.value)
+    attention.in_proj_weight.data = torch.cat([part.weight for part in parts])
+    attention.in_proj_bias.data = torch.cat([part.bias for part in parts])
+    attention.out_proj.load_state_dict(layer.attention.output.state_dict())
+    alpha, rest = (1.0, 1.0) if layer.alpha is None else (layer.alpha, 1 - layer.alpha)
+    normed = layer.attention_norm(x)
+    keys = normed if source is None else layer.attention_norm(source)
+    x = alpha * x + rest * attention(normed, keys, keys, attn_mask=hidden, need_weights=False)[0]
+    norm, widen, _, _, narrow, _ = layer.feed_forward
+    return alpha * x + rest * narrow(torch.relu(widen(norm(x))))
+
+
+@pytest.mark.parametrize("scalar", [False, True])
+@pytest.mark.parametrize("positions", [False, True])
+@pytest.mark.parametrize("sizes", [(6, None), (6, 4), (3, 8), (9, 2)])
+def test_the_encoder_equals_torch_attention(scalar: bool, positions: bool, sizes: tuple[int, int | None]) -> None:
+    torch.manual_seed(0)
+    encoder = CrossModalEncoder(12, 3, 2, 16, positions=positions, scalar=scalar).eval()
+    for value in encoder.parameters():
+        nn.init.normal_(value, std=0.3)
+    asking, asked = sizes
+    query = torch.randn(1, asking, 12)
+    source = None if asked is None else torch.randn(1, asked, 12)
+    keys = asked or asking
+    hidden = torch.triu(torch.ones(asking, keys, dtype=torch.bool), 1 + abs(asking - keys))
+
+    def embed(x: torch.Tensor) -> torch.Tensor:
+        return math.sqrt(12) * x + (sinusoids(16, 12)[: x.shape[1]] if positions else 0)
+
+    with torch.no_grad():
+        x, embedded = embed(query), None if source is None else embed(source)
+        for layer in encoder.layers:
+            x = torch_layer(layer, x, embedded, hidden)
+        expected = encoder.norm(x)
+        tokens = None if source is None else Tokens(source, torch.tensor([keys]))
+        got = encoder(Tokens(query, torch.tensor([asking])), tokens).values
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_zeroed_modality_has_no_positions() -> None:
+    """What attends on it gets the same whatever its length."""
+    torch.manual_seed(0)
+    encoder = CrossModalEncoder(8, 2, 2, 16, positions=True).eval()
+    query = Tokens(torch.randn(1, 6, 8), torch.tensor([6]))
+    answers = [encoder(query, Tokens(torch.zeros(1, n, 8), torch.tensor([n]))).values for n in (1, 6, 13)]
+    torch.testing.assert_close(answers[0], answers[1])
+    torch.testing.assert_close(answers[0], answers[2])
+
+
+def test_the_readout_is_the_last_valid_step() -> None:
+    values = torch.arange(24.0).reshape(2, 6, 2)
+    assert Tokens(values, torch.tensor([3, 6])).last().tolist() == [[4.0, 5.0], [22.0, 23.0]]
+
+
+def test_audio_comes_first_in_the_fusion() -> None:
+    torch.manual_seed(0)
+    fusion = CrossModalFusion(4, 2, 1, 3, 16, memory_positions=True, memory_scalar=False, head_dropout=0.0).eval()
+    audio, visual = (Tokens(torch.randn(1, n, 4), torch.tensor([n])) for n in (5, 3))
+    with torch.no_grad():
+        for value in fusion.head.residual.parameters():
+            value.zero_()
+        fusion.head.output.weight[:, 4:].zero_()
+        crossed = fusion.audio_on_visual(audio, visual)
+        expected = fusion.head.output.weight[:, :4] @ fusion.audio_memory(crossed).last()[0] + fusion.head.output.bias
+        torch.testing.assert_close(fusion(audio, visual)[0], expected)

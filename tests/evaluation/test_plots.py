@@ -1,0 +1,115 @@
+"""Plots: PNG files that show something, drawn without global state; matplotlib waits until it is needed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.evaluation.made_results import CLASSES, PROVENANCE, made_comparison, made_predictions, system
+from vavl.evaluation.plots import plot_confusion, plot_cosine_distances, plot_report, plot_training
+from vavl.evaluation.report import build_report
+from vavl_runtime.errors import InputError, OutputError
+
+EPOCHS = [
+    {"epoch": 0, "train/audio": 2.0, "train/audio_visual": 3.0, "development/audio_visual/macro_f1": 0.2},
+    {"epoch": 1, "train/audio": 1.0, "development/audio_visual/macro_f1": 0.3},
+    {"epoch": 2, "train/audio": 0.5, "train/audio_visual": 1.0, "development/audio_visual/macro_f1": 0.4},
+]
+
+
+def pixels(file: Path) -> np.ndarray:
+    with Image.open(file) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB"))
+
+
+def assert_drawn(file: Path) -> None:
+    image = pixels(file)
+    assert min(image.shape[:2]) > 300
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 20
+
+
+def test_a_report_has_two_plots_a_path(tmp_path: Path) -> None:
+    files = plot_report(build_report(made_predictions(), PROVENANCE), tmp_path / "plots")
+    names = {
+        f"{kind}_{path}.png" for kind in ("confusion", "reliability") for path in ("audio_visual", "audio", "visual")
+    }
+    assert {file.name for file in files} == names == {file.name for file in (tmp_path / "plots").iterdir()}
+    for file in files:
+        assert_drawn(file)
+
+
+def test_attributes_have_no_confusion(tmp_path: Path) -> None:
+    assert plot_report(build_report(made_predictions("regression"), PROVENANCE), tmp_path) == ()
+
+
+def cell_colours(file: Path) -> set[tuple[int, ...]]:
+    """Colours of large areas: not of text, nor of the colour bar's gradient."""
+    colours, counts = np.unique(pixels(file).reshape(-1, 3), axis=0, return_counts=True)
+    return {tuple(colour) for colour in colours[counts > 2000].tolist()}
+
+
+def test_confusion_is_coloured_by_the_share_of_its_row(tmp_path: Path) -> None:
+    counts = np.array([[8, 1, 1], [2, 6, 2], [0, 1, 9]])
+    colours = []
+    for name, matrix in (("one", counts), ("larger row", counts * [[100], [1], [1]]), ("other", counts + 1)):
+        plot_confusion(matrix, CLASSES, "made", tmp_path / f"{name}.png")
+        colours.append(cell_colours(tmp_path / f"{name}.png"))
+    assert colours[0] == colours[1] != colours[2]
+    assert len(colours[0]) >= len({0.0, 0.1, 0.2, 0.6, 0.8, 0.9})
+
+
+def test_a_class_without_clips_can_be_drawn(tmp_path: Path) -> None:
+    plot_confusion([[0, 0], [1, 3]], ("absent", "there"), "made", tmp_path / "absent.png")
+    assert_drawn(tmp_path / "absent.png")
+
+
+def test_training_curves_allow_gaps(tmp_path: Path) -> None:
+    for count in (1, 3):
+        plot_training(EPOCHS[:count], "made", tmp_path / f"{count}.png")
+        assert_drawn(tmp_path / f"{count}.png")
+    many = [{"epoch": 0, **{f"development/audio/figure{index}": 0.1 for index in range(7)}}]
+    plot_training(many, "made", tmp_path / "many.png")
+    assert pixels(tmp_path / "many.png").shape[0] > 2 * pixels(tmp_path / "3.png").shape[0]
+
+
+def test_distances_of_the_systems_that_have_them(tmp_path: Path) -> None:
+    plot_cosine_distances(made_comparison(), tmp_path / "distances.png")
+    assert_drawn(tmp_path / "distances.png")
+    without = made_comparison(systems=(system("VAVL", "vavl", {"audio": [0.5]}),))
+    with pytest.raises(InputError, match="no system in the results"):
+        plot_cosine_distances(without, tmp_path / "none.png")
+
+
+@pytest.mark.parametrize(
+    ("epochs", "message"),
+    [
+        ([], "got 0 records"),
+        ([{"train/audio": 1.0}], "each with an epoch"),
+        ([{"epoch": 0, "seconds": 3.0}], "no train/<step>"),
+    ],
+)
+def test_curves_of_nothing_are_refused(tmp_path: Path, epochs: list[dict[str, float]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        plot_training(epochs, "made", tmp_path / "none.png")
+
+
+def test_confusion_needs_a_row_a_label(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"got shape \(2, 2\) for 3 labels"):
+        plot_confusion([[1, 0], [0, 1]], CLASSES, "made", tmp_path / "none.png")
+
+
+def test_a_place_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be written"):
+        plot_training(EPOCHS, "made", tmp_path / "file" / "curves.png")
+
+
+def test_neither_matplotlib_nor_torch_is_imported_early() -> None:
+    modules = "vavl.evaluation.plots, vavl.evaluation.comparison_page, vavl.evaluation.report_page"
+    code = f"import sys, {modules}; print({{'matplotlib', 'torch'}} & {{*sys.modules}})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"

@@ -1,0 +1,217 @@
+"""What can be wrong with a corpus, found all at once and before anything trains."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from vavl.corpora.corpus import FEATURES_SUFFIX, SPLITS, Clip, Corpus, Partition
+from vavl.model import Modality
+from vavl_runtime.errors import InputError, InvalidArrayError, NoStreamsError, NotFoundError
+from vavl_runtime.manifest import Limits
+from vavl_runtime.media import open_source
+
+Kind = Literal[
+    "layout",  # a folder, table or column is missing or unreadable: leaving clips out mends nothing
+    "row",  # a row of a table cannot be understood
+    "name",  # a file name does not follow the corpus's pattern
+    "duplicate_id",
+    "label",
+    "no_modality",
+    "missing_file",
+    "media",
+    "features",
+    "unknown_clip",
+    "speaker_in_two_splits",
+    "empty_split",
+    "untrained_class",
+]
+NOTES: tuple[Kind, ...] = ("untrained_class",)
+
+# Shares are rounded in tables: six of them with two decimals may be 0.03 away from 1 together.
+SHARE_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        source: Where it is described: ``labels.csv:17``, a file name or the name of a partition.
+        clip: Id of the clip that has to be left out to be rid of it; empty if it is none in particular.
+        kind: Stable name.
+        message: What came, what was expected and how to mend it.
+    """
+
+    source: str
+    clip: str
+    kind: Kind
+    message: str
+
+    @property
+    def is_note(self) -> bool:
+        """Whether training can go on all the same."""
+        return self.kind in NOTES
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.source, self.clip, self.message) if part)
+
+
+def check_corpus(corpus: Corpus, partitions: Sequence[Partition] | None = None) -> list[Problem]:
+    """Look for everything that is wrong with a corpus.
+
+    Media are opened, which takes about a millisecond a file, but not decoded; feature files are read completely.
+
+    Args:
+        corpus: The corpus.
+        partitions: Partitions of it; those that it ships by default.
+
+    Returns:
+        All problems: of ids, of each clip's label and files, of the partitions.
+    """
+    return [
+        *_check_ids(corpus),
+        *_check_labels(corpus),
+        *_check_files(corpus),
+        *check_partitions(corpus, corpus.partitions if partitions is None else partitions),
+    ]
+
+
+def check_partitions(corpus: Corpus, partitions: Sequence[Partition]) -> list[Problem]:
+    """Look for what is wrong with partitions: unknown clips, speakers in two splits, empty splits, untrained classes.
+
+    Of a speaker in two splits, the clips outside the split that has most of them are the problem.
+
+    Args:
+        corpus: The corpus.
+        partitions: Partitions of it.
+
+    Returns:
+        All problems; a class without a clip to train on is but a note.
+    """
+    clips = {clip.id: clip for clip in corpus.clips}
+    return [
+        problem
+        for partition in partitions
+        for check in (_check_speakers, _check_splits)
+        for problem in check(corpus, clips, partition)
+    ]
+
+
+def _check_ids(corpus: Corpus) -> Iterator[Problem]:
+    first: dict[str, Clip] = {}
+    for clip in corpus.clips:
+        if clip.id in first:
+            message = f"id already used at {first[clip.id].source}; every clip needs its own"
+            yield Problem(clip.source, clip.id, "duplicate_id", message)
+        first.setdefault(clip.id, clip)
+
+
+def _check_labels(corpus: Corpus) -> Iterator[Problem]:
+    what, (low, high) = ("class shares", (0.0, 1.0)) if corpus.task == "classification" else ("scores", corpus.scale)
+    for clip in corpus.clips:
+        named = ", ".join(f"{name} {value:g}" for name, value in zip(corpus.labels, clip.target, strict=False))
+        message = ""
+        if len(clip.target) != len(corpus.labels):
+            message = f"{len(clip.target)} {what}, expected one for each of {', '.join(corpus.labels)}"
+        elif not all(low <= value <= high for value in clip.target):
+            message = f"{what} out of range: {named}; expected {low:g} to {high:g}"
+        elif corpus.task == "classification" and abs(sum(clip.target) - 1.0) > SHARE_TOLERANCE:
+            message = f"class shares sum to {sum(clip.target):g}, expected 1: {named}"
+        if message:
+            yield Problem(clip.source, clip.id, "label", message)
+
+
+def _check_files(corpus: Corpus) -> Iterator[Problem]:
+    features: dict[Modality, list[tuple[Clip, Path, int]]] = defaultdict(list)
+    for clip in corpus.clips:
+        if not clip.modalities:
+            yield Problem(clip.source, clip.id, "no_modality", "neither sound nor picture; expected a file of either")
+        for modality in clip.modalities:
+            path = clip.audio if modality == "audio" else clip.visual
+            assert path is not None
+            try:
+                if path.suffix.lower() == FEATURES_SUFFIX:
+                    width = _feature_width(path)
+                    features[modality].append((clip, path, width))
+                else:
+                    _check_media(path, modality)
+            except InputError as error:
+                yield Problem(clip.source, clip.id, _kind(error), str(error))
+    for read in features.values():
+        (usual, count), *_ = Counter(width for _, _, width in read).most_common(1)
+        for clip, path, width in read:
+            if width != usual:
+                message = f"{path}: features of width {width}, expected {usual} as in {count} other files"
+                yield Problem(clip.source, clip.id, "features", message)
+
+
+def _kind(error: InputError) -> Kind:
+    if isinstance(error, NotFoundError):
+        return "missing_file"
+    return "features" if isinstance(error, InvalidArrayError) else "media"
+
+
+def _check_media(path: Path, modality: Modality) -> None:
+    source = open_source(path, Limits())
+    if not (source.has_audio if modality == "audio" else source.has_video):
+        what, other = ("sound", "picture") if modality == "audio" else ("picture", "sound")
+        raise NoStreamsError(
+            f"{path}: announces no {what}, only {other}; name it as the other modality or leave it out"
+        )
+
+
+def _feature_width(path: Path) -> int:
+    """F of a feature file of shape (T, F) in which nothing is wrong."""
+    try:
+        features = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"{path}: no such file") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidArrayError(f"{path}: not a readable feature file ({error}); extract it again") from error
+    if features.ndim != 2 or 0 in features.shape or features.dtype.kind != "f":
+        raise InvalidArrayError(
+            f"{path}: got {features.dtype} of shape {features.shape}, expected floats of shape (T, F), not empty"
+        )
+    wrong = features.size - np.count_nonzero(np.isfinite(features))
+    if wrong:
+        raise InvalidArrayError(f"{path}: {wrong} of {features.size} values are NaN or infinite; extract it again")
+    return int(features.shape[1])
+
+
+def _check_speakers(corpus: Corpus, clips: dict[str, Clip], partition: Partition) -> Iterator[Problem]:
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for id_, split in partition.split_of.items():
+        if id_ in clips:
+            counts[clips[id_].speaker][split] += 1
+        else:
+            message = f"no such clip in {corpus.name}, yet in {split}"
+            yield Problem(partition.name, id_, "unknown_clip", message)
+    home = {speaker: max(SPLITS, key=splits.__getitem__) for speaker, splits in counts.items()}
+    for id_, split in partition.split_of.items():
+        if id_ in clips and split != home[clips[id_].speaker]:
+            clip = clips[id_]
+            message = (
+                f"in {split} of {partition.name}, but speaker {clip.speaker} is in {home[clip.speaker]} "
+                f"with {counts[clip.speaker][home[clip.speaker]]} clips; split by speaker"
+            )
+            yield Problem(clip.source, id_, "speaker_in_two_splits", message)
+
+
+def _check_splits(corpus: Corpus, clips: dict[str, Clip], partition: Partition) -> Iterator[Problem]:
+    for split in SPLITS:
+        if not partition.ids(split):
+            yield Problem(partition.name, "", "empty_split", f"no {split} clip; every split needs at least one")
+    if corpus.task == "classification":
+        trained = {_voted(clips[id_]) for id_ in partition.ids("train") if id_ in clips and clips[id_].target}
+        for number, label in enumerate(corpus.labels):
+            if number not in trained:
+                message = f"no train clip of class {label}: it will hardly ever be predicted"
+                yield Problem(partition.name, "", "untrained_class", message)
+
+
+def _voted(clip: Clip) -> int:
+    return max(range(len(clip.target)), key=clip.target.__getitem__)

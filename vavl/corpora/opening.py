@@ -1,0 +1,93 @@
+"""From a corpus's name and folder to a corpus that can be trained on, or a list of everything that is wrong."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vavl.corpora.checks import Problem, check_corpus, check_partitions
+from vavl.corpora.corpus import Corpus, Partition
+from vavl.corpora.crema_d import read_crema_d
+from vavl.corpora.javanese import read_javanese
+from vavl.corpora.manifest import read_manifest
+from vavl.corpora.msp_improv import read_msp_improv
+from vavl.corpora.ravdess import read_ravdess
+from vavl_runtime.errors import ConfigError, CorpusError, NotAFileError, NotFoundError
+
+Reader = Callable[[Path], tuple[Corpus, list[Problem]]]
+READERS: dict[str, Reader] = {
+    "crema-d": read_crema_d,
+    "msp-improv": read_msp_improv,
+    "ravdess": read_ravdess,
+    "javanese": read_javanese,
+    "manifest": read_manifest,
+}
+
+
+def open_corpus(name: str, folder: str | Path, *, skip_bad: bool = False) -> Corpus:
+    """Read a corpus and check all of it.
+
+    Args:
+        name: One of `READERS`.
+        folder: Where the corpus lies, in the layout of ``docs/corpora.md``; for ``manifest`` also the CSV itself.
+        skip_bad: Leave bad clips out instead of refusing the corpus.
+
+    Returns:
+        The corpus; `Corpus.left_out` tells what is missing from it, `Corpus.notes` what is odd.
+
+    Raises:
+        ConfigError: No such kind of corpus.
+        NotFoundError: No such folder.
+        NotAFileError: A file where a folder is needed, or the other way round.
+        CorpusError: Something is wrong with the corpus, and leaving clips out is not allowed, does not mend it or
+            leaves none. The message lists every problem.
+    """
+    if name not in READERS:
+        raise ConfigError(f"corpus {name!r}: expected one of {', '.join(READERS)}")
+    folder = Path(folder)
+    if not folder.exists():
+        raise NotFoundError(f"{folder}: no such folder; expected the corpus {name}")
+    if not folder.is_dir() and not (name == "manifest" and folder.is_file()):
+        raise NotAFileError(f"{folder}: not a folder; expected the one that holds the corpus {name}")
+    corpus, problems = READERS[name](folder)
+    problems = [*problems, *check_corpus(corpus)]
+    wrong = [problem for problem in problems if not problem.is_note]
+    if any(problem.kind == "layout" for problem in wrong):
+        raise _error(name, folder, wrong, "mend at least the layout: leaving clips out does not help against it")
+    if wrong and not skip_bad:
+        raise _error(name, folder, wrong, "mend them, or leave the bad clips out with --skip-bad")
+    corpus = leave_out(corpus, wrong)
+    if not corpus.clips:
+        raise _error(name, folder, wrong, "no clip would be left without the bad ones; mend them")
+    notes = check_partitions(corpus, corpus.partitions)
+    return replace(corpus, notes=tuple(map(str, notes)))
+
+
+def leave_out(corpus: Corpus, problems: Sequence[Problem]) -> Corpus:
+    """Take bad clips out of a corpus and its partitions, and partitions that have an empty split out of the corpus.
+
+    Args:
+        corpus: The corpus.
+        problems: What is wrong with it.
+
+    Returns:
+        The corpus without the clips of the problems, and with all of these in `Corpus.left_out`.
+    """
+    bad = {problem.clip for problem in problems}
+    clips = tuple(clip for clip in corpus.clips if clip.id not in bad)
+    ids = {clip.id for clip in clips}
+    smaller = replace(corpus, clips=clips, partitions=tuple(_only(part, ids) for part in corpus.partitions))
+    empty = [found for found in check_partitions(smaller, smaller.partitions) if found.kind == "empty_split"]
+    partitions = tuple(part for part in smaller.partitions if part.name not in {found.source for found in empty})
+    reported = [*(problem for problem in problems if problem.kind != "empty_split"), *empty]
+    return replace(smaller, partitions=partitions, left_out=(*corpus.left_out, *map(str, reported)))
+
+
+def _only(partition: Partition, ids: set[str]) -> Partition:
+    return Partition(partition.name, {id_: split for id_, split in partition.split_of.items() if id_ in ids})
+
+
+def _error(name: str, folder: Path, problems: Sequence[Problem], remedy: str) -> CorpusError:
+    listed = "\n".join(f"  {problem}" for problem in problems)
+    return CorpusError(
+        f"{folder}: {len(problems)} problem{'s' * (len(problems) > 1)} in this corpus ({name}); {remedy}\n{listed}"
+    )

@@ -1,0 +1,100 @@
+"""Speaker-independent partitions for corpora that ship none."""
+
+import random
+from collections import Counter
+
+from vavl.corpora.corpus import Corpus, Partition, Split
+from vavl_runtime.errors import ConfigError
+
+MINIMUM_SPEAKERS = 3
+
+
+def make_partitions(
+    corpus: Corpus, count: int = 5, seed: int = 0, shares: tuple[float, float, float] = (0.70, 0.15, 0.15)
+) -> tuple[Partition, ...]:
+    """Share out the speakers several times (§4.1: five partitions of 70, 15 and 15 %).
+
+    Those who were tested least often so far are tested next, so over the partitions any two speakers are tested
+    equally often, give or take one. The result depends on the clips' ids and speakers, the seed and the other
+    arguments only: neither on the order of the clips nor on the platform.
+
+    Args:
+        corpus: At least three speakers.
+        count: How many partitions.
+        seed: Another seed, other partitions.
+        shares: Of the speakers, for train, development and test; each split gets at least one speaker.
+
+    Returns:
+        The partitions, ``seed 0 partition 1`` and so on.
+
+    Raises:
+        ConfigError: There are too few speakers, or an argument makes no sense.
+    """
+    speakers = _speakers(corpus)
+    if count < 1:
+        raise ConfigError(f"partitions: count {count}, expected at least 1")
+    if len(shares) != 3 or not min(shares) > 0 or not abs(sum(shares) - 1.0) < 1e-6:  # NaN fails too
+        raise ConfigError(f"partitions: shares {shares}, expected three positive numbers that sum to 1")
+    tests = _between(1, round(shares[2] * len(speakers)), len(speakers) - 2)
+    developments = _between(1, round(shares[1] * len(speakers)), len(speakers) - tests - 1)
+    # Mersenne Twister by way of `random()`, which Python promises to keep, rather than of `shuffle`.
+    chance = random.Random(seed)
+    tested: Counter[str] = Counter()
+    developed: Counter[str] = Counter()
+    partitions = []
+    for number in range(1, count + 1):
+        test = _least_used(speakers, tested, chance)[:tests]
+        development = _least_used([name for name in speakers if name not in test], developed, chance)[:developments]
+        tested.update(test)
+        developed.update(development)
+        partitions.append(_partition(corpus, f"seed {seed} partition {number}", development, test))
+    return tuple(partitions)
+
+
+def leave_one_speaker_out(corpus: Corpus) -> tuple[Partition, ...]:
+    """One partition a speaker: that speaker is tested, the next one by name is for development.
+
+    Args:
+        corpus: At least three speakers.
+
+    Returns:
+        The partitions, in order of the speakers tested.
+
+    Raises:
+        ConfigError: There are too few speakers.
+    """
+    speakers = _speakers(corpus)
+    following = (*speakers[1:], speakers[0])
+    return tuple(
+        _partition(corpus, f"speaker {test}", [development], [test])
+        for test, development in zip(speakers, following, strict=True)
+    )
+
+
+def _speakers(corpus: Corpus) -> tuple[str, ...]:
+    speakers = corpus.speakers
+    if len(speakers) < MINIMUM_SPEAKERS:
+        raise ConfigError(
+            f"partitions: {corpus.name} has {len(speakers)} speakers ({', '.join(speakers)}), expected at least "
+            f"{MINIMUM_SPEAKERS}: one to train on, one to choose the model by and one to test on"
+        )
+    return speakers
+
+
+def _between(low: int, value: int, high: int) -> int:
+    return max(low, min(value, high))
+
+
+def _least_used(speakers: list[str] | tuple[str, ...], used: Counter[str], chance: random.Random) -> list[str]:
+    """Speakers, those least often used first, in random order where that is equal."""
+    return sorted(speakers, key=lambda speaker: (used[speaker], chance.random()))
+
+
+def _partition(corpus: Corpus, name: str, development: list[str], test: list[str]) -> Partition:
+    split_of_speaker: dict[str, Split] = {
+        **dict.fromkeys(corpus.speakers, "train"),
+        **dict.fromkeys(development, "development"),
+        **dict.fromkeys(test, "test"),
+    }
+    clips = sorted(corpus.clips, key=lambda clip: clip.id)
+    return Partition(name, {clip.id: split_of_speaker[clip.speaker] for clip in clips})

@@ -1,0 +1,192 @@
+"""The evaluation of one system on one corpus: per partition and path, and summed up over partitions."""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from vavl.config import StrictModel
+from vavl.evaluation.calibration import (
+    ReliabilityBin,
+    apply_temperature,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+)
+from vavl.evaluation.metrics import chance_level, class_recall, confusion_matrix, metric_names, path_metrics
+from vavl.evaluation.predictions import PATHS, CorpusPredictions, Speakers, SplitPredictions, Task
+from vavl.evaluation.provenance import Provenance
+from vavl.evaluation.record import JsonRecord
+from vavl.evaluation.statistics import mean_and_deviation, one_sample_t_test
+from vavl_runtime.manifest import PathName
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class Calibration(StrictModel):
+    """Calibration on the test set, before and after temperature scaling.
+
+    Attributes:
+        temperature: Fitted on the development set.
+        ece_before: Expected calibration error of the probabilities as they are.
+        ece_after: The same at the temperature.
+        before: Reliability of the probabilities as they are.
+        after: The same at the temperature.
+    """
+
+    temperature: Annotated[float, Field(gt=0)]
+    ece_before: float
+    ece_after: float
+    before: tuple[ReliabilityBin, ...]
+    after: tuple[ReliabilityBin, ...]
+
+
+class PathReport(StrictModel):
+    """One path on the test set of one partition.
+
+    Attributes:
+        clips: Clips tested.
+        metrics: By the names of `vavl.evaluation.metrics.metric_names`.
+        confusion: Clips by true class (row) and predicted class (column); None for attributes.
+        recall: By class; None for a class without a clip, or altogether for attributes.
+        calibration: None for attributes.
+    """
+
+    clips: Count
+    metrics: dict[str, float]
+    confusion: tuple[tuple[Count, ...], ...] | None = None
+    recall: dict[str, float | None] | None = None
+    calibration: Calibration | None = None
+
+
+class PartitionReport(StrictModel):
+    """All paths of one partition."""
+
+    name: str
+    speakers: Speakers
+    paths: dict[PathName, PathReport]
+
+
+class Summary(StrictModel):
+    """One figure over the partitions.
+
+    Attributes:
+        mean: Mean over partitions.
+        deviation: Sample standard deviation (``ddof=1``), or None for a single partition.
+        partitions: How many have the figure.
+        chance: What it is worth by chance, where that is defined (see `vavl.evaluation.metrics.chance_level`).
+        p: Two-tailed one-sample t-test against ``chance``, or None without it or with a single partition.
+    """
+
+    mean: float
+    deviation: float | None
+    partitions: Count
+    chance: float | None = None
+    p: float | None = None
+
+
+class EvaluationReport(JsonRecord):
+    """The evaluation of one system.
+
+    Attributes:
+        schema_version: Of this record.
+        corpus: Name of the corpus.
+        task: ``classification`` or ``regression``.
+        labels: Class or attribute names; rows, columns and metrics are in their order.
+        provenance: Command, seeds, versions.
+        partitions: Each partition's figures.
+        summary: By path and figure: the metrics, and for classes ``ece_before``, ``ece_after``, ``temperature``.
+    """
+
+    schema_version: Literal[1] = 1
+    corpus: str
+    task: Task
+    labels: tuple[str, ...]
+    provenance: Provenance
+    partitions: tuple[PartitionReport, ...]
+    summary: dict[PathName, dict[str, Summary]]
+
+    def confusion(self, path: PathName) -> np.ndarray | None:
+        """Confusion matrix of a path, summed over the partitions, int64 (C, C); None for attributes."""
+        matrices = [p.paths[path].confusion for p in self.partitions if path in p.paths]
+        counted = [np.asarray(matrix, dtype=np.int64) for matrix in matrices if matrix is not None]
+        return np.sum(counted, axis=0) if counted else None
+
+
+def build_report(predictions: CorpusPredictions, provenance: Provenance) -> EvaluationReport:
+    """Compute every figure.
+
+    Args:
+        predictions: Development and test predictions of every partition and path.
+        provenance: Where they come from.
+
+    Returns:
+        The report; only its test figures are reported, the development set gives the temperature.
+    """
+    task, labels = predictions.task, predictions.labels
+    partitions = tuple(
+        PartitionReport(
+            name=partition.name,
+            speakers=partition.speakers,
+            paths={
+                path: _path_report(task, labels, partition.paths[path]) for path in PATHS if path in partition.paths
+            },
+        )
+        for partition in predictions.partitions
+    )
+    summary: dict[PathName, dict[str, Summary]] = {}
+    for path in PATHS:
+        reports = [partition.paths[path] for partition in partitions if path in partition.paths]
+        if reports:
+            summary[path] = _summaries(task, labels, reports)
+    return EvaluationReport.create(
+        corpus=predictions.corpus,
+        task=task,
+        labels=labels,
+        provenance=provenance,
+        partitions=partitions,
+        summary=summary,
+    )
+
+
+def _path_report(task: Task, labels: Sequence[str], splits: SplitPredictions) -> PathReport:
+    development, test = splits.development, splits.test
+    metrics = path_metrics(task, labels, test.prediction, test.target)
+    if task == "regression":
+        return PathReport(clips=len(test.clips), metrics=metrics)
+    confusion = confusion_matrix(test.prediction, test.target)
+    temperature = fit_temperature(development.prediction, development.target)
+    scaled = apply_temperature(test.prediction, temperature)
+    return PathReport(
+        clips=len(test.clips),
+        metrics=metrics,
+        confusion=tuple(map(tuple, confusion.tolist())),
+        recall=dict(zip(labels, class_recall(confusion), strict=True)),
+        calibration=Calibration(
+            temperature=temperature,
+            ece_before=expected_calibration_error(test.prediction, test.target),
+            ece_after=expected_calibration_error(scaled, test.target),
+            before=reliability(test.prediction, test.target),
+            after=reliability(scaled, test.target),
+        ),
+    )
+
+
+def _summaries(task: Task, labels: Sequence[str], reports: Sequence[PathReport]) -> dict[str, Summary]:
+    summaries = {
+        name: _summary((report.metrics[name] for report in reports), chance_level(name, len(labels)))
+        for name in metric_names(task, labels)
+    }
+    calibrations = [report.calibration for report in reports if report.calibration]
+    if calibrations:
+        for name in ("ece_before", "ece_after", "temperature"):
+            summaries[name] = _summary(getattr(calibration, name) for calibration in calibrations)
+    return summaries
+
+
+def _summary(values: Iterable[float], chance: float | None = None) -> Summary:
+    sample = list(values)
+    mean, deviation = mean_and_deviation(sample)
+    p = None if chance is None else one_sample_t_test(sample, chance)
+    return Summary(mean=mean, deviation=deviation, partitions=len(sample), chance=chance, p=p)

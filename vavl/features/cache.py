@@ -1,0 +1,292 @@
+"""A folder of per-clip arrays that can be filled in any number of sittings and is read without copying.
+
+    FOLDER/cache.json     what made it; a cache of other encoder weights, recipe or limits is refused
+           audio.bin      rows of all clips one after the other, float32, (rows, F_a)
+           visual.bin     the same, (rows, F_v); a cache of raw material holds samples and uint8 face crops instead
+           clips.jsonl    one line a finished clip: where its rows are, and why a modality is missing
+
+A clip counts once its line stands: rows are made durable first, and what no line claims is cut off at the next
+opening. So the process may be killed at any moment; nothing is computed twice and nothing half-written is read.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vavl.model import Modality
+from vavl_runtime.errors import ConfigError, InputError, OutputError
+from vavl_runtime.files import write_atomically
+
+FORMAT_VERSION = 1
+MODALITIES: tuple[Modality, Modality] = ("audio", "visual")
+
+
+@dataclass(frozen=True)
+class CacheIdentity:
+    """What the features depend on, apart from the clips themselves.
+
+    Attributes:
+        dims: Width of a row by modality.
+        encoders: Hash of the encoder weights by modality.
+        references: Where those came from; for people, not compared.
+        dtypes: NumPy element type by modality.
+        recipe: Crop recipe and limits of the runtime's preprocessing, as JSON values.
+    """
+
+    dims: dict[str, int]
+    encoders: dict[str, str]
+    recipe: dict[str, Any]
+    references: dict[str, str] = field(default_factory=dict)
+    dtypes: dict[str, str] = field(default_factory=lambda: dict.fromkeys(MODALITIES, "float32"))
+
+    def row_bytes(self, modality: str) -> int:
+        """Bytes of one row."""
+        return np.dtype(self.dtypes[modality]).itemsize * self.dims[modality]
+
+    def mismatches(self, other: "CacheIdentity") -> list[str]:
+        """What differs from another identity, in words."""
+        found = []
+        for name in ("dims", "dtypes", "encoders", "recipe"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            found += [
+                f"{name}.{key} is {mine.get(key)!r}, now {theirs.get(key)!r}"
+                for key in sorted(mine.keys() | theirs.keys())
+                if mine.get(key) != theirs.get(key)
+            ]
+        return found
+
+
+@dataclass(frozen=True)
+class WindowFeatures:
+    """Features of one window of a clip (clips of up to the window's length have one).
+
+    Attributes:
+        audio: (T_a, F_a), float32, or None.
+        visual: (T_v, F_v), float32 features or uint8 crops, or None.
+        audio_seconds: Time that the audio features cover.
+        visual_seconds: Time that the visual features cover.
+    """
+
+    audio: NDArray[Any] | None
+    visual: NDArray[Any] | None
+    audio_seconds: float = 0.0
+    visual_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """All that is known of a clip.
+
+    Attributes:
+        windows: Its windows in order; none if the clip offers neither modality.
+        reasons: Why a modality that the corpus announces is missing, by modality: ``silence``, ``no_face``, ….
+    """
+
+    windows: tuple[WindowFeatures, ...]
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+class FeatureCache:
+    """A feature cache, open for reading, or for reading and adding.
+
+    Args:
+        folder: Where it lies.
+        identity: What would fill it; None to read whatever is there.
+        writable: Open for adding; one process at a time.
+
+    Raises:
+        ConfigError: There is no cache, it is damaged, another process is filling it, or something else made it.
+        OutputError: It cannot be written.
+    """
+
+    def __init__(self, folder: Path, identity: CacheIdentity | None = None, *, writable: bool = False) -> None:
+        self.folder = folder
+        self._lines: dict[str, dict[str, Any]] = {}
+        self._ends = dict.fromkeys(MODALITIES, 0)
+        self._files: dict[str, IO[bytes]] = {}
+        self._maps: dict[str, NDArray[Any]] = {}
+        self._lock: IO[bytes] | None = None
+        if writable:
+            if identity is None:
+                raise ConfigError(f"{folder}: a feature cache can only be filled by encoders that are known")
+            self._prepare(identity)
+        self.identity = self._read_identity()
+        if identity is not None and (wrong := self.identity.mismatches(identity)):
+            self.close()
+            raise ConfigError(
+                f"{folder}: this feature cache was made by something else ({'; '.join(wrong)}); name another folder, "
+                "or remove this one to extract again"
+            )
+        self._read_journal()
+        if writable:
+            self._cut_unclaimed()
+
+    def __enter__(self) -> "FeatureCache":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release files and the lock."""
+        for file in [*self._files.values(), *([self._lock] if self._lock else [])]:
+            file.close()
+        self._files, self._lock, self._maps = {}, None, {}
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __contains__(self, clip: str) -> bool:
+        return clip in self._lines
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def is_current(self, clip: str, fingerprint: str) -> bool:
+        """Whether a clip is there and its media are still those that were read."""
+        return clip in self._lines and self._lines[clip]["fingerprint"] == fingerprint
+
+    def reasons(self, clip: str) -> Mapping[str, str]:
+        """Why modalities of a clip are missing."""
+        reasons: dict[str, str] = self._lines[clip]["reasons"]
+        return reasons
+
+    def windows(self, clip: str) -> list[WindowFeatures]:
+        """The features of a clip, as read-only views of the files: nothing is copied."""
+        found = []
+        for window in self._lines[clip]["windows"]:
+            rows = {name: self._rows(name, window[name]) for name in MODALITIES}
+            found.append(WindowFeatures(rows["audio"], rows["visual"], *window["seconds"]))
+        return found
+
+    def add(self, clip: str, fingerprint: str, features: ClipFeatures) -> None:
+        """Add a clip; it counts when this returns.
+
+        Args:
+            clip: Its id; a clip that is there already is replaced.
+            fingerprint: Identifies its media.
+            features: Its features, finite.
+
+        Raises:
+            InputError: Features have another width or are not finite.
+            OutputError: The disk is full or fails.
+        """
+        line: dict[str, Any] = {"clip": clip, "fingerprint": fingerprint, "reasons": features.reasons, "windows": []}
+        ends = dict(self._ends)
+        try:
+            for window in features.windows:
+                entry: dict[str, Any] = {"seconds": [window.audio_seconds, window.visual_seconds]}
+                for name in MODALITIES:
+                    values: NDArray[Any] | None = getattr(window, name)
+                    entry[name] = None
+                    if values is not None:
+                        self._check(clip, name, values)
+                        self._files[name].seek(ends[name] * self.identity.row_bytes(name))
+                        self._files[name].write(np.ascontiguousarray(values, self.identity.dtypes[name]).tobytes())
+                        entry[name] = [ends[name], len(values)]
+                        ends[name] += len(values)
+                line["windows"].append(entry)
+            for name in MODALITIES:
+                if ends[name] != self._ends[name]:
+                    _make_durable(self._files[name])
+            self._files["journal"].write((json.dumps(line) + "\n").encode())
+            _make_durable(self._files["journal"])
+        except OSError as error:
+            raise OutputError(f"{self.folder}: cannot be written ({error.strerror}); free some space") from error
+        self._ends = ends
+        self._lines[clip] = line
+        self._maps = {}
+
+    def _check(self, clip: str, name: str, values: NDArray[Any]) -> None:
+        width = self.identity.dims[name]
+        if values.ndim != 2 or values.shape[1] != width or not len(values):
+            raise InputError(f"clip {clip}: {name} features of shape {values.shape}, expected (T, {width})")
+        if not np.isfinite(values).all():
+            raise InputError(f"clip {clip}: {name} features with NaN or infinities; is the encoder sound?")
+
+    def _rows(self, name: str, span: list[int] | None) -> NDArray[Any] | None:
+        if span is None:
+            return None
+        if name not in self._maps:
+            shape = (self._ends[name], self.identity.dims[name])
+            self._maps[name] = np.memmap(self.folder / f"{name}.bin", self.identity.dtypes[name], "r", shape=shape)
+        start, count = span
+        return self._maps[name][start : start + count]
+
+    def _prepare(self, identity: CacheIdentity) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.folder / ".lock").open("wb")
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                self.close()
+                raise ConfigError(
+                    f"{self.folder}: another process is filling this feature cache; wait for it"
+                ) from error
+            if not (self.folder / "cache.json").exists():
+                content = {"format_version": FORMAT_VERSION, **asdict(identity)}
+                write_atomically(self.folder / "cache.json", (json.dumps(content, indent=2) + "\n").encode())
+            for name, file in {**{name: f"{name}.bin" for name in MODALITIES}, "journal": "clips.jsonl"}.items():
+                (self.folder / file).touch()
+                self._files[name] = (self.folder / file).open("r+b")
+        except OSError as error:
+            raise OutputError(f"{self.folder}: cannot be written ({error.strerror}); choose another place") from error
+
+    def _read_identity(self) -> CacheIdentity:
+        try:
+            content = json.loads((self.folder / "cache.json").read_text("utf-8"))
+            version = content.pop("format_version")
+            identity = CacheIdentity(**content)
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+            self.close()
+            raise ConfigError(
+                f"{self.folder}: not a feature cache ({error}); make one with: vavl-train features CORPUS -o FOLDER"
+            ) from error
+        if version != FORMAT_VERSION:
+            self.close()
+            raise ConfigError(f"{self.folder}: feature cache format {version}, this version reads {FORMAT_VERSION}")
+        return identity
+
+    def _read_journal(self) -> None:
+        """Take every complete line; a torn last one belongs to a clip that does not count."""
+        sizes = {name: (self.folder / f"{name}.bin").stat().st_size for name in MODALITIES}
+        self._journal_end = 0
+        for raw in (self.folder / "clips.jsonl").read_bytes().splitlines(keepends=True):
+            if not raw.endswith(b"\n"):
+                break
+            try:
+                line = json.loads(raw)
+                spans = {name: [window[name] for window in line["windows"] if window[name]] for name in MODALITIES}
+                ends = {name: max((start + count for start, count in spans[name]), default=0) for name in MODALITIES}
+            except (ValueError, TypeError, KeyError) as error:
+                self.close()
+                raise ConfigError(f"{self.folder / 'clips.jsonl'}: damaged ({error}); remove the cache") from error
+            for name in MODALITIES:
+                if ends[name] * self.identity.row_bytes(name) > sizes[name]:
+                    self.close()
+                    raise ConfigError(f"{self.folder / name}.bin: shorter than its journal says; remove the cache")
+                self._ends[name] = max(self._ends[name], ends[name])
+            self._lines[line["clip"]] = line
+            self._journal_end += len(raw)
+
+    def _cut_unclaimed(self) -> None:
+        for name in MODALITIES:
+            self._files[name].truncate(self._ends[name] * self.identity.row_bytes(name))
+        self._files["journal"].truncate(self._journal_end)
+        self._files["journal"].seek(self._journal_end)
+
+
+def _make_durable(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,251 @@
+"""Clips to cached features, through the runtime's own reading, windowing, cropping and availability rules."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vavl.config import WaveformNormalization
+from vavl.corpora.corpus import Clip
+from vavl.features.cache import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
+from vavl.features.clip_source import FEATURE_SUFFIX, ClipSource
+from vavl_runtime.availability import Modality, Presence
+from vavl_runtime.errors import InputError
+from vavl_runtime.features import FeatureReader, RunGraph
+from vavl_runtime.manifest import CropRecipe, Limits
+from vavl_runtime.reading import ModalityFaultError
+from vavl_runtime.timing import StageTimer
+
+Progress = Callable[[int, int, str], None]  # clips done, clips in all, id of the last one
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """Which encoders extract, and how.
+
+    Attributes:
+        audio: Reference of the audio encoder.
+        face: Reference of the face encoder.
+        normalization: How sound is normalised inside the audio encoder.
+        device: Where they run: ``cpu``, ``cuda``, ….
+    """
+
+    audio: str
+    face: str
+    normalization: WaveformNormalization = WaveformNormalization()
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What an extraction did.
+
+    Attributes:
+        computed: Clips that were read now.
+        reused: Clips that were in the cache already.
+        failed: Message by clip id, for clips whose media turned out to be unreadable.
+    """
+
+    computed: int
+    reused: int
+    failed: dict[str, str]
+
+
+def read_clip(clip: Clip, run: RunGraph, crop: CropRecipe, limits: Limits) -> ClipFeatures:
+    """Read one clip as the runtime would, and encode it.
+
+    Args:
+        clip: The clip; ``.npy`` files of features are taken as they are, cut to ``limits.max_tokens``.
+        run: Runs the encoders and the face detector.
+        crop: Crop recipe.
+        limits: Bounds.
+
+    Returns:
+        Its features, with the reason for every announced modality that is missing.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+    source = ClipSource(clip, limits)
+    presence = Presence(source, "auto", {})
+    reader = FeatureReader(run, crop, limits, source, presence, StageTimer())
+    windows = []
+    try:
+        for audio, visual in reader.windows():
+            windows.append(
+                WindowFeatures(
+                    audio.values[0] if audio else None,
+                    visual.values[0] if visual else None,
+                    audio.seconds if audio else 0.0,
+                    visual.seconds if visual else 0.0,
+                )
+            )
+    except ModalityFaultError as fault:
+        raise fault.error from fault
+    windows = _with_feature_files(clip, windows, limits)
+    found = presence.reasons(None)
+    reasons = {}
+    for modality, reason in (("audio", found.audio), ("visual", found.visual)):
+        path: Path | None = getattr(clip, modality)
+        if path is not None and path.suffix != FEATURE_SUFFIX and reason is not None:
+            reasons[modality] = reason
+    kept = tuple(window for window in windows if window.audio is not None or window.visual is not None)
+    return ClipFeatures(kept, reasons)
+
+
+def extract(
+    clips: Sequence[Clip],
+    folder: Path,
+    encoders: EncoderChoice,
+    *,
+    crop: CropRecipe | None = None,
+    limits: Limits | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Extraction:
+    """Fill a feature cache; what is there already stays.
+
+    Args:
+        clips: What to read.
+        folder: The cache.
+        encoders: Which encoders.
+        crop: Crop recipe; the runtime's default.
+        limits: Bounds; the runtime's default.
+        workers: Processes that decode and encode; by default one a core.
+        progress: Told of every finished clip.
+
+    Returns:
+        What was done. Clips that cannot be read are not cached and are listed.
+
+    Raises:
+        ConfigError: The cache was made by other encoder weights or another recipe, or is being filled already.
+        EncoderUnavailableError: An encoder's weights are missing.
+    """
+    crop, limits = crop or CropRecipe(), limits or Limits()
+    identity = identify(encoders, crop, limits)
+    workers = workers or os.cpu_count() or 1
+    with FeatureCache(folder, identity, writable=True) as cache:
+        prints = {clip.id: fingerprint(clip) for clip in clips}
+        todo = [clip for clip in clips if not cache.is_current(clip.id, prints[clip.id])]
+        failed: dict[str, str] = {}
+        done = len(clips) - len(todo)
+        for clip, outcome in _read_all(todo, encoders, crop, limits, workers):
+            done += 1
+            if isinstance(outcome, ClipFeatures):
+                cache.add(clip.id, prints[clip.id], outcome)
+            else:
+                failed[clip.id] = f"{clip.source}: {outcome}"
+            if progress is not None:
+                progress(done, len(clips), clip.id)
+        return Extraction(len(todo) - len(failed), len(clips) - len(todo), failed)
+
+
+def identify(encoders: EncoderChoice, crop: CropRecipe, limits: Limits) -> CacheIdentity:
+    """What the features of these encoders depend on.
+
+    Raises:
+        ConfigError: A reference names no encoder.
+        EncoderUnavailableError: An encoder's weights are missing.
+    """
+    from vavl.encoders import load_audio_encoder, load_face_encoder
+
+    audio, face = load_audio_encoder(encoders.audio, encoders.normalization), load_face_encoder(encoders.face)
+    return CacheIdentity(
+        dims={"audio": audio.module.dim, "visual": face.module.dim},
+        encoders={"audio": audio.weights_sha256, "visual": face.weights_sha256},
+        recipe={
+            "crop": crop.model_dump(mode="json"),
+            "limits": limits.model_dump(mode="json"),
+            "waveform_normalization": encoders.normalization.model_dump(mode="json"),
+        },
+        references={"audio": encoders.audio, "visual": encoders.face},
+    )
+
+
+def fingerprint(clip: Clip) -> str:
+    """Name, size and modification time of a clip's files: when one changes, the clip is read again."""
+    parts = []
+    for path in (clip.audio, clip.visual):
+        if path is not None:
+            status = path.stat()
+            parts.append(f"{path.name}:{status.st_size}:{status.st_mtime_ns}")
+        else:
+            parts.append("-")
+    return "|".join(parts)
+
+
+def _with_feature_files(clip: Clip, windows: list[WindowFeatures], limits: Limits) -> list[WindowFeatures]:
+    """Put features that the corpus ships beside what was read: their first window."""
+    shipped: dict[Modality, NDArray[np.float32]] = {}
+    for modality, path in (("audio", clip.audio), ("visual", clip.visual)):
+        if path is not None and path.suffix == FEATURE_SUFFIX:
+            shipped[modality] = np.load(path, allow_pickle=False).astype(np.float32)[: limits.max_tokens]
+    if not shipped:
+        return windows
+    first = windows[0] if windows else WindowFeatures(None, None)
+    return [
+        WindowFeatures(
+            shipped.get("audio", first.audio),
+            shipped.get("visual", first.visual),
+            first.audio_seconds or limits.window_s,
+            first.visual_seconds or limits.window_s,
+        )
+    ]
+
+
+def _read_all(
+    clips: Sequence[Clip], encoders: EncoderChoice, crop: CropRecipe, limits: Limits, workers: int
+) -> Iterator[tuple[Clip, ClipFeatures | str]]:
+    """Read clips in processes of their own; yields them as they finish, a message in place of what failed."""
+    if not clips:
+        return
+    workers = min(workers, len(clips))
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    context = multiprocessing.get_context("spawn")  # forking a process that has used torch's threads may hang
+    with ProcessPoolExecutor(workers, context, _start_worker, (encoders, crop, limits, threads)) as pool:
+        waiting: dict[Future[ClipFeatures | str], Clip] = {}
+        remaining = iter(clips)
+        try:
+            while True:
+                # A few clips ahead keep the workers busy without holding a whole corpus in memory.
+                while len(waiting) < 3 * workers and (clip := next(remaining, None)) is not None:
+                    waiting[pool.submit(_read_in_worker, clip)] = clip
+                if not waiting:
+                    return
+                finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield waiting.pop(future), future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class _Worker:
+    """What a worker process keeps between clips."""
+
+    run: RunGraph
+    crop: CropRecipe
+    limits: Limits
+
+
+def _start_worker(encoders: EncoderChoice, crop: CropRecipe, limits: Limits, threads: int) -> None:
+    import torch
+
+    from vavl.encoders import load_audio_encoder, load_face_encoder
+    from vavl.features.encoding import TorchGraphs
+
+    torch.set_num_threads(threads)
+    audio = load_audio_encoder(encoders.audio, encoders.normalization).module
+    _Worker.run = TorchGraphs(audio, load_face_encoder(encoders.face).module, encoders.device)
+    _Worker.crop, _Worker.limits = crop, limits
+
+
+def _read_in_worker(clip: Clip) -> ClipFeatures | str:
+    try:
+        return read_clip(clip, _Worker.run, _Worker.crop, _Worker.limits)
+    except InputError as error:
+        return str(error)

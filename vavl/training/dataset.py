@@ -1,0 +1,152 @@
+"""Labelled windows of a corpus, straight from the feature cache, as shuffled or ordered batches."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vavl.corpora.corpus import Clip, Corpus
+from vavl.features.cache import FeatureCache, WindowFeatures
+from vavl.model import Modality
+from vavl.training.batch import Batch, Sequences
+from vavl_runtime.errors import ConfigError
+
+BUCKET_BATCHES = 16  # batches that are sorted by length together: little padding, still well shuffled
+
+
+@dataclass(frozen=True)
+class Example:
+    """One window with the label of its clip.
+
+    Attributes:
+        clip: Id of the clip.
+        features: Its features; at least one modality.
+        target: Class shares, or attribute targets in [0, 1], float32, (C,).
+    """
+
+    clip: str
+    features: WindowFeatures
+    target: NDArray[np.float32]
+
+    @property
+    def length(self) -> int:
+        """Tokens of both modalities together."""
+        return sum(len(x) for x in (self.features.audio, self.features.visual) if x is not None)
+
+
+class FeatureSet:
+    """The windows of some clips.
+
+    Args:
+        cache: Their features; stays open while the set is used.
+        corpus: Says what targets mean.
+        clips: Which clips, in order.
+        without: Modalities to leave out, for experiments.
+
+    Raises:
+        ConfigError: A clip is not in the cache, or no clip offers anything.
+    """
+
+    def __init__(
+        self, cache: FeatureCache, corpus: Corpus, clips: Sequence[Clip], without: frozenset[Modality] = frozenset()
+    ) -> None:
+        if absent := [clip.id for clip in clips if clip.id not in cache]:
+            raise ConfigError(
+                f"{cache.folder}: {len(absent)} clips have no features yet ({', '.join(absent[:4])}…); "
+                "run vavl-train features again"
+            )
+        self.examples: list[Example] = []
+        for clip in clips:
+            target = scale_target(corpus, clip.target)
+            for window in cache.windows(clip.id):
+                kept = WindowFeatures(
+                    None if "audio" in without else window.audio,
+                    None if "visual" in without else window.visual,
+                    window.audio_seconds,
+                    window.visual_seconds,
+                )
+                if kept.audio is not None or kept.visual is not None:
+                    self.examples.append(Example(clip.id, kept, target))
+        if not self.examples:
+            raise ConfigError(f"{cache.folder}: none of {len(clips)} clips offers sound or a face")
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def statistics(self, modality: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Mean and deviation of every feature over all tokens (D13), in float64 sums; None without that modality."""
+        count, total, squares = 0, np.zeros(()), np.zeros(())
+        for example in self.examples:
+            values = getattr(example.features, modality)
+            if values is not None:
+                values = values.astype(np.float64)
+                count, total, squares = count + len(values), total + values.sum(0), squares + np.square(values).sum(0)
+        if not count:
+            return None
+        mean = total / count
+        deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+        return mean.astype(np.float32), deviation.astype(np.float32)
+
+    def shuffled(self, batch_size: int, seed: int, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
+        """One epoch in random order, windows of similar length together.
+
+        Args:
+            batch_size: Windows a batch.
+            seed: Of the order; another one each epoch.
+            share: Number of this process and of all processes; each gets every n-th batch, all equally many.
+
+        Yields:
+            Batches; the last one may be smaller.
+        """
+        random = np.random.default_rng(seed)
+        order = random.permutation(len(self.examples))
+        batches = []
+        for start in range(0, len(order), BUCKET_BATCHES * batch_size):
+            bucket = sorted(order[start : start + BUCKET_BATCHES * batch_size], key=lambda i: self.examples[i].length)
+            batches += [bucket[at : at + batch_size] for at in range(0, len(bucket), batch_size)]
+        rank, processes = share
+        batches = [batches[i] for i in random.permutation(len(batches))]
+        # Every process takes part in every update, so they need equally many batches: some come twice.
+        batches += batches[: -len(batches) % processes]
+        for chosen in batches[rank::processes]:
+            yield collate([self.examples[i] for i in chosen])
+
+    def ordered(self, batch_size: int) -> Iterator[tuple[list[Example], Batch]]:
+        """Every window once, sorted by length so that there is little padding; with the examples of each batch."""
+        examples = sorted(self.examples, key=lambda example: example.length)
+        for start in range(0, len(examples), batch_size):
+            chosen = examples[start : start + batch_size]
+            yield chosen, collate(chosen)
+
+
+def scale_target(corpus: Corpus, target: tuple[float, ...]) -> NDArray[np.float32]:
+    """Class shares as they are, attribute scores mapped to [0, 1] (D19)."""
+    values = np.asarray(target, np.float32)
+    if corpus.task == "classification":
+        return values
+    low, high = corpus.scale
+    return (values - low) / (high - low)
+
+
+def collate(examples: Sequence[Example]) -> Batch:
+    """Pad windows to a batch."""
+    target = torch.from_numpy(np.stack([example.target for example in examples]))
+    return Batch(
+        _pad([example.features.audio for example in examples]),
+        _pad([example.features.visual for example in examples]),
+        target,
+    )
+
+
+def _pad(arrays: Sequence[NDArray[np.float32] | None]) -> Sequences | None:
+    present = [(row, values) for row, values in enumerate(arrays) if values is not None]
+    if not present:
+        return None
+    lengths = torch.tensor([len(values) for _, values in present])
+    features: Tensor = torch.zeros(len(present), int(lengths.max()), present[0][1].shape[1])
+    for at, (_, values) in enumerate(present):
+        features.numpy()[at, : len(values)] = values
+    return Sequences(features, lengths, torch.tensor([row for row, _ in present]))

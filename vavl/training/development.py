@@ -1,0 +1,35 @@
+"""The score by which an epoch is chosen."""
+
+import numpy as np
+
+from vavl.training.dataset import FeatureSet
+from vavl.training.predict import predict
+from vavl.training.system import System
+
+
+def development_scores(system: System, data: FeatureSet) -> dict[str, float]:
+    """Score a system on the development set.
+
+    Args:
+        system: The system.
+        data: The development set.
+
+    Returns:
+        ``PATH/score`` for every path that the set allows: macro F1, or the mean CCC; ``mean/score`` over them; and
+        ``audio_visual/score`` equal to the mean if no clip has both modalities.
+    """
+    from vavl.evaluation.metrics import concordance, macro_f1
+
+    targets = {example.clip: example.target for example in data.examples}
+    scores = {}
+    for path, by_clip in predict(system, data).items():
+        if by_clip:
+            prediction = np.stack(list(by_clip.values()))
+            target = np.stack([targets[clip] for clip in by_clip]).astype(np.float64)
+            if system.task == "classification":
+                scores[f"{path}/score"] = macro_f1(prediction, target)
+            else:
+                scores[f"{path}/score"] = float(np.mean(concordance(prediction, target)))
+    scores["mean/score"] = float(np.mean(list(scores.values())))
+    scores.setdefault("audio_visual/score", scores["mean/score"])
+    return scores
