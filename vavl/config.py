@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from vavl_runtime.errors import ConfigError
 
 Positive = Annotated[int, Field(gt=0)]
+Task = Literal["classification", "regression"]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 CREMA_D_CLASSES = ("angry", "sad", "disgust", "fear", "neutral", "happy")  # the released index order, D17
@@ -74,7 +75,7 @@ class VavlConfig(StrictModel):
     """
 
     layout: Literal["paper", "released"] = "paper"
-    task: Literal["classification", "regression"] = "classification"
+    task: Task = "classification"
     labels: tuple[str, ...] = CREMA_D_CLASSES
     scale: tuple[float, float] = (1.0, 5.0)
     flipped: tuple[str, ...] = ()

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from vavl.config import Task
 from vavl.model import Modality
 from vavl_runtime.cli.clips import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 Split = Literal["train", "development", "test"]
 SPLITS: tuple[Split, ...] = ("train", "development", "test")
-Task = Literal["classification", "regression"]
 
 FEATURES_SUFFIX = ".npy"
 CLIP_SUFFIXES = frozenset((*SOUND_SUFFIXES, *VIDEO_SUFFIXES, FEATURES_SUFFIX))

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from vavl.config import CREMA_D_CLASSES
+from vavl.config import CREMA_D_CLASSES, Task
 from vavl.corpora.checks import Problem
-from vavl.corpora.corpus import CLIP_SUFFIXES, FEATURES_SUFFIX, Clip, Corpus, Partition, Split, Task, clip_files
+from vavl.corpora.corpus import CLIP_SUFFIXES, FEATURES_SUFFIX, Clip, Corpus, Partition, Split, clip_files
 from vavl.corpora.manifest import Row, read_table
 
 # Where label files and media lie, in order of preference: the first place that holds any is the one that counts.

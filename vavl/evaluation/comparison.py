@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from vavl.config import StrictModel
+from vavl.config import StrictModel, Task
 from vavl.evaluation.metrics import metric_names
-from vavl.evaluation.predictions import Floats, Task
+from vavl.evaluation.predictions import Floats
 from vavl.evaluation.provenance import Provenance
 from vavl.evaluation.record import JsonRecord
 from vavl.evaluation.statistics import independent_t_test, paired_t_test, star

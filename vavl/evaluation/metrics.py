@@ -9,7 +9,8 @@ import numpy as np
 import sklearn.metrics
 from numpy.typing import ArrayLike, NDArray
 
-from vavl.evaluation.predictions import Floats, Task, matching
+from vavl.config import Task
+from vavl.evaluation.predictions import Floats, matching
 
 
 def path_metrics(task: Task, labels: Sequence[str], prediction: ArrayLike, target: ArrayLike) -> dict[str, float]:

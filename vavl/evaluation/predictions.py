@@ -5,20 +5,19 @@ Legend: N clips, C classes or attributes.
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import PlainSerializer, PlainValidator, model_validator
 from typing_extensions import Self
 
-from vavl.config import StrictModel
+from vavl.config import StrictModel, Task
 from vavl.evaluation.record import JsonRecord
 from vavl_runtime.errors import InvalidArrayError
 from vavl_runtime.manifest import PathName
 
 PATHS: tuple[PathName, ...] = ("audio_visual", "audio", "visual")
-Task = Literal["classification", "regression"]
 Floats = NDArray[np.float64]
 
 SHARES_TOLERANCE = 1e-3  # vote shares in label files are rounded to three decimals

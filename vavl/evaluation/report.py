@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from vavl.config import StrictModel
+from vavl.config import StrictModel, Task
 from vavl.evaluation.calibration import (
     ReliabilityBin,
     apply_temperature,
@@ -15,7 +15,7 @@ from vavl.evaluation.calibration import (
     reliability,
 )
 from vavl.evaluation.metrics import chance_level, class_recall, confusion_matrix, metric_names, path_metrics
-from vavl.evaluation.predictions import PATHS, CorpusPredictions, Speakers, SplitPredictions, Task
+from vavl.evaluation.predictions import PATHS, CorpusPredictions, Speakers, SplitPredictions
 from vavl.evaluation.provenance import Provenance
 from vavl.evaluation.record import JsonRecord
 from vavl.evaluation.statistics import mean_and_deviation, one_sample_t_test

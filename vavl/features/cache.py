@@ -110,7 +110,7 @@ class FeatureCache:
     def __init__(self, folder: Path, identity: CacheIdentity | None = None, *, writable: bool = False) -> None:
         self.folder = folder
         self._lines: dict[str, dict[str, Any]] = {}
-        self._ends = dict.fromkeys(MODALITIES, 0)
+        self._ends: dict[str, int] = dict.fromkeys(MODALITIES, 0)
         self._files: dict[str, IO[bytes]] = {}
         self._maps: dict[str, NDArray[Any]] = {}
         self._lock: IO[bytes] | None = None
@@ -237,7 +237,7 @@ class FeatureCache:
             if not (self.folder / "cache.json").exists():
                 content = {"format_version": FORMAT_VERSION, **asdict(identity)}
                 write_atomically(self.folder / "cache.json", (json.dumps(content, indent=2) + "\n").encode())
-            for name, file in {**{name: f"{name}.bin" for name in MODALITIES}, "journal": "clips.jsonl"}.items():
+            for name, file in (("audio", "audio.bin"), ("visual", "visual.bin"), ("journal", "clips.jsonl")):
                 (self.folder / file).touch()
                 self._files[name] = (self.folder / file).open("r+b")
         except OSError as error:

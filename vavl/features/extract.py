@@ -4,7 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ class EncoderChoice:
 
     audio: str
     face: str
-    normalization: WaveformNormalization = WaveformNormalization()
+    normalization: WaveformNormalization = field(default_factory=WaveformNormalization)
     device: str = "cpu"
 
 
@@ -182,7 +182,8 @@ def fingerprint(clip: Clip) -> str:
 def _with_feature_files(clip: Clip, windows: list[WindowFeatures], limits: Limits) -> list[WindowFeatures]:
     """Put features that the corpus ships beside what was read: their first window."""
     shipped: dict[Modality, NDArray[np.float32]] = {}
-    for modality, path in (("audio", clip.audio), ("visual", clip.visual)):
+    paths: dict[Modality, Path | None] = {"audio": clip.audio, "visual": clip.visual}
+    for modality, path in paths.items():
         if path is not None and path.suffix == FEATURE_SUFFIX:
             shipped[modality] = np.load(path, allow_pickle=False).astype(np.float32)[: limits.max_tokens]
     if not shipped:

@@ -1,20 +1,19 @@
 """Training any system on cached features: epochs, selection on the development set, resuming, several processes.
 
-Lightning Fabric places tensors, casts to mixed precision and connects processes. Gradients are averaged here rather than
-by a DDP wrapper, because a step that one process cannot take (none of its clips has the modality) must not stop
-the others.
+Lightning Fabric places tensors, casts to mixed precision and connects processes. Gradients are averaged here rather
+than by a DDP wrapper, because a step that one process cannot take (none of its clips has the modality) must not
+stop the others.
 """
 
-import json
+import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from vavl.config import Positive, Probability, StrictModel
+from vavl.config import Positive, StrictModel
 from vavl.training.batch import Batch, Sequences
 from vavl.training.dataset import FeatureSet
 from vavl.training.development import development_scores
@@ -119,7 +118,8 @@ def fit(
                 progress(line)
         fabric.barrier()
     system.load_state_dict(run.load_best())
-    return system.cpu().eval()
+    system.cpu().eval()
+    return system
 
 
 class Best:
@@ -149,7 +149,7 @@ class _Trainer:
             parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.scaler = torch.amp.GradScaler(fabric.device.type, enabled=settings.precision == "16-mixed")
-        self.batches = -(-(-(-len(train) // settings.batch_size)) // fabric.world_size)
+        self.batches = math.ceil(math.ceil(len(train) / settings.batch_size) / fabric.world_size)
         self.spread = {
             modality: torch.from_numpy(found[1]).to(fabric.device)
             for modality in ("audio", "visual")
@@ -171,7 +171,7 @@ class _Trainer:
                 if loss is not None:
                     sums[step].append(loss)
         losses = {f"train/{step}": float(torch.stack(values).mean()) for step, values in sums.items() if values}
-        if bad := [name for name, value in losses.items() if not torch.isfinite(torch.tensor(value))]:
+        if bad := [name for name, value in losses.items() if not math.isfinite(value)]:
             raise ConfigError(f"epoch {epoch}: {', '.join(bad)} is not finite; lower learning_rate or set clip_norm")
         if fabric.world_size > 1:
             self._share_buffers()
@@ -231,9 +231,7 @@ class _Trainer:
             total = self.batches * self.settings.epochs
             warm = max(1, round(WARM_UP * total))
             rising = min(1.0, (update + 1) / warm)
-            falling = 0.5 + 0.5 * float(
-                torch.cos(torch.tensor(torch.pi * max(0, update - warm) / max(1, total - warm)))
-            )
+            falling = 0.5 + 0.5 * math.cos(math.pi * max(0, update - warm) / max(1, total - warm))
             for group in self.optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate * rising * falling
 

@@ -3,12 +3,11 @@
 Legend: B clips, C classes or attributes.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-Task = Literal["classification", "regression"]
+from vavl.config import Task
+
 EPSILON = 1e-8
 
 

@@ -9,7 +9,7 @@ RUN/settings.json    what was asked; a run of other settings in the same folder 
 
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +84,7 @@ class RunFolder:
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of all epochs."""
-        path = self.folder / "history.jsonl"
-        if not path.exists():
-            return []
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        return read_history(self.folder)
 
     def log(self, line: dict[str, Any]) -> None:
         """Add an epoch's line to the history and to TensorBoard's events."""
@@ -115,3 +112,11 @@ class RunFolder:
             raise ConfigError(
                 f"{self.folder / name}: cannot be read ({error}); pass --restart to begin anew"
             ) from error
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The lines of all finished epochs of a run folder."""
+    path = folder / "history.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]

@@ -3,16 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor, nn
 
+from vavl.config import Task
 from vavl.model import Modality
 from vavl.model.heads import FeatureNormalizer
 from vavl.training.batch import Batch
 from vavl_runtime.manifest import PathName
-
-Task = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vavl.model import Modality, UnimodalOutput, Vavl
-from vavl.training.batch import Batch
+from vavl.training.batch import Batch, Sequences
 from vavl.training.losses import task_loss
 from vavl.training.system import Answers, System
 from vavl_runtime.manifest import PathName
@@ -92,16 +92,15 @@ class VavlSystem(System):
         """Predict by all three paths."""
         answers = Answers()
         outputs: dict[Modality, UnimodalOutput] = {}
-        for modality, sequences in (("audio", batch.audio), ("visual", batch.visual)):
-            if sequences is not None:
-                outputs[modality] = self.model.unimodal(modality, sequences.features, sequences.lengths)
-                answers[modality] = (sequences.rows, self._present(outputs[modality].logits))
+        by_modality: dict[Modality, Sequences | None] = {"audio": batch.audio, "visual": batch.visual}
+        present = {modality: sequences for modality, sequences in by_modality.items() if sequences is not None}
+        for modality, sequences in present.items():
+            outputs[modality] = self.model.unimodal(modality, sequences.features, sequences.lengths)
+            answers[modality] = (sequences.rows, self._present(outputs[modality].logits))
         rows = batch.paired_rows
         if len(rows):
-            logits, _ = self.model.audio_visual(
-                _take(outputs["audio"], batch.audio.rows, rows), _take(outputs["visual"], batch.visual.rows, rows)
-            )
-            answers["audio_visual"] = (rows, self._present(logits))
+            audio, visual = (_take(outputs[m], present[m].rows, rows) for m in ("audio", "visual"))
+            answers["audio_visual"] = (rows, self._present(self.model.audio_visual(audio, visual)[0]))
         return answers
 
     def shared_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor] | None:

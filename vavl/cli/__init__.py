@@ -1,0 +1,1 @@
+"""The ``vavl-train`` command line, one file a command."""

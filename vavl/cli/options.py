@@ -1,0 +1,78 @@
+"""What several commands share: how a corpus, a partition and a progress line are given."""
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from vavl_runtime.errors import ConfigError
+
+Kind = Annotated[
+    str, typer.Argument(metavar="CORPUS", help="crema-d, msp-improv, ravdess, javanese or manifest (docs/corpora.md).")
+]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the corpus lies; for manifest, its CSV file.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave bad clips out and report them.")]
+PartitionNumber = Annotated[
+    str, typer.Option("--partition", metavar="N|all", help="Which partition; 'all' trains on every clip.")
+]
+PartitionSeed = Annotated[
+    int, typer.Option("--partition-seed", help="Seed of the speaker-independent partitions, if the corpus ships none.")
+]
+
+
+def command_line() -> str:
+    """The command line as typed."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def partition_number(text: str) -> int | Literal["all"]:
+    """Read ``--partition``.
+
+    Raises:
+        ConfigError: Neither ``all`` nor a number from 1 on.
+    """
+    if text == "all":
+        return "all"
+    if not text.isdigit() or int(text) < 1:
+        raise ConfigError(f"--partition {text!r}: expected 1, 2, … or 'all'")
+    return int(text)
+
+
+def report_corpus(corpus: object) -> None:
+    """Print on stderr what was left out of a corpus and what is odd about it."""
+    from vavl.corpora import Corpus
+
+    if not isinstance(corpus, Corpus):
+        raise TypeError(f"expected a Corpus, got {type(corpus).__name__}")
+    for line in (*corpus.left_out, *corpus.notes):
+        print(line, file=sys.stderr)
+    if corpus.left_out:
+        print(f"left out {len(corpus.left_out)}; {len(corpus.clips)} clips remain", file=sys.stderr)
+
+
+class ProgressLine:
+    """Clips done and time left, on stderr: rewritten on a terminal, otherwise a line every tenth.
+
+    Args:
+        what: What is counted.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._start = time.monotonic()
+        self._first: int | None = None
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        """Tell that ``done`` of ``total`` are finished, the last one called ``name``."""
+        if self._first is None:
+            self._first = done - 1  # what was there before costs no time
+        elapsed = time.monotonic() - self._start
+        left = elapsed / (done - self._first) * (total - done)
+        line = f"{done}/{total} {self._what}, {left / 60:.0f} min {left % 60:02.0f} s left"
+        if sys.stderr.isatty():
+            print(f"\r{line}  {name[:40]:40}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        elif done == total or done % max(1, total // 10) == 0:
+            print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,21 @@
+"""``vavl-train``: corpora become features, features a checkpoint, checkpoints a report."""
+
+from vavl.cli.evaluate import evaluate
+from vavl.cli.features import features
+from vavl.cli.fit import fit
+from vavl.cli.import_released import import_released
+from vavl_runtime.cli.common import new_app, run_app
+
+app = new_app("Train VAVL and what it is compared with, and measure them on speakers they have never met.")
+app.command(epilog="Example: vavl-train features javanese corpora/javanese -o features")(features)
+app.command(epilog="Example: vavl-train fit javanese corpora/javanese --features features --preset light -o run1")(fit)
+app.command(epilog="Example: vavl-train evaluate run1 run2 run3 run4 run5 -o report")(evaluate)
+app.command(
+    epilog="Example: vavl-train import-released crema-d-p1 --task classification --audio-encoder final_wav2vec.pt "
+    "--face-encoder enet_b2_8.pt -o checkpoint"
+)(import_released)
+
+
+def main() -> None:
+    """Run the command line."""
+    run_app(app)

@@ -1,0 +1,91 @@
+"""Finished runs to one report: predictions of the development and test sets, by path."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vavl.evaluation.predictions import (
+    CorpusPredictions,
+    PartitionPredictions,
+    PathPredictions,
+    Speakers,
+    SplitPredictions,
+)
+from vavl.evaluation.provenance import provenance
+from vavl.evaluation.report import EvaluationReport, build_report
+from vavl.training.dataset import FeatureSet
+from vavl.training.experiment import Experiment, Material, load_trained, open_material, targets_of
+from vavl.training.predict import predict
+from vavl.training.system import System
+from vavl_runtime.errors import ConfigError
+from vavl_runtime.manifest import PathName
+
+
+def evaluate_runs(folders: Sequence[Path], command: str) -> EvaluationReport:
+    """Evaluate runs of different partitions of one corpus.
+
+    Args:
+        folders: Finished run folders.
+        command: The command line, for the report.
+
+    Returns:
+        The report over all of them.
+
+    Raises:
+        ConfigError: No run, an unfinished one, one without a test set, or runs of different corpora or partition seeds.
+    """
+    if not folders:
+        raise ConfigError("evaluate: name at least one run folder")
+    experiments = [Experiment.read(folder) for folder in folders]
+    first = experiments[0]
+    for folder, experiment in zip(folders, experiments, strict=True):
+        if (experiment.corpus, experiment.partition.seed) != (first.corpus, first.partition.seed):
+            raise ConfigError(f"{folder}: another corpus or partition seed than {folders[0]}; evaluate them apart")
+    partitions = []
+    for folder, experiment in zip(folders, experiments, strict=True):
+        material = open_material(experiment)
+        partitions.append(predict_partition(load_trained(experiment, folder), material))
+    seeds = {"partitions": first.partition.seed, "training": first.fit.seed}
+    predictions = CorpusPredictions.create(
+        corpus=material.corpus.name,
+        task=material.corpus.task,
+        labels=material.corpus.labels,
+        partitions=tuple(partitions),
+    )
+    return build_report(predictions, provenance(command, seeds))
+
+
+def predict_partition(system: System, material: Material) -> PartitionPredictions:
+    """Predict the development and test sets by every path.
+
+    Raises:
+        ConfigError: A split is missing.
+    """
+    for split in ("development", "test"):
+        if split not in material.splits:
+            raise ConfigError(f"{material.partition.name}: no {split} set, so there is nothing to evaluate")
+    development = _predict(system, material.splits["development"])
+    test = _predict(system, material.splits["test"])
+    return PartitionPredictions(
+        name=material.partition.name,
+        speakers=Speakers(
+            train=material.speakers("train"),
+            development=material.speakers("development"),
+            test=material.speakers("test"),
+        ),
+        paths={
+            path: SplitPredictions(development=development[path], test=test[path])
+            for path in system.paths
+            if path in development and path in test
+        },
+    )
+
+
+def _predict(system: System, data: FeatureSet) -> dict[PathName, PathPredictions]:
+    found: dict[PathName, PathPredictions] = {}
+    for path, by_clip in predict(system, data).items():
+        if by_clip:
+            target = np.array(targets_of(data, list(by_clip)))
+            found[path] = PathPredictions(tuple(by_clip), np.stack(list(by_clip.values())), target)
+    return found

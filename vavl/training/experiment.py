@@ -1,0 +1,273 @@
+"""One training run described completely: corpus, partition, features, model, settings. A run folder keeps it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from vavl.baselines import BASELINES
+from vavl.checkpoint import Checkpoint, CheckpointDescription, save_checkpoint
+from vavl.config import Positive, StrictModel, VavlConfig, light_config, paper_config
+from vavl.corpora import Corpus, Partition, make_partitions, open_corpus
+from vavl.corpora.corpus import SPLITS, Split
+from vavl.features.cache import FeatureCache
+from vavl.model import Vavl
+from vavl.training.dataset import FeatureSet
+from vavl.training.fit import FitSettings, Progress, fit
+from vavl.training.run_folder import RunFolder
+from vavl.training.system import Shape, System
+from vavl.training.vavl_system import VavlSystem
+from vavl_runtime.errors import ConfigError
+
+PRESETS: dict[str, Callable[..., VavlConfig]] = {"paper": paper_config, "light": light_config}
+CHECKPOINT = "checkpoint"
+SETTINGS = "settings.json"
+
+
+class CorpusChoice(StrictModel):
+    """Which corpus: kind and folder as in ``docs/corpora.md``, and whether bad clips are left out."""
+
+    kind: str
+    folder: str
+    skip_bad: bool = False
+
+
+class PartitionChoice(StrictModel):
+    """Which partition of the corpus.
+
+    Attributes:
+        number: 1, 2, …; or ``all`` to train on every clip, with nothing to choose or test by.
+        seed: Of the partitions that are made where the corpus ships none.
+        count: How many are made.
+    """
+
+    number: Annotated[int, Field(ge=1)] | Literal["all"] = 1
+    seed: int = 0
+    count: Positive = 5
+
+
+class Experiment(StrictModel):
+    """Everything that a run depends on.
+
+    Attributes:
+        corpus: The corpus.
+        partition: Its partition.
+        features: Folder of the feature cache.
+        model: VAVL's configuration; baselines take their own sizes and only its task and widths.
+        system: ``vavl`` or the name of a baseline.
+        alpha: Weight of VAVL's reconstruction loss; None is the task's default (D24).
+        fit: How to train.
+    """
+
+    corpus: CorpusChoice
+    partition: PartitionChoice = PartitionChoice()
+    features: str
+    model: VavlConfig
+    system: str = "vavl"
+    alpha: Annotated[float, Field(ge=0)] | None = None
+    fit: FitSettings = FitSettings()
+
+    @classmethod
+    def read(cls, run: Path) -> "Experiment":
+        """Read what a run folder was made by.
+
+        Raises:
+            ConfigError: It is not a run folder.
+        """
+        try:
+            return cls.model_validate_json((run / SETTINGS).read_text("utf-8"))
+        except (OSError, ValidationError) as error:
+            raise ConfigError(f"{run}: not a run folder of vavl-train fit ({error})") from error
+
+
+def create_experiment(**values: object) -> Experiment:
+    """Build an experiment from JSON values.
+
+    Raises:
+        ConfigError: A value is wrong; all are listed.
+    """
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        listed = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise ConfigError(f"experiment: {listed}") from error
+
+
+@dataclass(frozen=True)
+class Material:
+    """The corpus with the features of each split.
+
+    Attributes:
+        corpus: The corpus.
+        partition: The partition in use.
+        splits: Features by split; a split without clips is left out.
+    """
+
+    corpus: Corpus
+    partition: Partition
+    splits: dict[Split, FeatureSet]
+
+    def speakers(self, split: Split) -> tuple[str, ...]:
+        """Speakers of a split, sorted."""
+        return tuple(
+            sorted({clip.speaker for clip in self.corpus.clips if self.partition.split_of.get(clip.id) == split})
+        )
+
+
+def partitions_of(corpus: Corpus, seed: int, count: int) -> tuple[Partition, ...]:
+    """The partitions that a corpus ships, or speaker-independent ones made for it."""
+    return corpus.partitions or make_partitions(corpus, count, seed)
+
+
+def choose_partition(corpus: Corpus, choice: PartitionChoice) -> Partition:
+    """Pick a partition.
+
+    Raises:
+        ConfigError: There is no such partition.
+    """
+    if choice.number == "all":
+        return Partition("all", {clip.id: "train" for clip in corpus.clips})
+    found = partitions_of(corpus, choice.seed, choice.count)
+    if choice.number > len(found):
+        raise ConfigError(f"partition {choice.number}: the corpus {corpus.name} has {len(found)}, or 'all'")
+    return found[choice.number - 1]
+
+
+def open_material(experiment: Experiment) -> Material:
+    """Open the corpus and the features of each split.
+
+    Raises:
+        CorpusError: The corpus is bad.
+        ConfigError: The partition does not exist, or features are missing or of other widths than the model's.
+    """
+    corpus = open_corpus(experiment.corpus.kind, experiment.corpus.folder, skip_bad=experiment.corpus.skip_bad)
+    partition = choose_partition(corpus, experiment.partition)
+    cache = FeatureCache(Path(experiment.features))
+    model = experiment.model
+    if cache.identity.dims != {"audio": model.audio_dim, "visual": model.visual_dim}:
+        raise ConfigError(
+            f"{experiment.features}: features of widths {cache.identity.dims}, the model takes "
+            f"{model.audio_dim} and {model.visual_dim}"
+        )
+    splits: dict[Split, FeatureSet] = {}
+    for split in SPLITS:
+        clips = [clip for clip in corpus.clips if partition.split_of.get(clip.id) == split]
+        if clips:
+            splits[split] = FeatureSet(cache, corpus, clips)
+    return Material(corpus, partition, splits)
+
+
+def model_for(preset: str, corpus: Corpus, cache: FeatureCache, **changes: object) -> VavlConfig:
+    """A preset's configuration with the task of a corpus and the widths of a feature cache.
+
+    Raises:
+        ConfigError: There is no such preset.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}")
+    found: dict[str, object] = {
+        "task": corpus.task,
+        "labels": corpus.labels,
+        "scale": corpus.scale,
+        "audio_dim": cache.identity.dims["audio"],
+        "visual_dim": cache.identity.dims["visual"],
+        "waveform_normalization": cache.identity.recipe["waveform_normalization"],
+    }
+    return PRESETS[preset](**{**found, **changes})
+
+
+def build_system(experiment: Experiment) -> System:
+    """Make the system of an experiment, with random weights.
+
+    Raises:
+        ConfigError: There is no such system.
+    """
+    model = experiment.model
+    if experiment.system == "vavl":
+        return VavlSystem(Vavl(model), experiment.alpha)
+    if experiment.system not in BASELINES:
+        raise ConfigError(f"system {experiment.system!r}: expected vavl or one of {', '.join(BASELINES)}")
+    return BASELINES[experiment.system](Shape(model.task, len(model.labels), model.audio_dim, model.visual_dim))
+
+
+def run_experiment(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    restart: bool = False,
+    accelerator: str = "auto",
+    devices: int | str = 1,
+    progress: Progress | None = None,
+    command: str = "",
+) -> System:
+    """Train what an experiment describes, or finish a run that was interrupted.
+
+    Args:
+        experiment: What to do.
+        folder: The run folder; for VAVL it gets a ``checkpoint`` that ``vavl-export`` takes.
+        restart: Forget an earlier run in the folder.
+        accelerator: Of Lightning Fabric.
+        devices: Of Lightning Fabric.
+        progress: Told the history line of every epoch.
+        command: Goes into the checkpoint's provenance.
+
+    Returns:
+        The trained system.
+
+    Raises:
+        VavlError: Anything wrong with corpus, features or settings.
+    """
+    material = open_material(experiment)
+    run = RunFolder(folder, experiment.model_dump(mode="json"), restart=restart)
+    system = fit(
+        lambda: build_system(experiment),
+        material.splits["train"],
+        material.splits.get("development"),
+        experiment.fit,
+        run,
+        accelerator=accelerator,
+        devices=devices,
+        progress=progress,
+    )
+    if isinstance(system, VavlSystem):
+        references = FeatureCache(Path(experiment.features)).identity.references
+        description = CheckpointDescription(
+            model=experiment.model,
+            audio_encoder=portable_reference(references["audio"]),
+            face_encoder=portable_reference(references["visual"]),
+            trained=True,
+            provenance=f"{command or 'vavl-train fit'}; corpus {material.corpus.name}, partition "
+            f"{material.partition.name}, speakers {', '.join(material.speakers('train'))}",
+        )
+        save_checkpoint(Checkpoint(system.model, description), folder / CHECKPOINT)
+    return system
+
+
+def portable_reference(reference: str) -> str:
+    """A local encoder folder or file as an absolute path, anything else as it is."""
+    return str(Path(reference).resolve()) if Path(reference).exists() else reference
+
+
+def load_trained(experiment: Experiment, folder: Path) -> System:
+    """Load the chosen weights of a finished run, in evaluation mode.
+
+    Raises:
+        ConfigError: The run has not finished its epochs.
+    """
+    run = RunFolder(folder, experiment.model_dump(mode="json"))
+    state = run.load_state()
+    if state is None or state.epochs_done < experiment.fit.epochs:
+        done = state.epochs_done if state else 0
+        raise ConfigError(f"{folder}: {done} of {experiment.fit.epochs} epochs are done; finish it with vavl-train fit")
+    system = build_system(experiment)
+    system.load_state_dict(run.load_best())
+    system.eval()
+    return system
+
+
+def targets_of(data: FeatureSet, clips: Sequence[str]) -> list[list[float]]:
+    """Targets of clips, in their order."""
+    known = {example.clip: example.target.astype(float).tolist() for example in data.examples}
+    return [known[clip] for clip in clips]
