@@ -70,6 +70,9 @@ class VavlConfig(StrictModel):
         reconstruction: Keep the reconstruction heads (off in ablation 2).
         audio_visual_head: Keep the audio-visual head; without it the two unimodal predictions are averaged
             (ablation 3).
+        visual_dynamics: Show the visual branch, beside each feature, how far it is from its mean over the clip and
+            how much it changed since the frame before. Not in the paper: for encoders that see one frame at a time,
+            whose features say more about who is seen than about what the face does.
         max_tokens: Longest sequence, in tokens, that the position table covers.
         waveform_normalization: Applied inside the audio encoder graph.
     """
@@ -96,6 +99,7 @@ class VavlConfig(StrictModel):
     residual: bool = True
     reconstruction: bool = True
     audio_visual_head: bool = True
+    visual_dynamics: bool = False
     max_tokens: Annotated[int, Field(ge=64, le=16384)] = 1500
     waveform_normalization: WaveformNormalization = WaveformNormalization()
 
@@ -162,17 +166,20 @@ def paper_config(**changes: object) -> VavlConfig:
 
 
 def light_config(**changes: object) -> VavlConfig:
-    """The model for small devices: the light encoders' features (192-D, 1024-D), about 1.5 M parameters."""
+    """The model for small devices and small corpora: the light encoders' features, a narrow network, more dropout."""
     light: dict[str, object] = {
-        "audio_dim": 192,
-        "visual_dim": 1024,
-        "width": 128,
+        "audio_dim": 284,
+        "visual_dim": 275,
+        "visual_dynamics": True,
+        "projection_dim": 32,
+        "width": 64,
         "heads": 4,
-        "audio_layers": 2,
-        "visual_layers": 2,
+        "audio_layers": 1,
+        "visual_layers": 1,
         "shared_layers": 1,
-        "feed_forward_mult": 2,
-        "conv_kernel": 15,
-        "head_hidden": (128, 64),
+        "conv_kernel": 7,
+        "head_hidden": (64, 32),
+        "dropout": 0.3,
+        "head_dropout": 0.5,
     }
     return VavlConfig.create(**{**light, **changes})

@@ -1,14 +1,13 @@
 """The cross-modal encoder: positions, masks, and PyTorch's own attention as the reference."""
 
-import math
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from vavl.baselines.crossmodal import CrossModalEncoder, Layer, Tokens, sinusoids, visible_keys
+from tests.baselines import reference
+from vavl.baselines.crossmodal import CrossModalEncoder, Tokens, sinusoids, visible_keys
 from vavl.baselines.fusion import CrossModalFusion
 
 few = settings(max_examples=25, deadline=None)
@@ -32,28 +31,7 @@ def test_the_mask_reaches_as_far_as_the_lengths_differ(lengths: list[tuple[int, 
 
 @pytest.mark.parametrize("width", [30, 50])
 def test_positions_are_fairseq_sinusoids_counted_from_one(width: int) -> None:
-    table, half = sinusoids(7, width), width // 2
-    for row in range(7):
-        for k in range(half):
-            angle = (row + 1) * math.exp(-k * math.log(10000) / (half - 1))
-            assert table[row, k] == pytest.approx(math.sin(angle), abs=1e-6)
-            assert table[row, half + k] == pytest.approx(math.cos(angle), abs=1e-6)
-
-
-def torch_layer(layer: Layer, x: torch.Tensor, source: torch.Tensor | None, hidden: torch.Tensor) -> torch.Tensor:
-    """The layer by PyTorch's attention, for one clip without padding."""
-    width = x.shape[-1]
-    attention = nn.MultiheadAttention(width, layer.attention.heads, batch_first=True)
-    parts = (layer.attention.query, layer.attention.key, layer.attention.value)
-    attention.in_proj_weight.data = torch.cat([part.weight for part in parts])
-    attention.in_proj_bias.data = torch.cat([part.bias for part in parts])
-    attention.out_proj.load_state_dict(layer.attention.output.state_dict())
-    alpha, rest = (1.0, 1.0) if layer.alpha is None else (layer.alpha, 1 - layer.alpha)
-    normed = layer.attention_norm(x)
-    keys = normed if source is None else layer.attention_norm(source)
-    x = alpha * x + rest * attention(normed, keys, keys, attn_mask=hidden, need_weights=False)[0]
-    norm, widen, _, _, narrow, _ = layer.feed_forward
-    return alpha * x + rest * narrow(torch.relu(widen(norm(x))))
+    torch.testing.assert_close(sinusoids(7, width), reference.positions(7, width))
 
 
 @pytest.mark.parametrize("scalar", [False, True])
@@ -67,19 +45,11 @@ def test_the_encoder_equals_torch_attention(scalar: bool, positions: bool, sizes
     asking, asked = sizes
     query = torch.randn(1, asking, 12)
     source = None if asked is None else torch.randn(1, asked, 12)
-    keys = asked or asking
-    hidden = torch.triu(torch.ones(asking, keys, dtype=torch.bool), 1 + abs(asking - keys))
-
-    def embed(x: torch.Tensor) -> torch.Tensor:
-        return math.sqrt(12) * x + (sinusoids(16, 12)[: x.shape[1]] if positions else 0)
-
     with torch.no_grad():
-        x, embedded = embed(query), None if source is None else embed(source)
-        for layer in encoder.layers:
-            x = torch_layer(layer, x, embedded, hidden)
-        expected = encoder.norm(x)
-        tokens = None if source is None else Tokens(source, torch.tensor([keys]))
-        got = encoder(Tokens(query, torch.tensor([asking])), tokens).values
+        alone = None if source is None else source[0]
+        expected = reference.encode(encoder, query[0], alone, placed=positions, scalar=scalar)
+        tokens = None if source is None else Tokens(source, torch.tensor([source.shape[1]]))
+        got = encoder(Tokens(query, torch.tensor([asking])), tokens).values[0]
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
 
 

@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from vavl.config import Task
 from vavl_runtime.cli.common import exit_on_error
+
+TASKS: dict[str, Task] = {"classification": "classification", "regression": "regression"}
 
 
 def import_released(
@@ -25,13 +28,13 @@ def import_released(
         from vavl.released import import_released as read_released
         from vavl_runtime.errors import ConfigError
 
-        if task not in ("classification", "regression"):
-            raise ConfigError(f"--task {task!r}: expected classification or regression")
+        if task not in TASKS:
+            raise ConfigError(f"--task {task!r}: expected {' or '.join(TASKS)}")
         if arousal_polarity not in (None, "upright", "flipped"):
             raise ConfigError(f"--arousal-polarity {arousal_polarity!r}: expected upright or flipped")
         checkpoint = read_released(
             folder,
-            task=task,
+            task=TASKS[task],
             labels=tuple(labels.split(",")) if labels else None,
             flipped=None if arousal_polarity is None else arousal_polarity == "flipped",
             audio_encoder=audio_encoder,

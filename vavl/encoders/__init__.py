@@ -1,7 +1,8 @@
 """Pre-trained feature encoders, each behind one small interface and one reference string."""
 
 from vavl.encoders.base import AudioEncoder, FaceEncoder, LoadedEncoder
-from vavl.encoders.loading import load_audio_encoder, load_face_encoder, save_light_encoder
+from vavl.encoders.folder import save_encoder
+from vavl.encoders.loading import load_audio_encoder, load_face_encoder
 
 __all__ = [
     "AudioEncoder",
@@ -9,5 +10,5 @@ __all__ = [
     "LoadedEncoder",
     "load_audio_encoder",
     "load_face_encoder",
-    "save_light_encoder",
+    "save_encoder",
 ]

@@ -1,8 +1,6 @@
 """From a reference string to an encoder with weights; nothing is ever unpickled as code."""
 
 import hashlib
-import json
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,14 +8,13 @@ from torch import nn
 
 from vavl.config import WaveformNormalization
 from vavl.encoders.base import AudioEncoder, FaceEncoder, LoadedEncoder
+from vavl.encoders.folder import is_encoder_folder, read_encoder
 from vavl.encoders.light_audio import LightAudioEncoder
+from vavl.encoders.light_face import LightFaceEncoder
 from vavl.encoders.reference import Reference, parse_reference
-from vavl.encoders.timm_face import EFFICIENTNET_B2, LIGHT_NETWORK, TimmFaceEncoder
+from vavl.encoders.timm_face import EFFICIENTNET_B2, TimmFaceEncoder
 from vavl.encoders.wav2vec2 import LARGE_ROBUST, LARGE_ROBUST_LAYERS, Wav2Vec2Encoder
 from vavl_runtime.errors import ConfigError, EncoderUnavailableError, UnreadableFileError
-
-LIGHT_CONFIG = "encoder.json"
-LIGHT_WEIGHTS = "encoder.safetensors"
 
 
 def load_audio_encoder(
@@ -40,18 +37,12 @@ def load_audio_encoder(
     parsed = parse_reference(reference)
     normalization = normalization or WaveformNormalization()
     module: AudioEncoder
-    is_light = parsed.name == "light" or (parsed.kind == "folder" and _is_light_folder(parsed))
-    if is_light and normalization.kind == "global":
-        raise ConfigError(
-            f"audio encoder {reference!r}: the light encoder normalises its log-mel frames itself, so a global "
-            "waveform normalisation has no place; remove waveform_normalization from the configuration"
-        )
-    if parsed.kind == "random" and parsed.name == "light":
+    if parsed.name == "light":
         module = _seeded(parsed, LightAudioEncoder)
     elif parsed.kind == "random" and parsed.name == "wav2vec2-large-robust":
         module = Wav2Vec2Encoder(_seeded(parsed, _large_robust), normalization)
-    elif parsed.kind == "folder" and _is_light_folder(parsed):
-        module = _load_light(parsed, "audio")
+    elif is_encoder_folder(parsed.path):
+        module = _from_folder(parsed, "audio", normalization)
     elif parsed.kind in ("hub", "folder") and not parsed.name.startswith("timm:"):
         module = Wav2Vec2Encoder(_wav2vec2_from_pretrained(parsed), normalization)
     elif parsed.kind == "file" and not parsed.name:
@@ -63,7 +54,12 @@ def load_audio_encoder(
             f"audio encoder {reference!r}: expected light, random:light@SEED, random:wav2vec2-large-robust@SEED, "
             "hf:OWNER/NAME, or a local file or folder"
         )
-    return _finish(module, parsed)
+    if isinstance(module, LightAudioEncoder) and normalization.kind == "global":
+        raise ConfigError(
+            f"audio encoder {reference!r}: the light encoder measures loudness, so a global waveform normalisation has "
+            "no place; remove waveform_normalization from the configuration"
+        )
+    return _finish(module, parsed, trained=parsed.kind not in ("random", "package"))
 
 
 def load_face_encoder(reference: str) -> LoadedEncoder[FaceEncoder]:
@@ -81,56 +77,57 @@ def load_face_encoder(reference: str) -> LoadedEncoder[FaceEncoder]:
     """
     parsed = parse_reference(reference)
     module: FaceEncoder
-    if parsed.kind == "random" and parsed.name == "light":
-        module = _seeded(parsed, lambda: _timm_encoder(LIGHT_NETWORK, parsed))
+    if parsed.name == "light":
+        module = _seeded(parsed, lambda: _light_face(parsed))
     elif parsed.name.startswith("timm:"):
         name = parsed.name.removeprefix("timm:")
         module = _seeded(parsed, lambda: _timm_encoder(name, parsed, pretrained=parsed.kind == "hub"))
         if parsed.kind == "file":
             _load_timm_state(module, parsed)
-    elif parsed.kind == "folder" and _is_light_folder(parsed):
-        module = _load_light(parsed, "face")
+    elif is_encoder_folder(parsed.path):
+        module = _from_folder(parsed, "face", WaveformNormalization())
     elif parsed.kind == "file":
         module = _timm_encoder(EFFICIENTNET_B2, parsed)
         _load_timm_state(module, parsed)
     else:
         raise ConfigError(
             f"face encoder {reference!r}: expected light, random:light@SEED, timm:NAME, timm:NAME=FILE, "
-            "random:timm:NAME@SEED, a state dict file, or a light encoder's folder"
+            "random:timm:NAME@SEED, a state dict file, or an encoder folder"
         )
-    return _finish(module, parsed)
+    return _finish(module, parsed, trained=parsed.kind != "random")
 
 
-def save_light_encoder(module: LightAudioEncoder | TimmFaceEncoder, folder: Path) -> None:
-    """Write a light encoder as a folder that a reference string can name.
-
-    Args:
-        module: The encoder.
-        folder: Created if need be.
-    """
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    if isinstance(module, LightAudioEncoder):
-        description: dict[str, Any] = {"kind": "audio", "settings": module.settings}
-    else:
-        description = {"kind": "face", "settings": {"network": LIGHT_NETWORK}}
-    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, folder / LIGHT_WEIGHTS)
-    (folder / LIGHT_CONFIG).write_text(json.dumps(description, indent=2) + "\n", "utf-8")
-
-
-def _finish(module: Any, parsed: Reference) -> LoadedEncoder[Any]:
+def _finish(module: Any, parsed: Reference, trained: bool) -> LoadedEncoder[Any]:
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         digest.update(value.detach().contiguous().numpy().tobytes())
-    return LoadedEncoder(module.eval(), parsed.text, parsed.kind != "random", digest.hexdigest())
+    return LoadedEncoder(module.eval(), parsed.text, trained, digest.hexdigest())
 
 
 def _seeded(parsed: Reference, build: Any) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(parsed.seed)
         return build()
+
+
+def _light_face(parsed: Reference) -> LightFaceEncoder:
+    try:
+        from facenet_pytorch.models.mtcnn import ONet
+    except ImportError as error:
+        raise EncoderUnavailableError(
+            f"face encoder {parsed.text!r}: O-Net comes with facenet-pytorch, which cannot be imported ({error}); "
+            "pip install 'vavl-edge[export]'"
+        ) from error
+    with torch.no_grad():
+        return LightFaceEncoder(ONet(pretrained=parsed.kind == "package"))
+
+
+def _from_folder(parsed: Reference, kind: str, normalization: WaveformNormalization) -> Any:
+    assert parsed.path is not None
+    module, state = read_encoder(parsed.path, kind, normalization)
+    _load_strictly(module, state, parsed)
+    return module
 
 
 def _large_robust() -> Any:
@@ -177,38 +174,13 @@ def _timm_encoder(name: str, parsed: Reference, pretrained: bool = False) -> Tim
             f"network access save timm.create_model({name!r}, pretrained=True).state_dict() with torch.save, copy the "
             f"file here and use timm:{name}=FILE; or random:timm:{name}@0 where only shape and speed matter"
         ) from error
-    return TimmFaceEncoder(network, network.pretrained_cfg["mean"], network.pretrained_cfg["std"])
+    return TimmFaceEncoder(network, network.pretrained_cfg["mean"], network.pretrained_cfg["std"], name)
 
 
 def _load_timm_state(module: TimmFaceEncoder, parsed: Reference) -> None:
     # The classifier is dropped on purpose: its input is the feature (D16).
     state = _read_state_dict(parsed)
     _load_strictly(module.network, state, parsed, droppable=("classifier.", "head.fc.", "fc."))
-
-
-def _is_light_folder(parsed: Reference) -> bool:
-    return parsed.path is not None and (parsed.path / LIGHT_CONFIG).is_file()
-
-
-def _load_light(parsed: Reference, kind: str) -> Any:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    assert parsed.path is not None
-    try:
-        description = json.loads((parsed.path / LIGHT_CONFIG).read_text("utf-8"))
-        state = load_file(parsed.path / LIGHT_WEIGHTS)
-        found, settings = description["kind"], dict(description["settings"])
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ConfigError(
-            f"{kind} encoder {parsed.text!r}: not a light encoder's folder with {LIGHT_CONFIG} and {LIGHT_WEIGHTS} "
-            f"({_first_line(error)})"
-        ) from error
-    if found != kind:
-        raise ConfigError(f"{kind} encoder {parsed.text!r}: this folder holds a {found} encoder")
-    module = LightAudioEncoder(**settings) if kind == "audio" else _timm_encoder(settings["network"], parsed)
-    _load_strictly(module, state, parsed)
-    return module
 
 
 def _read_state_dict(parsed: Reference) -> dict[str, torch.Tensor]:

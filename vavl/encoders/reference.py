@@ -1,16 +1,18 @@
 """Reference strings: one way to name an encoder and where its weights come from.
 
 audio   hf:OWNER/NAME                          a wav2vec2 on the Hugging Face hub, cut to 12 layers
-        FOLDER                                 the same, downloaded; or a light encoder's checkpoint folder
+        FOLDER                                 the same, downloaded; or an encoder folder (vavl-train audio-encoder)
         FILE.pt                                a wav2vec2-large-robust state dict, such as `final_wav2vec.pt`
         random:wav2vec2-large-robust@SEED      the paper's size, random weights
-        random:light@SEED, light               the light encoder, random weights (light is seed 0)
+        light                                  the light encoder, its learned part random (seed 0)
+        random:light@SEED                      the same with another seed
 face    timm:NAME                              a timm network with its published weights
         timm:NAME=FILE                         a timm network with a state dict from a file
         FILE.pt                                tf_efficientnet_b2 with a state dict, such as HSEmotion's enet_b2_8
-        FOLDER                                 a light encoder's checkpoint folder
+        FOLDER                                 an encoder folder (vavl-train face-encoder)
         random:timm:NAME@SEED                  any timm network, random weights
-        random:light@SEED, light               the light network, random weights (light is seed 0)
+        light                                  the light encoder: O-Net with the weights of facenet-pytorch
+        random:light@SEED                      the same, random weights
 """
 
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from typing import Literal
 
 from vavl_runtime.errors import ConfigError
 
-Kind = Literal["hub", "folder", "file", "random"]
+Kind = Literal["hub", "folder", "file", "random", "package"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def parse_reference(text: str) -> Reference:
         ConfigError: The string is none of the documented forms, or names a path that does not exist.
     """
     if text == "light":
-        return Reference(text, "random", "light")
+        return Reference(text, "package", "light")
     if text.startswith("random:"):
         name, _, seed = text.removeprefix("random:").partition("@")
         if not name or (seed and not seed.isdigit()):

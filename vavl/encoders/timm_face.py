@@ -8,7 +8,6 @@ from torch import Tensor
 from vavl.encoders.base import FaceEncoder
 
 EFFICIENTNET_B2 = "tf_efficientnet_b2"  # HSEmotion's enet_b2_8 is this network, fed 224 px (D16)
-LIGHT_NETWORK = "mobilenetv3_small_050"
 
 
 class TimmFaceEncoder(FaceEncoder):
@@ -18,10 +17,12 @@ class TimmFaceEncoder(FaceEncoder):
         network: A network created with ``num_classes=0``.
         mean: Channel means of pixels in [0, 1] that the weights expect.
         std: Channel deviations.
+        name: Name of the network in ``timm``.
     """
 
-    def __init__(self, network: Any, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(self, network: Any, mean: tuple[float, ...], std: tuple[float, ...], name: str) -> None:
         super().__init__()
+        self.settings: dict[str, Any] = {"name": name, "mean": list(mean), "std": list(std)}
         self.network = network
         # (pixel / 255 - mean) / std as one multiplication and one addition.
         self.register_buffer("gain", 1.0 / (255.0 * torch.tensor(std)), persistent=False)

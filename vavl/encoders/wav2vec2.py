@@ -28,6 +28,24 @@ LARGE_ROBUST: dict[str, Any] = {
     "conv_bias": True,
 }
 
+# What of a library configuration shapes the network, and so goes into an encoder folder.
+ARCHITECTURE = (
+    "hidden_size",
+    "num_attention_heads",
+    "intermediate_size",
+    "feat_extract_norm",
+    "do_stable_layer_norm",
+    "conv_bias",
+    "conv_dim",
+    "conv_kernel",
+    "conv_stride",
+    "num_conv_pos_embeddings",
+    "num_conv_pos_embedding_groups",
+    "hidden_act",
+    "feat_extract_activation",
+    "layer_norm_eps",
+)
+
 
 class WaveformNormalizer(nn.Module):
     """Normalises sound over its valid samples; see `WaveformNormalization`."""
@@ -71,6 +89,9 @@ class Wav2Vec2Encoder(AudioEncoder):
                 f"{config.do_stable_layer_norm}, expected 'layer' and True; group norm looks at padding, "
                 "use a 'large-robust' or 'large-lv60' family checkpoint"
             )
+        self.settings: dict[str, Any] = {key: getattr(config, key) for key in ARCHITECTURE} | {
+            "num_hidden_layers": min(layers, config.num_hidden_layers)
+        }
         self.dim = config.hidden_size
         self.heads = config.num_attention_heads
         self.kernels = tuple(config.conv_kernel)

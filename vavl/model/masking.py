@@ -45,6 +45,21 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     return (x * weights).sum(dim=1) / weights.sum(dim=1)
 
 
+def with_dynamics(x: Tensor, mask: Tensor) -> Tensor:
+    """Put beside every feature its distance from its mean over time and its change since the token before.
+
+    Args:
+        x: Tokens, shape (B, T, F).
+        mask: Length mask, shape (B, T).
+
+    Returns:
+        Shape (B, T, 3F): the features, both magnitudes; the first token has changed by 0.
+    """
+    distance = (x - masked_mean(x, mask)[:, None]).abs()
+    change = nn.functional.pad((x[:, 1:] - x[:, :-1]).abs(), (0, 0, 1, 0))
+    return torch.cat([x, distance, change], dim=2)
+
+
 class MaskedBatchNorm(nn.BatchNorm1d):
     """BatchNorm over channels whose training statistics see valid tokens only (D4).
 

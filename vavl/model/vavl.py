@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vavl.config import VavlConfig
 from vavl.model.conformer import Conformer
 from vavl.model.heads import FeatureNormalizer, Head, Presentation
-from vavl.model.masking import length_mask, masked_mean
+from vavl.model.masking import length_mask, masked_mean, with_dynamics
 from vavl_runtime.errors import InvalidArrayError
 
 Modality = Literal["audio", "visual"]
@@ -38,11 +38,13 @@ class UnimodalOutput:
 class Branch(nn.Module):
     """The layers of one modality: θ_a or θ_v."""
 
-    def __init__(self, config: VavlConfig, features: int, layers: int) -> None:
+    def __init__(self, config: VavlConfig, features: int, layers: int, dynamics: bool) -> None:
         super().__init__()
         self.normalizer = FeatureNormalizer(features)
+        self.dynamics = dynamics
         kernel = config.projection_kernel
-        self.projection = nn.Conv1d(features, config.projection_dim, kernel, padding=kernel // 2, bias=False)
+        inputs = 3 * features if dynamics else features
+        self.projection = nn.Conv1d(inputs, config.projection_dim, kernel, padding=kernel // 2, bias=False)
         self.input = nn.Linear(config.projection_dim, config.width)
         self.input_dropout = nn.Dropout(config.dropout)
         self.encoder = build_conformer(config, layers)
@@ -51,6 +53,8 @@ class Branch(nn.Module):
 
     def project(self, features: Tensor, mask: Tensor) -> Tensor:
         """Project normalised features (B, T, F) to tokens (B, T, D), padding zeroed first."""
+        if self.dynamics:
+            features = with_dynamics(features, mask)
         x = self.projection((features * mask[:, :, None]).transpose(1, 2)).transpose(1, 2)
         return self.input_dropout(self.input(x))
 
@@ -88,8 +92,8 @@ class Vavl(nn.Module):
     def __init__(self, config: VavlConfig) -> None:
         super().__init__()
         self.config = config
-        self.audio = Branch(config, config.audio_dim, config.audio_layers)
-        self.visual = Branch(config, config.visual_dim, config.visual_layers)
+        self.audio = Branch(config, config.audio_dim, config.audio_layers, dynamics=False)
+        self.visual = Branch(config, config.visual_dim, config.visual_layers, config.visual_dynamics)
         self.shared = Shared(config)
         self.audio_visual_head = (
             build_head(config, 2 * config.width, len(config.labels)) if config.audio_visual_head else None
