@@ -1,5 +1,6 @@
 """``vavl-train``: corpora become features, features a checkpoint, checkpoints a report."""
 
+from vavl.cli.encoders import audio_encoder, face_encoder
 from vavl.cli.evaluate import evaluate
 from vavl.cli.features import features
 from vavl.cli.fit import fit
@@ -7,6 +8,12 @@ from vavl.cli.import_released import import_released
 from vavl_runtime.cli.common import new_app, run_app
 
 app = new_app("Train VAVL and what it is compared with, and measure them on speakers they have never met.")
+app.command(
+    epilog="Example: vavl-train audio-encoder crema-d corpora/crema-d --raw raw-sound --partition 1 -o my-audio-encoder"
+)(audio_encoder)
+app.command(
+    epilog="Example: vavl-train face-encoder crema-d corpora/crema-d --raw raw-faces --partition 1 -o my-face-encoder"
+)(face_encoder)
 app.command(epilog="Example: vavl-train features javanese corpora/javanese -o features")(features)
 app.command(epilog="Example: vavl-train fit javanese corpora/javanese --features features --preset light -o run1")(fit)
 app.command(epilog="Example: vavl-train evaluate run1 run2 run3 run4 run5 -o report")(evaluate)

@@ -16,10 +16,12 @@ class AudioEncoder(nn.Module, ABC):
     Attributes:
         dim: Width of the features, F_a.
         minimum_samples: Shortest waveform that gives one token.
+        frozen: Prefixes of parameters that training leaves alone.
     """
 
     dim: int
     minimum_samples: int
+    frozen: tuple[str, ...] = ()
 
     @abstractmethod
     def output_lengths(self, samples: Tensor) -> Tensor:
@@ -43,9 +45,11 @@ class FaceEncoder(nn.Module, ABC):
 
     Attributes:
         dim: Width of the features, F_v.
+        frozen: Prefixes of parameters that training leaves alone.
     """
 
     dim: int
+    frozen: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, faces: Tensor) -> Tensor:

@@ -44,6 +44,9 @@ class LightFaceEncoder(FaceEncoder):
         margin: Margin that face crops are cut with; O-Net was trained without.
     """
 
+    # Eight speakers teach the first layers nothing about faces, and the landmarks must stay landmarks.
+    frozen = ("conv1.", "prelu1.", "conv2.", "prelu2.", "conv3.", "prelu3.", "landmarks.")
+
     def __init__(self, network: nn.Module, margin: float = 0.2) -> None:
         super().__init__()
         self.settings: dict[str, Any] = {"margin": margin}

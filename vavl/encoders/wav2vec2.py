@@ -80,6 +80,8 @@ class Wav2Vec2Encoder(AudioEncoder):
         ConfigError: The network normalises over time (group norm), so padding would change the answer.
     """
 
+    frozen = ("convolutions.",)  # the feature encoder, as in §4.2
+
     def __init__(self, network: Any, normalization: WaveformNormalization, layers: int = LARGE_ROBUST_LAYERS) -> None:
         super().__init__()
         config = network.config

@@ -14,6 +14,7 @@ from vavl.config import WaveformNormalization
 from vavl.corpora.corpus import Clip
 from vavl.features.cache import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
 from vavl.features.clip_source import FEATURE_SUFFIX, ClipSource
+from vavl.features.raw import CROP_BYTES, RawChoice, RawGraphs
 from vavl_runtime.availability import Modality, Presence
 from vavl_runtime.errors import InputError
 from vavl_runtime.features import FeatureReader, RunGraph
@@ -101,7 +102,7 @@ def read_clip(clip: Clip, run: RunGraph, crop: CropRecipe, limits: Limits) -> Cl
 def extract(
     clips: Sequence[Clip],
     folder: Path,
-    encoders: EncoderChoice,
+    encoders: EncoderChoice | RawChoice,
     *,
     crop: CropRecipe | None = None,
     limits: Limits | None = None,
@@ -113,7 +114,7 @@ def extract(
     Args:
         clips: What to read.
         folder: The cache.
-        encoders: Which encoders.
+        encoders: Which encoders, or raw material.
         crop: Crop recipe; the runtime's default.
         limits: Bounds; the runtime's default.
         workers: Processes that decode and encode; by default one a core.
@@ -145,8 +146,8 @@ def extract(
         return Extraction(len(todo) - len(failed), len(clips) - len(todo), failed)
 
 
-def identify(encoders: EncoderChoice, crop: CropRecipe, limits: Limits) -> CacheIdentity:
-    """What the features of these encoders depend on.
+def identify(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits: Limits) -> CacheIdentity:
+    """What the features of these encoders depend on, or the raw material.
 
     Raises:
         ConfigError: A reference names no encoder.
@@ -154,15 +155,19 @@ def identify(encoders: EncoderChoice, crop: CropRecipe, limits: Limits) -> Cache
     """
     from vavl.encoders import load_audio_encoder, load_face_encoder
 
+    recipe = {"crop": crop.model_dump(mode="json"), "limits": limits.model_dump(mode="json")}
+    if isinstance(encoders, RawChoice):
+        return CacheIdentity(
+            dims={"audio": 1, "visual": CROP_BYTES},
+            encoders={"audio": "raw", "visual": "raw"},
+            recipe={**recipe, "every": encoders.every},
+            dtypes={"audio": "float32", "visual": "uint8"},
+        )
     audio, face = load_audio_encoder(encoders.audio, encoders.normalization), load_face_encoder(encoders.face)
     return CacheIdentity(
         dims={"audio": audio.module.dim, "visual": face.module.dim},
         encoders={"audio": audio.weights_sha256, "visual": face.weights_sha256},
-        recipe={
-            "crop": crop.model_dump(mode="json"),
-            "limits": limits.model_dump(mode="json"),
-            "waveform_normalization": encoders.normalization.model_dump(mode="json"),
-        },
+        recipe={**recipe, "waveform_normalization": encoders.normalization.model_dump(mode="json")},
         references={"audio": encoders.audio, "visual": encoders.face},
     )
 
@@ -200,7 +205,7 @@ def _with_feature_files(clip: Clip, windows: list[WindowFeatures], limits: Limit
 
 
 def _read_all(
-    clips: Sequence[Clip], encoders: EncoderChoice, crop: CropRecipe, limits: Limits, workers: int
+    clips: Sequence[Clip], encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits: Limits, workers: int
 ) -> Iterator[tuple[Clip, ClipFeatures | str]]:
     """Read clips in processes of their own; yields them as they finish, a message in place of what failed."""
     if not clips:
@@ -233,15 +238,18 @@ class _Worker:
     limits: Limits
 
 
-def _start_worker(encoders: EncoderChoice, crop: CropRecipe, limits: Limits, threads: int) -> None:
+def _start_worker(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits: Limits, threads: int) -> None:
     import torch
 
     from vavl.encoders import load_audio_encoder, load_face_encoder
     from vavl.features.encoding import TorchGraphs
 
     torch.set_num_threads(threads)
-    audio = load_audio_encoder(encoders.audio, encoders.normalization).module
-    _Worker.run = TorchGraphs(audio, load_face_encoder(encoders.face).module, encoders.device)
+    if isinstance(encoders, RawChoice):
+        _Worker.run = RawGraphs(encoders)
+    else:
+        audio = load_audio_encoder(encoders.audio, encoders.normalization).module
+        _Worker.run = TorchGraphs(audio, load_face_encoder(encoders.face).module, encoders.device)
     _Worker.crop, _Worker.limits = crop, limits
 
 

@@ -1,0 +1,137 @@
+"""``vavl-train audio-encoder`` and ``face-encoder``: feature encoders trained as in §4.2."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from vavl.cli.options import (
+    Folder,
+    Kind,
+    PartitionNumber,
+    PartitionSeed,
+    ProgressLine,
+    SkipBad,
+    command_line,
+    partition_number,
+    report_corpus,
+)
+from vavl_runtime.cli.common import exit_on_error, print_line
+
+Raw = Annotated[Path, typer.Option("--raw", help="Folder that caches sound or faces; filled on if it exists.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Encoder folder to write.")]
+Start = Annotated[str, typer.Option("--encoder", help="Reference of the encoder to start from.")]
+Epochs = Annotated[int, typer.Option(help="Passes over the training set.")]
+BatchSize = Annotated[int, typer.Option(help="Clips, or frames, a batch.")]
+LearningRate = Annotated[float, typer.Option(help="Of Adam.")]
+Hidden = Annotated[int, typer.Option(help="Width of the head's hidden layers.")]
+Augment = Annotated[bool, typer.Option("--augment", help="Change speed and loudness, or mirror and light.")]
+Seed = Annotated[int, typer.Option(help="Of head, order, dropout and changes.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, ….")]
+
+
+def audio_encoder(
+    kind: Kind,
+    folder: Folder,
+    output: Output,
+    raw: Raw,
+    encoder: Start = "light",
+    partition: PartitionNumber = "1",
+    partition_seed: PartitionSeed = 0,
+    epochs: Epochs = 10,
+    batch_size: BatchSize = 32,
+    learning_rate: LearningRate = 1e-4,
+    hidden: Hidden = 1024,
+    augment: Augment = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    skip_bad: SkipBad = False,
+) -> None:
+    """Train an audio encoder on a corpus's training speakers: mean pooling under two hidden layers."""
+    settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "hidden": hidden}
+    settings |= {"augment": augment, "seed": seed}
+    with exit_on_error():
+        _train("audio", kind, folder, output, raw, encoder, partition, partition_seed, settings, device, skip_bad)
+
+
+def face_encoder(
+    kind: Kind,
+    folder: Folder,
+    output: Output,
+    raw: Raw,
+    encoder: Start = "light",
+    partition: PartitionNumber = "1",
+    partition_seed: PartitionSeed = 0,
+    epochs: Epochs = 10,
+    batch_size: BatchSize = 32,
+    learning_rate: LearningRate = 1e-4,
+    hidden: Hidden = 1024,
+    augment: Augment = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    skip_bad: SkipBad = False,
+) -> None:
+    """Train a face encoder on a corpus's training speakers: every frame carries the label of its clip."""
+    settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "hidden": hidden}
+    settings |= {"augment": augment, "seed": seed}
+    with exit_on_error():
+        _train("visual", kind, folder, output, raw, encoder, partition, partition_seed, settings, device, skip_bad)
+
+
+def _train(
+    modality: Literal["audio", "visual"],
+    kind: str,
+    folder: Path,
+    output: Path,
+    raw: Path,
+    reference: str,
+    partition: str,
+    partition_seed: int,
+    values: dict[str, Any],
+    device: str,
+    skip_bad: bool,
+) -> None:
+    from vavl.corpora import Clip, open_corpus
+    from vavl.encoders import load_audio_encoder, load_face_encoder, save_encoder
+    from vavl.features.cache import FeatureCache
+    from vavl.features.extract import extract
+    from vavl.features.raw import RawChoice
+    from vavl.training.encoder_fit import EncoderSettings, face_examples, fit_encoder, sound_examples
+    from vavl.training.experiment import PartitionChoice, choose_partition
+    from vavl_runtime.errors import CorpusError
+
+    settings = EncoderSettings(**values)
+    corpus = open_corpus(kind, folder, skip_bad=skip_bad)
+    report_corpus(corpus)
+    chosen = choose_partition(corpus, PartitionChoice(number=partition_number(partition), seed=partition_seed))
+    # Only this modality is read: decoding faces to train on sound would take most of the time.
+    absent = {"audio": None} if modality == "visual" else {"visual": None}
+    clips = [dataclasses.replace(clip, **absent) for clip in corpus.clips if getattr(clip, modality) is not None]
+    done = extract(clips, raw, RawChoice(), progress=ProgressLine("clips"))
+    if done.failed and not skip_bad:
+        raise CorpusError("\n".join([*done.failed.values(), "mend these clips, or leave them out with --skip-bad"]))
+    readable = [clip for clip in clips if clip.id not in done.failed]
+
+    def of(split: str) -> list[Clip]:
+        return [clip for clip in readable if chosen.split_of.get(clip.id) == split]
+
+    def show(line: dict[str, Any]) -> None:
+        scores = "  ".join(f"{key} {value:.3g}" for key, value in line.items() if key != "epoch")
+        print_line(f"epoch {line['epoch'] + 1}/{settings.epochs}  {scores}")
+
+    with FeatureCache(raw) as cache:
+        provenance = f"{command_line()}; corpus {corpus.name}, partition {chosen.name}"
+        if modality == "audio":
+            audio = load_audio_encoder(reference).module
+            train, development = (
+                sound_examples(cache, corpus, of(split), audio.minimum_samples) for split in ("train", "development")
+            )
+            fit_encoder(audio, corpus.task, train, development, settings, device=device, progress=show)
+            save_encoder(audio, output, provenance)
+        else:
+            face = load_face_encoder(reference).module
+            train, development = (face_examples(cache, corpus, of(split)) for split in ("train", "development"))
+            fit_encoder(face, corpus.task, train, development, settings, device=device, progress=show)
+            save_encoder(face, output, provenance)
+    print(output)
