@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tests.baselines.small import build, random_batch
+from tests.baselines.small import build, predicted, random_batch
 from vavl.baselines.mixup import LARGEST_SHIFT, mix_and_shift
 from vavl.baselines.uavm import Block, first_tokens, segment_means
 from vavl.training.losses import task_loss
@@ -41,6 +41,15 @@ def test_cut_clips_are_padded_with_zeros(size: int) -> None:
     got = first_tokens(features, torch.tensor([3, size]), 6)[:, :, 0].tolist()
     assert got[0] == [1.0, 2.0, 3.0, 0.0, 0.0, 0.0]
     assert got[1] == ([float(size + 1 + t) for t in range(size)] + [0.0, 0.0])[:6]
+
+
+def test_tokens_have_unit_length() -> None:
+    """However faint the features are, down to where the epsilon of a layer norm would be felt."""
+    system, batch = build("uavm").eval(), random_batch([(9, 4), (5, 13)])
+    answers = predicted(system, batch)
+    system.audio_normalizer.std.mul_(1e4)
+    for row, answer in predicted(system, batch)["audio"].items():
+        torch.testing.assert_close(answer, answers["audio"][row], atol=1e-5, rtol=1e-4)
 
 
 def test_a_block_equals_the_torch_layer() -> None:

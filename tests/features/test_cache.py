@@ -333,42 +333,58 @@ def test_rows_that_are_cut_off(filled: Path, file: str) -> None:
                     FeatureCache(copy, known, writable=known is not None)
 
 
-@pytest.mark.parametrize("file", ["audio.bin", "visual.bin", "clips.jsonl"])
-def test_a_file_that_is_gone(filled: Path, file: str) -> None:
+@pytest.mark.parametrize("file", BINARIES.values())
+def test_rows_that_are_gone(filled: Path, file: str) -> None:
     with copy_of(filled) as copy:
         (copy / file).unlink()
-        with pytest.raises(ConfigError, match="not a feature cache|shorter than its journal"):
+        with pytest.raises(ConfigError, match=f"{file}: shorter than its journal says"):
             FeatureCache(copy)
 
 
-DAMAGED = [
-    "nonsense",
-    "[]",
-    "3",
-    "null",
-    "{}",
-    '{"clip": "a", "fingerprint": "p", "reasons": {}}',
-    '{"clip": "a", "fingerprint": "p", "reasons": {}, "windows": 3}',
-    '{"clip": "a", "fingerprint": "p", "reasons": {}, "windows": [{"audio": null, "visual": null}]}',
-    '{"clip": "a", "fingerprint": "p", "reasons": {}, "windows": [{"seconds": [1], "audio": null, "visual": null}]}',
-    '{"clip": "a", "fingerprint": "p", "reasons": {}, "windows": [{"seconds": [1, 1], "audio": [0], "visual": null}]}',
-    '{"clip": "a", "fingerprint": "p", "reasons": {}, "windows": [{"seconds": [1, 1], "audio": [-1, 1], "visual": null}]}',
-    '{"clip": "a", "fingerprint": "p", "reasons": {}, "windows": [{"seconds": [1, 1], "audio": [0, 0.5], "visual": null}]}',
-    '{"clip": "a", "fingerprint": "p", "reasons": {}, "windows": [{"seconds": [1, 1], "audio": ["0", "1"], "visual": null}]}',
-    '{"clip": ["a"], "fingerprint": "p", "reasons": {}, "windows": []}',
-    '{"clip": "a", "reasons": {}, "windows": []}',
-    '{"clip": "a", "fingerprint": "p", "windows": []}',
-    '{"fingerprint": "p", "reasons": {}, "windows": []}',
-]
+def test_without_its_journal_a_cache_is_empty(filled: Path) -> None:
+    """As after the very first moments of an extraction."""
+    with copy_of(filled) as copy:
+        (copy / "clips.jsonl").unlink()
+        assert assert_resumes(copy, range(3)) == set()
 
 
-@pytest.mark.parametrize("line", DAMAGED)
+def line(window: dict[str, Any] | None = None, **changes: Any) -> str:
+    """A line of a journal, with changes to it or to its only window; what is None in ``changes`` is left out."""
+    windows = [{"seconds": [1, 1], "audio": None, "visual": None, **window}] if window else []
+    made = {"clip": "a", "fingerprint": "p", "reasons": {}, "windows": windows, **changes}
+    return json.dumps({key: value for key, value in made.items() if value is not None})
+
+
+DAMAGED = {
+    "nonsense": "nonsense",
+    "empty": "",
+    "a list": "[]",
+    "a number": "3",
+    "null": "null",
+    "an empty object": "{}",
+    "no clip": line(clip=None),
+    "no fingerprint": line(fingerprint=None),
+    "no reasons": line(reasons=None),
+    "no windows": line(windows=None),
+    "odd clip": line(clip=["a"]),
+    "odd windows": line(windows=3),
+    "odd window": line(windows=[{"seconds": [1, 1]}]),
+    "odd seconds": line({"seconds": [1]}),
+    "half a span": line({"audio": [0]}),
+    "a negative span": line({"audio": [-1, 1]}),
+    "an empty span": line({"audio": [0, 0]}),
+    "a broken span": line({"audio": [0, 0.5]}),
+    "a text as span": line({"audio": "01"}),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
 @pytest.mark.parametrize("writable", [True, False])
-def test_a_damaged_journal(filled: Path, line: str, writable: bool) -> None:
+def test_a_damaged_journal(filled: Path, what: str, writable: bool) -> None:
     with copy_of(filled) as copy:
         before = (copy / "audio.bin").read_bytes()
         with (copy / "clips.jsonl").open("a") as journal:
-            journal.write(line + "\n")
+            journal.write(DAMAGED[what] + "\n")
         with pytest.raises(ConfigError, match="clips.jsonl: damaged .*; remove the cache"):
             FeatureCache(copy, identity(), writable=writable)
         assert (copy / "audio.bin").read_bytes() == before
@@ -439,7 +455,7 @@ def test_files_of_somebody_else_are_never_overwritten(tmp_path: Path, file: str)
 
 @contextlib.contextmanager
 def files_end_at(size: int) -> Iterator[None]:
-    """Let the system refuse to make files longer than ``size`` bytes, as a full disk would, in the middle of a write."""
+    """Let the system stop a write where a file would grow beyond ``size`` bytes, as a full disk does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

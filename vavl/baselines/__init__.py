@@ -1,6 +1,6 @@
 """The systems that VAVL is compared with (paper §4.5), each trained and tested as VAVL is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from vavl.baselines.auxformer import AuxFormer
@@ -9,7 +9,7 @@ from vavl.baselines.mult import MulT
 from vavl.baselines.uavm import UAVM
 from vavl.baselines.unimodal import Unimodal
 
-BASELINES: Mapping[str, Callable[..., Baseline]] = MappingProxyType(
+BASELINES: Mapping[str, type[Baseline]] = MappingProxyType(
     {"uavm": UAVM, "auxformer": AuxFormer, "mult": MulT, "unimodal": Unimodal}
 )
 """Every baseline by its name on the command line; each takes a `Shape` and its own keywords."""

@@ -51,14 +51,15 @@ class AuxFormer(Baseline):
     name = "AuxFormer"
     paths: tuple[PathName, ...] = ("audio_visual", "audio", "visual")
     choices: ClassVar[Mapping[str, str]] = {
-        "width": "both modalities are projected to 50 without bias; the authors' video features were 50 wide as such",
+        "width": "both modalities are projected to this width without bias; the authors' video features were 50 wide as such",
         "unimodal_answer": (
             "zeroed: the missing input is zeros as long as the other one, and the three outputs are averaged, as in "
             "the authors' code (auxiliary: the auxiliary network alone)"
         ),
         "embedding": (
             "auxiliary: what the shared auxiliary output layer reads, each from its own modality alone "
-            "(cross_modal: the last step of the cross-modal encoders, in which the modalities have met)"
+            "(cross_modal: the last step of the cross-modal encoders, in which the modalities have met; the text of "
+            "Figure 2 can be read either way)"
         ),
         "modality_dropout": "a training batch loses its audio, or its video, with this probability each; never in "
         "evaluation, and never the only modality of a clip",

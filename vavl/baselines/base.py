@@ -77,8 +77,9 @@ class Baseline(System):
 
     Attributes:
         choices: What the paper and the baseline's own code leave open, and what was decided; by constructor
-            keyword, or by topic where the decision is none of the constructor's. For people: tables print it.
-        chosen: The values that this instance was built with.
+            keyword, or by topic where the decision is none of the constructor's. For people: tables print it,
+            with the value out of `chosen`.
+        chosen: What this instance was built with, by constructor keyword.
         shape: What it is built for.
         audio_normalizer: Training-set statistics of the audio features, set by the trainer; applied first.
         visual_normalizer: The same for the visual features.

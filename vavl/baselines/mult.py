@@ -34,8 +34,8 @@ class MulT(Baseline):
     name = "MulT"
     paths: tuple[PathName, ...] = ("audio_visual",)
     choices: ClassVar[Mapping[str, str]] = {
-        "width": "tokens of 30, as in the authors' code (50 with 10 heads gives AuxFormer's size)",
-        "heads": "5, as in the authors' code",
+        "width": "width of a token; 30 in the authors' code (50, with 10 heads, is AuxFormer's)",
+        "heads": "attention heads; 5 in the authors' code",
         "training": (
             "the schedule of all systems (§4.3); the authors' code uses a learning rate of 1e-3, 40 epochs and "
             "gradients clipped at 0.8, and a model this small may be under-trained without"

@@ -110,12 +110,12 @@ class UAVM(Baseline):
     name = "UAVM"
     paths: tuple[PathName, ...] = ("audio_visual", "audio", "visual")
     choices: ClassVar[Mapping[str, str]] = {
-        "tokens": "every clip, of either modality, becomes 30 tokens, as many as the authors have for 10 s",
+        "tokens": "tokens that every clip becomes, in either modality; the authors have 30 for 10 s",
         "pooling": (
             "segments: the means of equal parts of the clip's valid length, so that all of it is seen "
             "(cut: the first tokens, which is 0.6 s of sound)"
         ),
-        "augmentation": "no mixup, time shift or label smoothing, like for like with the other systems",
+        "augmentation": "whether clips are mixed and shifted and labels smoothed as in the authors' recipe; no other system does",
         "training": (
             "the schedule of all systems (§4.3), without class-balanced sampling; the authors' code halves its "
             "learning rate of 5e-5 every epoch, over 10 epochs"
@@ -207,9 +207,8 @@ class UAVM(Baseline):
     def _pooled(self, modality: Modality, sequences: Sequences) -> Tensor:
         """Tokens of unit length, (N, L, F)."""
         pool = segment_means if self.pooling == "segments" else first_tokens
-        return nn.functional.normalize(
-            pool(self.normalized(modality, sequences), sequences.lengths, self.tokens), dim=-1
-        )
+        pooled = pool(self.normalized(modality, sequences), sequences.lengths, self.tokens)
+        return nn.functional.normalize(pooled, dim=-1)
 
     def _embedding(self, modality: Modality, tokens: Tensor) -> Tensor:
         transformer = self.audio if modality == "audio" else self.visual

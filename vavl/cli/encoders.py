@@ -1,6 +1,6 @@
 """``vavl-train audio-encoder`` and ``face-encoder``: feature encoders trained as in §4.2."""
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -106,8 +106,11 @@ def _train(
     report_corpus(corpus)
     chosen = choose_partition(corpus, PartitionChoice(number=partition_number(partition), seed=partition_seed))
     # Only this modality is read: decoding faces to train on sound would take most of the time.
-    absent = {"audio": None} if modality == "visual" else {"visual": None}
-    clips = [dataclasses.replace(clip, **absent) for clip in corpus.clips if getattr(clip, modality) is not None]
+    clips = [
+        replace(clip, visual=None) if modality == "audio" else replace(clip, audio=None)
+        for clip in corpus.clips
+        if modality in clip.modalities
+    ]
     done = extract(clips, raw, RawChoice(), progress=ProgressLine("clips"))
     if done.failed and not skip_bad:
         raise CorpusError("\n".join([*done.failed.values(), "mend these clips, or leave them out with --skip-bad"]))

@@ -1,7 +1,8 @@
 """``vavl-train fit``: Algorithm 1 on cached features."""
 
+import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,69 +17,77 @@ from vavl.cli.options import (
     report_corpus,
 )
 from vavl_runtime.cli.common import exit_on_error, print_line
+from vavl_runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vavl.training.experiment import Experiment
+
+Features = Annotated[Path, typer.Option(help="Feature cache made by vavl-train features.")]
+Preset = Annotated[str, typer.Option(help="Model: 'paper' or 'light'.")]
+ModelFile = Annotated[Path | None, typer.Option("--model", help="JSON of model settings that replace the preset's.")]
+Alpha = Annotated[float | None, typer.Option(help="Weight of reconstruction; by default 2 for classes, else 1.")]
+Epochs = Annotated[int, typer.Option(help="Passes over the training set.")]
+BatchSize = Annotated[int, typer.Option(help="Windows a batch and process.")]
+LearningRate = Annotated[float, typer.Option(help="Of Adam.")]
+Schedule = Annotated[str, typer.Option(help="constant, or cosine with warm-up.")]
+WeightDecay = Annotated[float, typer.Option(help="Decoupled weight decay.")]
+ClipNorm = Annotated[float | None, typer.Option(help="Largest gradient norm of a step.")]
+FeatureNoise = Annotated[float, typer.Option(help="Random offset a clip and feature, in deviations.")]
+Seed = Annotated[int, typer.Option(help="Of weights, order, dropout and noise.")]
+Precision = Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")]
+Accelerator = Annotated[str, typer.Option(help="auto, cpu or cuda; under torchrun one process a device.")]
 
 
 def fit(
     kind: Kind,
     folder: Folder,
-    features: Annotated[Path, typer.Option(help="Feature cache made by vavl-train features.")],
+    features: Features,
     output: Annotated[Path, typer.Option("--output", "-o", help="Run folder; an interrupted run in it goes on.")],
     partition: PartitionNumber = "1",
     partition_seed: PartitionSeed = 0,
-    preset: Annotated[str, typer.Option(help="Model: 'paper' or 'light'.")] = "paper",
-    model: Annotated[
-        Path | None, typer.Option(help="JSON of model settings that replace the preset's (docs/training.md).")
-    ] = None,
+    preset: Preset = "paper",
+    model: ModelFile = None,
     system: Annotated[str, typer.Option(help="vavl, or a baseline: uavm, auxformer, mult, unimodal.")] = "vavl",
-    alpha: Annotated[float | None, typer.Option(help="Weight of reconstruction; 2 for classes, else 1.")] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 20,
-    batch_size: Annotated[int, typer.Option(help="Windows a batch and process.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 5e-5,
-    schedule: Annotated[str, typer.Option(help="constant, or cosine with warm-up.")] = "constant",
-    weight_decay: Annotated[float, typer.Option(help="Decoupled weight decay.")] = 0.0,
-    clip_norm: Annotated[float | None, typer.Option(help="Largest gradient norm of a step.")] = None,
-    feature_noise: Annotated[float, typer.Option(help="Random offset a clip and feature, in deviations.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of weights, order, dropout and noise.")] = 0,
-    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    uavm_width: Annotated[int, typer.Option(help="Width of UAVM; 1024 in its paper.")] = 1024,
+    alpha: Alpha = None,
+    epochs: Epochs = 20,
+    batch_size: BatchSize = 32,
+    learning_rate: LearningRate = 5e-5,
+    schedule: Schedule = "constant",
+    weight_decay: WeightDecay = 0.0,
+    clip_norm: ClipNorm = None,
+    feature_noise: FeatureNoise = 0.0,
+    seed: Seed = 0,
+    precision: Precision = "32-true",
     selection: Annotated[
         str | None, typer.Option(help="Epoch kept: best by 'audio_visual' or 'mean' development score, or 'last'.")
     ] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda; under torchrun one process a device.")] = "auto",
+    accelerator: Accelerator = "auto",
     devices: Annotated[int, typer.Option(help="Devices of this machine, without torchrun.")] = 1,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in the folder.")] = False,
     skip_bad: SkipBad = False,
 ) -> None:
     """Train VAVL or a baseline on one partition; resumes where it was interrupted."""
     with exit_on_error():
-        import json
+        from vavl.training.experiment import run_experiment
 
-        from vavl.corpora import open_corpus
-        from vavl.features.cache import FeatureCache
-        from vavl.training.experiment import CorpusChoice, PartitionChoice, create_experiment, model_for, run_experiment
-
-        corpus = open_corpus(kind, folder, skip_bad=skip_bad)
-        report_corpus(corpus)
-        number = partition_number(partition)
-        changes: dict[str, Any] = json.loads(model.read_text("utf-8")) if model is not None else {}
-        experiment = create_experiment(
-            corpus=CorpusChoice(kind=kind, folder=str(folder), skip_bad=skip_bad).model_dump(),
-            partition=PartitionChoice(number=number, seed=partition_seed).model_dump(),
-            features=str(features),
-            model=model_for(preset, corpus, FeatureCache(features), **changes).model_dump(),
-            system=system,
-            alpha=alpha,
-            fit={
-                "epochs": epochs,
-                "batch_size": batch_size,
-                "learning_rate": learning_rate,
-                "schedule": schedule,
-                "weight_decay": weight_decay,
-                "clip_norm": clip_norm,
-                "feature_noise": feature_noise,
-                "seed": seed,
-                "precision": precision,
-                "selection": selection or ("last" if number == "all" else "audio_visual"),
-            },
+        values = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "schedule": schedule}
+        values |= {"weight_decay": weight_decay, "clip_norm": clip_norm, "feature_noise": feature_noise}
+        values |= {"seed": seed, "precision": precision}
+        values["selection"] = selection or ("last" if partition == "all" else "audio_visual")
+        experiment = experiment_from(
+            kind,
+            folder,
+            features,
+            partition,
+            partition_seed,
+            preset,
+            model,
+            system,
+            alpha,
+            values,
+            skip_bad,
+            uavm_width,
         )
 
         def show(line: dict[str, Any]) -> None:
@@ -95,3 +104,52 @@ def fit(
             command=command_line(),
         )
         print(output)
+
+
+def experiment_from(
+    kind: str,
+    folder: Path,
+    features: Path,
+    partition: str,
+    partition_seed: int,
+    preset: str,
+    model: Path | None,
+    system: str,
+    alpha: float | None,
+    fit_values: dict[str, Any],
+    skip_bad: bool,
+    uavm_width: int,
+) -> "Experiment":
+    """Turn command-line values into an experiment; prints what is odd about the corpus.
+
+    Raises:
+        VavlError: The corpus, the cache, the model file or a value is wrong.
+    """
+    from vavl.corpora import open_corpus
+    from vavl.features.cache import FeatureCache
+    from vavl.training.experiment import create_experiment, model_for
+
+    corpus = open_corpus(kind, folder, skip_bad=skip_bad)
+    report_corpus(corpus)
+    return create_experiment(
+        corpus={"kind": kind, "folder": str(folder), "skip_bad": skip_bad},
+        partition={"number": partition_number(partition), "seed": partition_seed},
+        features=str(features),
+        model=model_for(preset, corpus, FeatureCache(features), **_read_changes(model)).model_dump(),
+        system=system,
+        sizes={"uavm": {"width": uavm_width}},
+        alpha=alpha,
+        fit=fit_values,
+    )
+
+
+def _read_changes(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        changes = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--model {path}: not a readable JSON file ({error})") from error
+    if not isinstance(changes, dict):
+        raise ConfigError(f"--model {path}: got a JSON {type(changes).__name__}, expected an object of settings")
+    return changes

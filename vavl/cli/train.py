@@ -1,5 +1,6 @@
 """``vavl-train``: corpora become features, features a checkpoint, checkpoints a report."""
 
+from vavl.cli.compare import compare
 from vavl.cli.encoders import audio_encoder, face_encoder
 from vavl.cli.evaluate import evaluate
 from vavl.cli.features import features
@@ -17,6 +18,7 @@ app.command(
 app.command(epilog="Example: vavl-train features javanese corpora/javanese -o features")(features)
 app.command(epilog="Example: vavl-train fit javanese corpora/javanese --features features --preset light -o run1")(fit)
 app.command(epilog="Example: vavl-train evaluate run1 run2 run3 run4 run5 -o report")(evaluate)
+app.command(epilog="Example: vavl-train compare crema-d corpora/crema-d --features features -o comparison")(compare)
 app.command(
     epilog="Example: vavl-train import-released crema-d-p1 --task classification --audio-encoder final_wav2vec.pt "
     "--face-encoder enet_b2_8.pt -o checkpoint"

@@ -9,10 +9,11 @@ A clip counts once its line stands: rows are made durable first, and what no lin
 opening. So the process may be killed at any moment; nothing is computed twice and nothing half-written is read.
 """
 
+import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,12 +21,15 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
+from vavl.features.journal import ClipLine, Span, WindowLine, read_lines
 from vavl.model import Modality
 from vavl_runtime.errors import ConfigError, InputError, OutputError
 from vavl_runtime.files import write_atomically
 
 FORMAT_VERSION = 1
+DESCRIPTION, JOURNAL = "cache.json", "clips.jsonl"
 MODALITIES: tuple[Modality, Modality] = ("audio", "visual")
 
 
@@ -53,15 +57,15 @@ class CacheIdentity:
 
     def mismatches(self, other: "CacheIdentity") -> list[str]:
         """What differs from another identity, in words."""
-        found = []
-        for name in ("dims", "dtypes", "encoders", "recipe"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            found += [
-                f"{name}.{key} is {mine.get(key)!r}, now {theirs.get(key)!r}"
-                for key in sorted(mine.keys() | theirs.keys())
-                if mine.get(key) != theirs.get(key)
-            ]
-        return found
+        mine, theirs = (
+            _flat({"dims": it.dims, "dtypes": it.dtypes, "encoders": it.encoders, "recipe": it.recipe})
+            for it in (self, other)
+        )
+        return [
+            f"{name} is {mine.get(name)!r}, now {theirs.get(name)!r}"
+            for name in sorted(mine.keys() | theirs.keys())
+            if mine.get(name) != theirs.get(name)
+        ]
 
 
 @dataclass(frozen=True)
@@ -109,25 +113,29 @@ class FeatureCache:
 
     def __init__(self, folder: Path, identity: CacheIdentity | None = None, *, writable: bool = False) -> None:
         self.folder = folder
-        self._lines: dict[str, dict[str, Any]] = {}
+        self._lines: dict[str, ClipLine] = {}
         self._ends: dict[str, int] = dict.fromkeys(MODALITIES, 0)
+        self._journal_end = 0
         self._files: dict[str, IO[bytes]] = {}
         self._maps: dict[str, NDArray[Any]] = {}
         self._lock: IO[bytes] | None = None
-        if writable:
-            if identity is None:
-                raise ConfigError(f"{folder}: a feature cache can only be filled by encoders that are known")
-            self._prepare(identity)
-        self.identity = self._read_identity()
-        if identity is not None and (wrong := self.identity.mismatches(identity)):
+        try:
+            if writable:
+                if identity is None:
+                    raise ConfigError(f"{folder}: a feature cache can only be filled by encoders that are known")
+                self._prepare(identity)
+            self.identity = self._read_identity()
+            if identity is not None and (wrong := self.identity.mismatches(identity)):
+                raise ConfigError(
+                    f"{folder}: this feature cache was made by something else ({'; '.join(wrong)}); name another "
+                    "folder, or remove this one to extract again"
+                )
+            self._read_journal()
+            if writable:
+                self._cut_unclaimed()
+        except BaseException:
             self.close()
-            raise ConfigError(
-                f"{folder}: this feature cache was made by something else ({'; '.join(wrong)}); name another folder, "
-                "or remove this one to extract again"
-            )
-        self._read_journal()
-        if writable:
-            self._cut_unclaimed()
+            raise
 
     def __enter__(self) -> "FeatureCache":
         return self
@@ -154,20 +162,18 @@ class FeatureCache:
 
     def is_current(self, clip: str, fingerprint: str) -> bool:
         """Whether a clip is there and its media are still those that were read."""
-        return clip in self._lines and self._lines[clip]["fingerprint"] == fingerprint
+        return clip in self._lines and self._lines[clip].fingerprint == fingerprint
 
     def reasons(self, clip: str) -> Mapping[str, str]:
         """Why modalities of a clip are missing."""
-        reasons: dict[str, str] = self._lines[clip]["reasons"]
-        return reasons
+        return self._lines[clip].reasons
 
     def windows(self, clip: str) -> list[WindowFeatures]:
         """The features of a clip, as read-only views of the files: nothing is copied."""
-        found = []
-        for window in self._lines[clip]["windows"]:
-            rows = {name: self._rows(name, window[name]) for name in MODALITIES}
-            found.append(WindowFeatures(rows["audio"], rows["visual"], *window["seconds"]))
-        return found
+        return [
+            WindowFeatures(self._rows("audio", line.audio), self._rows("visual", line.visual), *line.seconds)
+            for line in self._lines[clip].windows
+        ]
 
     def add(self, clip: str, fingerprint: str, features: ClipFeatures) -> None:
         """Add a clip; it counts when this returns.
@@ -181,40 +187,43 @@ class FeatureCache:
             InputError: Features have another width or are not finite.
             OutputError: The disk is full or fails.
         """
-        line: dict[str, Any] = {"clip": clip, "fingerprint": fingerprint, "reasons": features.reasons, "windows": []}
+        windows: list[WindowLine] = []
+        rows: dict[str, list[NDArray[Any]]] = {name: [] for name in MODALITIES}
         ends = dict(self._ends)
-        try:
-            for window in features.windows:
-                entry: dict[str, Any] = {"seconds": [window.audio_seconds, window.visual_seconds]}
-                for name in MODALITIES:
-                    values: NDArray[Any] | None = getattr(window, name)
-                    entry[name] = None
-                    if values is not None:
-                        self._check(clip, name, values)
-                        self._files[name].seek(ends[name] * self.identity.row_bytes(name))
-                        self._files[name].write(np.ascontiguousarray(values, self.identity.dtypes[name]).tobytes())
-                        entry[name] = [ends[name], len(values)]
-                        ends[name] += len(values)
-                line["windows"].append(entry)
+        for window in features.windows:
+            spans: dict[str, Span | None] = dict.fromkeys(MODALITIES)
             for name in MODALITIES:
-                if ends[name] != self._ends[name]:
-                    _make_durable(self._files[name])
-            self._files["journal"].write((json.dumps(line) + "\n").encode())
-            _make_durable(self._files["journal"])
-        except OSError as error:
-            raise OutputError(f"{self.folder}: cannot be written ({error.strerror}); free some space") from error
+                values: NDArray[Any] | None = getattr(window, name)
+                if values is not None:
+                    rows[name].append(self._checked(clip, name, values))
+                    spans[name] = (ends[name], len(values))
+                    ends[name] += len(values)
+            seconds = (window.audio_seconds, window.visual_seconds)
+            windows.append(WindowLine(seconds=seconds, audio=spans["audio"], visual=spans["visual"]))
+        line = ClipLine(clip=clip, fingerprint=fingerprint, reasons=features.reasons, windows=tuple(windows))
+        written = line.to_bytes()
+        self._cut_unclaimed()  # an earlier clip that failed may have left a line of its own
+        with self._reported():
+            for name in MODALITIES:
+                if rows[name]:
+                    _append(self._files[name], (values.data.cast("B") for values in rows[name]))
+            _append(self._files["journal"], [memoryview(written)])
         self._ends = ends
+        self._journal_end += len(written)
         self._lines[clip] = line
         self._maps = {}
 
-    def _check(self, clip: str, name: str, values: NDArray[Any]) -> None:
+    def _checked(self, clip: str, name: str, values: NDArray[Any]) -> NDArray[Any]:
         width = self.identity.dims[name]
         if values.ndim != 2 or values.shape[1] != width or not len(values):
             raise InputError(f"clip {clip}: {name} features of shape {values.shape}, expected (T, {width})")
-        if not np.isfinite(values).all():
+        with np.errstate(over="ignore"):
+            stored = np.ascontiguousarray(values, self.identity.dtypes[name])
+        if not np.isfinite(stored).all():
             raise InputError(f"clip {clip}: {name} features with NaN or infinities; is the encoder sound?")
+        return stored
 
-    def _rows(self, name: str, span: list[int] | None) -> NDArray[Any] | None:
+    def _rows(self, name: str, span: Span | None) -> NDArray[Any] | None:
         if span is None:
             return None
         if name not in self._maps:
@@ -224,69 +233,87 @@ class FeatureCache:
         return self._maps[name][start : start + count]
 
     def _prepare(self, identity: CacheIdentity) -> None:
-        try:
+        files = {"audio": "audio.bin", "visual": "visual.bin", "journal": JOURNAL}
+        with self._reported():
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = (self.folder / ".lock").open("wb")
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                self.close()
                 raise ConfigError(
                     f"{self.folder}: another process is filling this feature cache; wait for it"
                 ) from error
-            if not (self.folder / "cache.json").exists():
+            if not (self.folder / DESCRIPTION).exists():
+                if there := [file for file in files.values() if (self.folder / file).exists()]:
+                    raise ConfigError(
+                        f"{self.folder}: holds {', '.join(there)} but no {DESCRIPTION}, so nobody knows what made "
+                        "them; name another folder, or remove them"
+                    )
                 content = {"format_version": FORMAT_VERSION, **asdict(identity)}
-                write_atomically(self.folder / "cache.json", (json.dumps(content, indent=2) + "\n").encode())
-            for name, file in (("audio", "audio.bin"), ("visual", "visual.bin"), ("journal", "clips.jsonl")):
+                write_atomically(self.folder / DESCRIPTION, (json.dumps(content, indent=2) + "\n").encode())
+            for name, file in files.items():
                 (self.folder / file).touch()
-                self._files[name] = (self.folder / file).open("r+b")
-        except OSError as error:
-            raise OutputError(f"{self.folder}: cannot be written ({error.strerror}); choose another place") from error
+                # Without a buffer, what fails to be written now cannot turn up later.
+                self._files[name] = (self.folder / file).open("r+b", buffering=0)
 
     def _read_identity(self) -> CacheIdentity:
         try:
-            content = json.loads((self.folder / "cache.json").read_text("utf-8"))
+            content = json.loads((self.folder / DESCRIPTION).read_text("utf-8"))
             version = content.pop("format_version")
-            identity = CacheIdentity(**content)
+            if version != FORMAT_VERSION:
+                raise ConfigError(f"{self.folder}: feature cache format {version}, this version reads {FORMAT_VERSION}")
+            identity = TypeAdapter(CacheIdentity).validate_python(content)
+            for name in MODALITIES:
+                identity.row_bytes(name)
         except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-            self.close()
             raise ConfigError(
                 f"{self.folder}: not a feature cache ({error}); make one with: vavl-train features CORPUS -o FOLDER"
             ) from error
-        if version != FORMAT_VERSION:
-            self.close()
-            raise ConfigError(f"{self.folder}: feature cache format {version}, this version reads {FORMAT_VERSION}")
         return identity
 
     def _read_journal(self) -> None:
-        """Take every complete line; a torn last one belongs to a clip that does not count."""
-        sizes = {name: (self.folder / f"{name}.bin").stat().st_size for name in MODALITIES}
-        self._journal_end = 0
-        for raw in (self.folder / "clips.jsonl").read_bytes().splitlines(keepends=True):
-            if not raw.endswith(b"\n"):
-                break
-            try:
-                line = json.loads(raw)
-                spans = {name: [window[name] for window in line["windows"] if window[name]] for name in MODALITIES}
-                ends = {name: max((start + count for start, count in spans[name]), default=0) for name in MODALITIES}
-            except (ValueError, TypeError, KeyError) as error:
-                self.close()
-                raise ConfigError(f"{self.folder / 'clips.jsonl'}: damaged ({error}); remove the cache") from error
-            for name in MODALITIES:
-                if ends[name] * self.identity.row_bytes(name) > sizes[name]:
-                    self.close()
-                    raise ConfigError(f"{self.folder / name}.bin: shorter than its journal says; remove the cache")
-                self._ends[name] = max(self._ends[name], ends[name])
-            self._lines[line["clip"]] = line
-            self._journal_end += len(raw)
+        # The journal before the sizes: a writer adds rows before it claims them.
+        journal = self.folder / JOURNAL
+        try:
+            lines, self._journal_end = read_lines(journal.read_bytes() if journal.exists() else b"")
+        except ValueError as error:
+            raise ConfigError(f"{journal}: damaged ({error}); remove the cache") from error
+        for name in MODALITIES:
+            self._ends[name] = max((line.end(name) for line in lines), default=0)
+            file = self.folder / f"{name}.bin"
+            if self._ends[name] * self.identity.row_bytes(name) > (file.stat().st_size if file.exists() else 0):
+                raise ConfigError(f"{file}: shorter than its journal says; remove the cache")
+        self._lines = {line.clip: line for line in lines}
 
     def _cut_unclaimed(self) -> None:
-        for name in MODALITIES:
-            self._files[name].truncate(self._ends[name] * self.identity.row_bytes(name))
-        self._files["journal"].truncate(self._journal_end)
-        self._files["journal"].seek(self._journal_end)
+        """Cut off what no line claims, lines first."""
+        with self._reported():
+            self._files["journal"].truncate(self._journal_end)
+            for name in MODALITIES:
+                self._files[name].truncate(self._ends[name] * self.identity.row_bytes(name))
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"{self.folder}: cannot be written ({error.strerror}); free some space or choose another place"
+            ) from error
 
 
-def _make_durable(file: IO[bytes]) -> None:
-    file.flush()
+def _append(file: IO[bytes], parts: Iterable[memoryview]) -> None:
+    """Write to the end of an unbuffered file, durably."""
+    file.seek(0, os.SEEK_END)
+    for part in parts:
+        while part:
+            part = part[file.write(part) :]
     os.fsync(file.fileno())
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found

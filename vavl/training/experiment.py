@@ -57,6 +57,7 @@ class Experiment(StrictModel):
         features: Folder of the feature cache.
         model: VAVL's configuration; baselines take their own sizes and only its task and widths.
         system: ``vavl`` or the name of a baseline.
+        sizes: Sizes of baselines that differ from their papers', by name and keyword.
         alpha: Weight of VAVL's reconstruction loss; None is the task's default (D24).
         fit: How to train.
     """
@@ -66,6 +67,7 @@ class Experiment(StrictModel):
     features: str
     model: VavlConfig
     system: str = "vavl"
+    sizes: dict[str, dict[str, Positive]] = Field(default_factory=dict)
     alpha: Annotated[float, Field(ge=0)] | None = None
     fit: FitSettings = FitSettings()
 
@@ -189,7 +191,10 @@ def build_system(experiment: Experiment) -> System:
         return VavlSystem(Vavl(model), experiment.alpha)
     if experiment.system not in BASELINES:
         raise ConfigError(f"system {experiment.system!r}: expected vavl or one of {', '.join(BASELINES)}")
-    return BASELINES[experiment.system](Shape(model.task, len(model.labels), model.audio_dim, model.visual_dim))
+    shape = Shape(model.task, len(model.labels), model.audio_dim, model.visual_dim)
+    if experiment.system == "unimodal":
+        return BASELINES["unimodal"](shape, config=model)
+    return BASELINES[experiment.system](shape, **experiment.sizes.get(experiment.system, {}))
 
 
 def run_experiment(

@@ -1,0 +1,65 @@
+"""The journal of a feature cache: a line a finished clip, which says where its rows are."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from vavl.config import Positive, StrictModel
+from vavl.model import Modality
+
+Span = tuple[Annotated[int, Field(ge=0)], Positive]  # first row, rows
+
+
+class WindowLine(StrictModel):
+    """One window of a clip.
+
+    Attributes:
+        seconds: Time that the audio and the visual features cover.
+        audio: Where the audio features are, or None.
+        visual: Where the visual features are, or None.
+    """
+
+    seconds: tuple[float, float]
+    audio: Span | None
+    visual: Span | None
+
+
+class ClipLine(StrictModel):
+    """One finished clip.
+
+    Attributes:
+        clip: Its id.
+        fingerprint: Identifies its media.
+        reasons: Why a modality is missing.
+        windows: Its windows in order.
+    """
+
+    clip: str
+    fingerprint: str
+    reasons: dict[str, str]
+    windows: tuple[WindowLine, ...]
+
+    def end(self, modality: Modality) -> int:
+        """The first row after its own; 0 if it has none."""
+        spans: list[Span] = [span for window in self.windows if (span := getattr(window, modality)) is not None]
+        return max((start + count for start, count in spans), default=0)
+
+    def to_bytes(self) -> bytes:
+        """The line, with its end."""
+        return self.model_dump_json().encode() + b"\n"
+
+
+def read_lines(journal: bytes) -> tuple[list[ClipLine], int]:
+    """Take every complete line; a torn last one belongs to a clip that does not count.
+
+    Args:
+        journal: The whole journal.
+
+    Returns:
+        The lines, and how many bytes they take.
+
+    Raises:
+        ValueError: A complete line is damaged.
+    """
+    size = journal.rfind(b"\n") + 1
+    return [ClipLine.model_validate_json(line) for line in journal[:size].splitlines()], size

@@ -1,0 +1,134 @@
+"""VAVL, its ablations and its baselines on the same features, partitions and seeds: Table 1, Table 2, Figure 2."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vavl.baselines import BASELINES
+from vavl.evaluation.comparison import ComparisonResults, Role, Run, SystemResults, average_cosine_distance
+from vavl.evaluation.metrics import path_metrics
+from vavl.evaluation.provenance import provenance
+from vavl.training.dataset import FeatureSet
+from vavl.training.evaluate import predict_partition
+from vavl.training.experiment import Experiment, Material, open_material, partitions_of, run_experiment
+from vavl.training.predict import BATCH
+from vavl.training.system import System
+
+ABLATIONS: Mapping[str, dict[str, object]] = {
+    "Ablation 1: no residual": {"residual": False},
+    "Ablation 2: no reconstruction": {"reconstruction": False},
+    "Ablation 3: no audio-visual layer": {"audio_visual_head": False},
+}
+COMMON_CHOICES = (
+    "schedule: every system is trained by the same schedule (§4.3 unless settings say otherwise)",
+    "selection: every system keeps the epoch with the best development score, by the audio-visual path where it has "
+    "one, else by the mean over its paths",
+    "features: the same cache, z-normalised with the training set's statistics (D13)",
+    "ablation 3: audio-visual answers are the mean of the two predictions: probabilities, or attribute values",
+)
+Progress = Callable[[str, str, int], None]  # system, partition, seed
+
+
+def plan(base: Experiment) -> list[tuple[str, Role, Experiment]]:
+    """Every system's experiment on partition 1 with the base's seed; partitions and seeds are filled in later."""
+    planned: list[tuple[str, Role, Experiment]] = [("VAVL", "vavl", base)]
+    planned += [(name, "baseline", base.model_copy(update={"system": name})) for name in BASELINES]
+    for name, changes in ABLATIONS.items():
+        model = base.model.model_copy(update=changes)
+        planned.append((name, "ablation", base.model_copy(update={"model": model})))
+    return planned
+
+
+def compare(
+    base: Experiment,
+    folder: Path,
+    *,
+    seeds: int,
+    command: str,
+    accelerator: str = "auto",
+    progress: Progress | None = None,
+) -> ComparisonResults:
+    """Train and test every system on every partition; runs that are finished already are not trained again.
+
+    Args:
+        base: VAVL's experiment; its partition number does not matter.
+        folder: Run folders go under ``runs``.
+        seeds: Training seeds a partition, counted from the base's.
+        command: The command line, for the results.
+        accelerator: Of Lightning Fabric.
+        progress: Told what is about to run.
+
+    Returns:
+        The results.
+
+    Raises:
+        VavlError: Anything wrong with corpus, features or settings.
+    """
+    corpus = open_material(base).corpus
+    numbers = range(1, len(partitions_of(corpus, base.partition.seed, base.partition.count)) + 1)
+    systems, choices = [], list(COMMON_CHOICES)
+    for name, role, planned in plan(base):
+        runs, parameters, title = [], 0, name
+        for number in numbers:
+            partition = base.partition.model_copy(update={"number": number})
+            material = open_material(planned.model_copy(update={"partition": partition}))
+            for seed in range(base.fit.seed, base.fit.seed + seeds):
+                settings = planned.fit.model_copy(update={"seed": seed})
+                experiment = planned.model_copy(update={"partition": partition, "fit": settings})
+                if progress is not None:
+                    progress(name, material.partition.name, seed)
+                place = folder / "runs" / _folder_name(name) / f"partition{number}-seed{seed}"
+                system = run_experiment(experiment, place, accelerator=accelerator, command=command)
+                parameters = sum(p.numel() for group in _unique(system) for p in group)
+                title = name if role != "baseline" else system.name
+                runs.append(_run(system, material, seed))
+        if role == "baseline":
+            choices += [f"{title}, {topic}: {text}" for topic, text in BASELINES[name].choices.items()]
+        systems.append(SystemResults(name=title, role=role, parameters=parameters, runs=tuple(runs)))
+    return ComparisonResults.create(
+        corpus=corpus.name,
+        task=corpus.task,
+        labels=corpus.labels,
+        provenance=provenance(command, {"partitions": base.partition.seed, "training": base.fit.seed}),
+        choices=tuple(choices),
+        systems=tuple(systems),
+    )
+
+
+def _unique(system: System) -> list[list[torch.nn.Parameter]]:
+    """The parameters that training moves, each once."""
+    return [list({id(p): p for group in system.parameter_steps().values() for p in group}.values())]
+
+
+def _run(system: System, material: Material, seed: int) -> Run:
+    predictions = predict_partition(system, material)
+    metrics = {
+        path: path_metrics(material.corpus.task, material.corpus.labels, splits.test.prediction, splits.test.target)
+        for path, splits in predictions.paths.items()
+    }
+    return Run(
+        partition=material.partition.name,
+        seed=seed,
+        metrics=metrics,
+        cosine_distance=_cosine_distance(system, material.splits["test"]),
+    )
+
+
+def _cosine_distance(system: System, data: FeatureSet) -> float | None:
+    device = next(system.parameters()).device
+    pairs = []
+    with torch.inference_mode():
+        for _, batch in data.ordered(BATCH):
+            found = system.shared_embeddings(batch.to(device))
+            if found is not None and len(found[0]):
+                pairs.append([embedding.double().cpu().numpy() for embedding in found])
+    if not pairs:
+        return None
+    audio, visual = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
+    return average_cosine_distance(audio, visual)
+
+
+def _folder_name(name: str) -> str:
+    return "".join(character if character.isalnum() else "-" for character in name.lower()).strip("-")
