@@ -13,7 +13,7 @@ from vavl_runtime.errors import ConfigError
 
 PRESETS = {
     "paper": (paper_config, "random:wav2vec2-large-robust@{seed}", "random:timm:tf_efficientnet_b2@{seed}"),
-    "light": (light_config, "random:light@{seed}", "random:light@{seed}"),
+    "light": (light_config, "random:light@{seed}", "light"),
 }
 
 

@@ -58,8 +58,8 @@ class AuxFormer(Baseline):
         ),
         "embedding": (
             "auxiliary: what the shared auxiliary output layer reads, each from its own modality alone "
-            "(cross_modal: the last step of the cross-modal encoders, in which the modalities have met; the text of "
-            "Figure 2 can be read either way)"
+            "(cross_modal: the last step of the cross-modal layers, which §5.3 names, though the modalities have met "
+            "there)"
         ),
         "modality_dropout": "a training batch loses its audio, or its video, with this probability each; never in "
         "evaluation, and never the only modality of a clip",

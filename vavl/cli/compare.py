@@ -17,6 +17,7 @@ from vavl.cli.fit import (
     ModelFile,
     Precision,
     Preset,
+    RepeatPaired,
     Schedule,
     Seed,
     WeightDecay,
@@ -44,6 +45,7 @@ def compare(
     weight_decay: WeightDecay = 0.0,
     clip_norm: ClipNorm = None,
     feature_noise: FeatureNoise = 0.0,
+    repeat_paired: RepeatPaired = 1,
     seed: Seed = 0,
     precision: Precision = "32-true",
     accelerator: Accelerator = "auto",
@@ -57,8 +59,13 @@ def compare(
         from vavl_runtime.files import write_atomically
 
         fit = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "schedule": schedule}
-        fit |= {"weight_decay": weight_decay, "clip_norm": clip_norm, "feature_noise": feature_noise}
-        fit |= {"seed": seed, "precision": precision}
+        fit |= {
+            "weight_decay": weight_decay,
+            "clip_norm": clip_norm,
+            "feature_noise": feature_noise,
+            "repeat_paired": repeat_paired,
+        }
+        fit |= {"repeat_paired": repeat_paired, "seed": seed, "precision": precision}
         base = experiment_from(
             kind, folder, features, "1", partition_seed, preset, model, "vavl", alpha, fit, skip_bad, uavm_width
         )

@@ -32,6 +32,7 @@ LearningRate = Annotated[float, typer.Option(help="Of Adam.")]
 Schedule = Annotated[str, typer.Option(help="constant, or cosine with warm-up.")]
 WeightDecay = Annotated[float, typer.Option(help="Decoupled weight decay.")]
 ClipNorm = Annotated[float | None, typer.Option(help="Largest gradient norm of a step.")]
+RepeatPaired = Annotated[int, typer.Option(help="How often an epoch shows clips with both modalities.")]
 FeatureNoise = Annotated[float, typer.Option(help="Random offset a clip and feature, in deviations.")]
 Seed = Annotated[int, typer.Option(help="Of weights, order, dropout and noise.")]
 Precision = Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")]
@@ -57,6 +58,7 @@ def fit(
     weight_decay: WeightDecay = 0.0,
     clip_norm: ClipNorm = None,
     feature_noise: FeatureNoise = 0.0,
+    repeat_paired: RepeatPaired = 1,
     seed: Seed = 0,
     precision: Precision = "32-true",
     selection: Annotated[
@@ -72,8 +74,13 @@ def fit(
         from vavl.training.experiment import run_experiment
 
         values = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "schedule": schedule}
-        values |= {"weight_decay": weight_decay, "clip_norm": clip_norm, "feature_noise": feature_noise}
-        values |= {"seed": seed, "precision": precision}
+        values |= {
+            "weight_decay": weight_decay,
+            "clip_norm": clip_norm,
+            "feature_noise": feature_noise,
+            "repeat_paired": repeat_paired,
+        }
+        values |= {"repeat_paired": repeat_paired, "seed": seed, "precision": precision}
         values["selection"] = selection or ("last" if partition == "all" else "audio_visual")
         experiment = experiment_from(
             kind,

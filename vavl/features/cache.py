@@ -267,7 +267,8 @@ class FeatureCache:
                 identity.row_bytes(name)
         except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
             raise ConfigError(
-                f"{self.folder}: not a feature cache ({error}); make one with: vavl-train features CORPUS -o FOLDER"
+                f"{self.folder}: not a feature cache ({str(error).splitlines()[0]}); make one with: "
+                "vavl-train features CORPUS -o FOLDER"
             ) from error
         return identity
 

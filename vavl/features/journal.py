@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from vavl.config import Positive, StrictModel
 from vavl.model import Modality
@@ -62,4 +62,10 @@ def read_lines(journal: bytes) -> tuple[list[ClipLine], int]:
         ValueError: A complete line is damaged.
     """
     size = journal.rfind(b"\n") + 1
-    return [ClipLine.model_validate_json(line) for line in journal[:size].splitlines()], size
+    lines = []
+    for number, line in enumerate(journal[:size].splitlines(), 1):
+        try:
+            lines.append(ClipLine.model_validate_json(line))
+        except ValidationError as error:
+            raise ValueError(f"line {number}: {error.errors()[0]['msg']}") from error
+    return lines, size

@@ -32,6 +32,11 @@ class Example:
     target: NDArray[np.float32]
 
     @property
+    def is_paired(self) -> bool:
+        """Whether it has both modalities."""
+        return self.features.audio is not None and self.features.visual is not None
+
+    @property
     def length(self) -> int:
         """Tokens of both modalities together."""
         return sum(len(x) for x in (self.features.audio, self.features.visual) if x is not None)
@@ -90,19 +95,27 @@ class FeatureSet:
         deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
         return mean.astype(np.float32), deviation.astype(np.float32)
 
-    def shuffled(self, batch_size: int, seed: int, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
+    def epoch_length(self, repeat_paired: int = 1) -> int:
+        """Windows that an epoch shows."""
+        return len(self.examples) + (repeat_paired - 1) * sum(example.is_paired for example in self.examples)
+
+    def shuffled(
+        self, batch_size: int, seed: int, share: tuple[int, int] = (0, 1), repeat_paired: int = 1
+    ) -> Iterator[Batch]:
         """One epoch in random order, windows of similar length together.
 
         Args:
             batch_size: Windows a batch.
             seed: Of the order; another one each epoch.
+            repeat_paired: How often windows with both modalities come.
             share: Number of this process and of all processes; each gets every n-th batch, all equally many.
 
         Yields:
             Batches; the last one may be smaller.
         """
         random = np.random.default_rng(seed)
-        order = random.permutation(len(self.examples))
+        times = [repeat_paired if example.is_paired else 1 for example in self.examples]
+        order = random.permutation(np.repeat(np.arange(len(self.examples)), times))
         batches = []
         for start in range(0, len(order), BUCKET_BATCHES * batch_size):
             bucket = sorted(order[start : start + BUCKET_BATCHES * batch_size], key=lambda i: self.examples[i].length)

@@ -36,6 +36,8 @@ class FitSettings(StrictModel):
         clip_norm: Largest gradient norm of a step; None leaves gradients alone.
         feature_noise: Deviation of a random offset, one a clip and feature, in units of that feature's own
             deviation. What it adds looks like another speaker or room.
+        repeat_paired: How often an epoch shows the windows that have both modalities; more than once where most
+            clips lack one, so that the rarer modality and the fusion get their share of updates.
         seed: Of weights, order, dropout and noise.
         precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
         selection: Which epoch's weights are kept: the one with the best development score by the audio-visual path
@@ -49,6 +51,7 @@ class FitSettings(StrictModel):
     weight_decay: NonNegative = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     feature_noise: NonNegative = 0.0
+    repeat_paired: Positive = 1
     seed: int = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     selection: Literal["audio_visual", "mean", "last"] = "audio_visual"
@@ -149,7 +152,8 @@ class _Trainer:
             parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.scaler = torch.amp.GradScaler(fabric.device.type, enabled=settings.precision == "16-mixed")
-        self.batches = math.ceil(math.ceil(len(train) / settings.batch_size) / fabric.world_size)
+        epoch_length = train.epoch_length(settings.repeat_paired)
+        self.batches = math.ceil(math.ceil(epoch_length / settings.batch_size) / fabric.world_size)
         self.spread = {
             modality: torch.from_numpy(found[1]).to(fabric.device)
             for modality in ("audio", "visual")
@@ -163,7 +167,9 @@ class _Trainer:
         self.system.train()
         sums: dict[str, list[Tensor]] = {step: [] for step in self.steps}
         share = (fabric.global_rank, fabric.world_size)
-        for at, batch in enumerate(self.train_set.shuffled(settings.batch_size, settings.seed + 7919 * epoch, share)):
+        order_seed = settings.seed + 7919 * epoch
+        batches = self.train_set.shuffled(settings.batch_size, order_seed, share, settings.repeat_paired)
+        for at, batch in enumerate(batches):
             self._set_rate(epoch * self.batches + at)
             batch = self._perturbed(batch.to(fabric.device))
             for step, parameters in self.steps.items():
