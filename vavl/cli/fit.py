@@ -66,6 +66,9 @@ def fit(
     ] = None,
     accelerator: Accelerator = "auto",
     devices: Annotated[int, typer.Option(help="Devices of this machine, without torchrun.")] = 1,
+    paired_only: Annotated[
+        bool, typer.Option("--paired-only", help="Train on clips with both modalities alone.")
+    ] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in the folder.")] = False,
     skip_bad: SkipBad = False,
 ) -> None:
@@ -95,7 +98,7 @@ def fit(
             values,
             skip_bad,
             uavm_width,
-        )
+        ).model_copy(update={"paired_only": paired_only})
 
         def show(line: dict[str, Any]) -> None:
             scores = "  ".join(f"{key} {value:.3g}" for key, value in line.items() if key != "epoch")

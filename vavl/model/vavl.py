@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vavl.config import VavlConfig
 from vavl.model.conformer import Conformer
 from vavl.model.heads import FeatureNormalizer, Head, Presentation
-from vavl.model.masking import length_mask, masked_mean, with_dynamics
+from vavl.model.masking import MaskedBatchNorm, length_mask, masked_mean, with_dynamics
 from vavl_runtime.errors import InvalidArrayError
 
 Modality = Literal["audio", "visual"]
@@ -41,9 +41,10 @@ class Branch(nn.Module):
     def __init__(self, config: VavlConfig, features: int, layers: int, dynamics: bool) -> None:
         super().__init__()
         self.normalizer = FeatureNormalizer(features)
-        self.dynamics = dynamics
-        kernel = config.projection_kernel
         inputs = 3 * features if dynamics else features
+        # How much a feature moves differs by orders of magnitude, also among those of equal deviation.
+        self.dynamics_norm = MaskedBatchNorm(inputs) if dynamics else None
+        kernel = config.projection_kernel
         self.projection = nn.Conv1d(inputs, config.projection_dim, kernel, padding=kernel // 2, bias=False)
         self.input = nn.Linear(config.projection_dim, config.width)
         self.input_dropout = nn.Dropout(config.dropout)
@@ -53,8 +54,8 @@ class Branch(nn.Module):
 
     def project(self, features: Tensor, mask: Tensor) -> Tensor:
         """Project normalised features (B, T, F) to tokens (B, T, D), padding zeroed first."""
-        if self.dynamics:
-            features = with_dynamics(features, mask)
+        if self.dynamics_norm is not None:
+            features = self.dynamics_norm(with_dynamics(features, mask), mask)
         x = self.projection((features * mask[:, :, None]).transpose(1, 2)).transpose(1, 2)
         return self.input_dropout(self.input(x))
 

@@ -58,6 +58,7 @@ class Experiment(StrictModel):
         model: VAVL's configuration; baselines take their own sizes and only its task and widths.
         system: ``vavl`` or the name of a baseline.
         sizes: Sizes of baselines that differ from their papers', by name and keyword.
+        paired_only: Train on clips with both modalities alone, to see what the others are worth.
         alpha: Weight of VAVL's reconstruction loss; None is the task's default (D24).
         fit: How to train.
     """
@@ -68,6 +69,7 @@ class Experiment(StrictModel):
     model: VavlConfig
     system: str = "vavl"
     sizes: dict[str, dict[str, Positive]] = Field(default_factory=dict)
+    paired_only: bool = False
     alpha: Annotated[float, Field(ge=0)] | None = None
     fit: FitSettings = FitSettings()
 
@@ -156,6 +158,8 @@ def open_material(experiment: Experiment) -> Material:
     splits: dict[Split, FeatureSet] = {}
     for split in SPLITS:
         clips = [clip for clip in corpus.clips if partition.split_of.get(clip.id) == split]
+        if split == "train" and experiment.paired_only:
+            clips = [clip for clip in clips if clip.audio is not None and clip.visual is not None]
         if clips:
             splits[split] = FeatureSet(cache, corpus, clips)
     return Material(corpus, partition, splits)
@@ -192,9 +196,10 @@ def build_system(experiment: Experiment) -> System:
     if experiment.system not in BASELINES:
         raise ConfigError(f"system {experiment.system!r}: expected vavl or one of {', '.join(BASELINES)}")
     shape = Shape(model.task, len(model.labels), model.audio_dim, model.visual_dim)
-    if experiment.system == "unimodal":
-        return BASELINES["unimodal"](shape, config=model)
-    return BASELINES[experiment.system](shape, **experiment.sizes.get(experiment.system, {}))
+    sizes = {"config": model} if experiment.system == "unimodal" else experiment.sizes.get(experiment.system, {})
+    system = BASELINES[experiment.system](shape, **sizes)
+    system.task = shape.task
+    return system
 
 
 def run_experiment(
