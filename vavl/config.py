@@ -73,7 +73,9 @@ class VavlConfig(StrictModel):
         visual_dynamics: Show the visual branch, beside each feature, how far it is from its mean over the clip and
             how much it changed since the frame before. Not in the paper: for encoders that see one frame at a time,
             whose features say more about who is seen than about what the face does.
-        max_tokens: Longest sequence, in tokens, that the position table covers.
+        visual_pool: How many frames are averaged to one token before the projection; 1 in the paper. Faces change
+            more slowly than frames come, and the encoder's work grows with the square of the tokens.
+        max_tokens: Longest sequence of features; the position table covers it.
         waveform_normalization: Applied inside the audio encoder graph.
     """
 
@@ -100,6 +102,7 @@ class VavlConfig(StrictModel):
     reconstruction: bool = True
     audio_visual_head: bool = True
     visual_dynamics: bool = False
+    visual_pool: Positive = 1
     max_tokens: Annotated[int, Field(ge=64, le=16384)] = 1500
     waveform_normalization: WaveformNormalization = WaveformNormalization()
 
@@ -123,6 +126,8 @@ class VavlConfig(StrictModel):
             problems.append(f"layout released has projection_kernel 1 (D5), got {self.projection_kernel}")
         if self.layout == "released" and not (self.residual and self.audio_visual_head):
             problems.append("layout released has the residual and the audio-visual head")
+        if self.layout == "released" and (self.visual_dynamics or self.visual_pool > 1):
+            problems.append("layout released has neither visual_dynamics nor visual_pool")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -171,6 +176,7 @@ def light_config(**changes: object) -> VavlConfig:
         "audio_dim": 284,
         "visual_dim": 275,
         "visual_dynamics": True,
+        "visual_pool": 4,
         "projection_dim": 32,
         "width": 64,
         "heads": 4,

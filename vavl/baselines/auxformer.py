@@ -51,7 +51,9 @@ class AuxFormer(Baseline):
     name = "AuxFormer"
     paths: tuple[PathName, ...] = ("audio_visual", "audio", "visual")
     choices: ClassVar[Mapping[str, str]] = {
-        "width": "both modalities are projected to this width without bias; the authors' video features were 50 wide as such",
+        "width": (
+            "both modalities are projected to this width without bias; the authors' video features were 50 wide as such"
+        ),
         "unimodal_answer": (
             "zeroed: the missing input is zeros as long as the other one, and the three outputs are averaged, as in "
             "the authors' code (auxiliary: the auxiliary network alone)"

@@ -115,7 +115,9 @@ class UAVM(Baseline):
             "segments: the means of equal parts of the clip's valid length, so that all of it is seen "
             "(cut: the first tokens, which is 0.6 s of sound)"
         ),
-        "augmentation": "whether clips are mixed and shifted and labels smoothed as in the authors' recipe; no other system does",
+        "augmentation": (
+            "whether clips are mixed and shifted and labels smoothed, as in the authors' recipe; no other system does it"
+        ),
         "training": (
             "the schedule of all systems (§4.3), without class-balanced sampling; the authors' code halves its "
             "learning rate of 5e-5 every epoch, over 10 epochs"

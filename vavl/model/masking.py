@@ -45,6 +45,23 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     return (x * weights).sum(dim=1) / weights.sum(dim=1)
 
 
+def masked_pool(x: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Average groups of neighbouring tokens, over their valid members.
+
+    Args:
+        x: Tokens, shape (B, T, F).
+        mask: Length mask, shape (B, T).
+        size: Tokens a group; the last one may be smaller.
+
+    Returns:
+        Means, shape (B, ceil(T / size), F), zero where a group has no valid token, and the mask of the groups.
+    """
+    share = nn.functional.avg_pool1d(mask[:, None], size, ceil_mode=True).transpose(1, 2)  # (B, T', 1)
+    total = nn.functional.avg_pool1d((x * mask[:, :, None]).transpose(1, 2), size, ceil_mode=True).transpose(1, 2)
+    valid = (share > 0).float()
+    return total / (share + (1.0 - valid)), valid[:, :, 0]
+
+
 def with_dynamics(x: Tensor, mask: Tensor) -> Tensor:
     """Put beside every feature its distance from its mean over time and its change since the token before.
 

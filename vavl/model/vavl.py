@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vavl.config import VavlConfig
 from vavl.model.conformer import Conformer
 from vavl.model.heads import FeatureNormalizer, Head, Presentation
-from vavl.model.masking import MaskedBatchNorm, length_mask, masked_mean, with_dynamics
+from vavl.model.masking import MaskedBatchNorm, length_mask, masked_mean, masked_pool, with_dynamics
 from vavl_runtime.errors import InvalidArrayError
 
 Modality = Literal["audio", "visual"]
@@ -38,8 +38,9 @@ class UnimodalOutput:
 class Branch(nn.Module):
     """The layers of one modality: θ_a or θ_v."""
 
-    def __init__(self, config: VavlConfig, features: int, layers: int, dynamics: bool) -> None:
+    def __init__(self, config: VavlConfig, features: int, layers: int, dynamics: bool, pool: int) -> None:
         super().__init__()
+        self.pool = pool
         self.normalizer = FeatureNormalizer(features)
         inputs = 3 * features if dynamics else features
         # How much a feature moves differs by orders of magnitude, also among those of equal deviation.
@@ -52,12 +53,14 @@ class Branch(nn.Module):
         self.head = build_head(config, config.width, len(config.labels))
         self.reconstruction = build_head(config, config.width, features) if config.reconstruction else None
 
-    def project(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Project normalised features (B, T, F) to tokens (B, T, D), padding zeroed first."""
+    def project(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Project normalised features (B, T, F) to tokens (B, T', D), padding zeroed first; with their mask (B, T')."""
         if self.dynamics_norm is not None:
             features = self.dynamics_norm(with_dynamics(features, mask), mask)
+        if self.pool > 1:
+            features, mask = masked_pool(features, mask, self.pool)
         x = self.projection((features * mask[:, :, None]).transpose(1, 2)).transpose(1, 2)
-        return self.input_dropout(self.input(x))
+        return self.input_dropout(self.input(x)), mask
 
 
 class Shared(nn.Module):
@@ -93,8 +96,10 @@ class Vavl(nn.Module):
     def __init__(self, config: VavlConfig) -> None:
         super().__init__()
         self.config = config
-        self.audio = Branch(config, config.audio_dim, config.audio_layers, dynamics=False)
-        self.visual = Branch(config, config.visual_dim, config.visual_layers, config.visual_dynamics)
+        self.audio = Branch(config, config.audio_dim, config.audio_layers, dynamics=False, pool=1)
+        self.visual = Branch(
+            config, config.visual_dim, config.visual_layers, config.visual_dynamics, config.visual_pool
+        )
         self.shared = Shared(config)
         self.audio_visual_head = (
             build_head(config, 2 * config.width, len(config.labels)) if config.audio_visual_head else None
@@ -125,14 +130,14 @@ class Vavl(nn.Module):
         self._check(modality, features)
         mask = length_mask(lengths, features.shape[1])
         normalized = branch.normalizer(features)
-        tokens = branch.project(normalized, mask)
+        tokens, valid = branch.project(normalized, mask)
         if self.config.layout == "released":
             # The released code feeds (time, batch, width) to a batch-first encoder, so attention and convolution
             # run over the batch. For a clip alone in its batch that is a sequence of length 1 a frame (D1).
-            encoded = self.shared(branch.encoder(tokens.transpose(0, 1), mask.T), mask.T).transpose(0, 1)
+            encoded = self.shared(branch.encoder(tokens.transpose(0, 1), valid.T), valid.T).transpose(0, 1)
         else:
-            encoded = self.shared(branch.encoder(tokens, mask), mask)
-        embedding = masked_mean(encoded, mask)
+            encoded = self.shared(branch.encoder(tokens, valid), valid)
+        embedding = masked_mean(encoded, valid)
         return UnimodalOutput(
             logits=branch.head(embedding),
             embedding=embedding,

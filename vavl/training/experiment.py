@@ -1,5 +1,6 @@
 """One training run described completely: corpus, partition, features, model, settings. A run folder keeps it."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,8 +246,8 @@ def run_experiment(
         references = FeatureCache(Path(experiment.features)).identity.references
         description = CheckpointDescription(
             model=experiment.model,
-            audio_encoder=portable_reference(references["audio"]),
-            face_encoder=portable_reference(references["visual"]),
+            audio_encoder=reference_from(references["audio"], folder / CHECKPOINT),
+            face_encoder=reference_from(references["visual"], folder / CHECKPOINT),
             trained=True,
             provenance=f"{command or 'vavl-train fit'}; corpus {material.corpus.name}, partition "
             f"{material.partition.name}, speakers {', '.join(material.speakers('train'))}",
@@ -255,9 +256,10 @@ def run_experiment(
     return system
 
 
-def portable_reference(reference: str) -> str:
-    """A local encoder folder or file as an absolute path, anything else as it is."""
-    return str(Path(reference).resolve()) if Path(reference).exists() else reference
+def reference_from(reference: str, checkpoint: Path) -> str:
+    """A local encoder folder or file as seen from a checkpoint folder, anything else as it is."""
+    path = Path(reference)
+    return os.path.relpath(path.resolve(), checkpoint.resolve()) if path.exists() else reference
 
 
 def load_trained(experiment: Experiment, folder: Path) -> System:
