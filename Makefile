@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 RUNTIME = $(VENV)/.runtime-installed
 DEV = $(VENV)/.dev-installed
 
-.PHONY: demo test test-slow lint bundle clip tables clean
+.PHONY: demo test test-slow lint train-demo clip tables clean
 
 demo: $(RUNTIME)  ## the example clip by all three paths, with the runtime alone
 	$(BIN)/vavl-run examples/astronaut.mp4
@@ -25,18 +25,20 @@ lint: $(DEV)  ## style, types, imports, spelling, generated pages
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/python -m benchmarks.tables --check
+	$(BIN)/python -m benchmarks.model_card --check
 
-bundle: $(DEV)  ## the packaged bundle, anew
-	$(BIN)/vavl-export onnx --preset light --force -o runtime/vavl_runtime/bundles/light
+train-demo: $(DEV)  ## the packaged bundle, anew: trained, measured and exported; needs the corpora beside the checkout
+	BIN=$(BIN) examples/train_demo.sh
 
 clip: $(DEV)  ## the example clip, anew; needs espeak-ng
 	$(BIN)/python examples/make_clip.py
 
-tables: $(DEV)  ## docs/benchmarks.md from the results
+tables: $(DEV)  ## docs/benchmarks.md and the model card from the results
 	$(BIN)/python -m benchmarks.tables
+	$(BIN)/python -m benchmarks.model_card
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .train-demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV):
 	$(PYTHON) -m venv $(VENV)

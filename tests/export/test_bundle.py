@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from tests.export.exported import REGRESSION, tiny_model
 from vavl.checkpoint import Checkpoint, CheckpointDescription, save_checkpoint
-from vavl.encoders import save_light_encoder
+from vavl.encoders import load_face_encoder, save_encoder
 from vavl.encoders.light_audio import LightAudioEncoder
 from vavl_export.cli import app
 from vavl_export.golden import check_parity, golden_bytes, read_golden, relative_l2
@@ -21,6 +21,9 @@ from vavl_export.rules import check_rules
 from vavl_export.verify import verify_bundle, weight_bytes
 from vavl_runtime import Recognizer, open_bundle
 from vavl_runtime.errors import ExportError, ParityError
+
+
+RANDOM_FACE = "random:light@0"
 
 
 def _cli(*arguments: object) -> Result:
@@ -31,10 +34,11 @@ def _cli(*arguments: object) -> Result:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny regression model with its own audio encoder inside the checkpoint folder."""
     folder = tmp_path_factory.mktemp("checkpoint")
-    model = tiny_model(visual_dim=1024, **REGRESSION)
-    save_light_encoder(LightAudioEncoder(width=24, blocks=1), folder / "audio")
+    audio, face = LightAudioEncoder(width=8, blocks=1, bands=16), load_face_encoder(RANDOM_FACE).module
+    model = tiny_model(audio_dim=audio.dim, visual_dim=face.dim, visual_dynamics=True, **REGRESSION)
+    save_encoder(audio, folder / "audio")
     description = CheckpointDescription(
-        model=model.config, audio_encoder="audio", face_encoder="light", trained=True, provenance="a test"
+        model=model.config, audio_encoder="audio", face_encoder=RANDOM_FACE, trained=True, provenance="a test"
     )
     save_checkpoint(Checkpoint(model, description), folder)
     return folder

@@ -7,34 +7,19 @@ import torch
 from safetensors.torch import save_file
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification, Wav2Vec2Model
 
+from tests.vavl.small_wav2vec2 import SMALL, save_small_wav2vec2
 from vavl.config import WaveformNormalization
-from vavl.encoders import load_audio_encoder, load_face_encoder, save_light_encoder
+from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.encoders.reference import parse_reference
-from vavl.encoders.timm_face import EFFICIENTNET_B2, LIGHT_NETWORK
+from vavl.encoders.timm_face import EFFICIENTNET_B2
 from vavl.encoders.wav2vec2 import Wav2Vec2Encoder
 from vavl_runtime.errors import ConfigError, EncoderUnavailableError
-
-SMALL = {
-    "hidden_size": 32,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "conv_dim": (16,) * 7,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 4,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-    "conv_bias": True,
-}
 
 
 @pytest.fixture(scope="module")
 def wav2vec2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network saved as the hub would have it."""
-    folder = tmp_path_factory.mktemp("wav2vec2")
-    torch.manual_seed(0)
-    Wav2Vec2Model(Wav2Vec2Config(**SMALL)).eval().save_pretrained(folder)
-    return folder
+    return save_small_wav2vec2(tmp_path_factory.mktemp("wav2vec2"))
 
 
 def test_wav2vec2_equals_transformers(wav2vec2_folder: Path) -> None:
@@ -124,31 +109,27 @@ def test_a_pickled_module_is_not_opened(tmp_path: Path) -> None:
 def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
     save_file({"stem.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(ConfigError, match="unknown stem.weight; missing"):
-        load_face_encoder(f"timm:{LIGHT_NETWORK}={tmp_path / 'other.safetensors'}")
+        load_face_encoder(f"timm:resnet18={tmp_path / 'other.safetensors'}")
 
 
-@pytest.mark.parametrize("kind", ["audio", "face"])
-def test_light_encoders_survive_a_round_trip(tmp_path: Path, kind: str) -> None:
-    load = load_audio_encoder if kind == "audio" else load_face_encoder
-    original = load("random:light@4")
-    save_light_encoder(original.module, tmp_path)  # type: ignore[arg-type]
-    loaded = load(str(tmp_path))
-    assert loaded.trained
-    assert loaded.weights_sha256 == original.weights_sha256
-    wrong = load_face_encoder if kind == "audio" else load_audio_encoder
-    with pytest.raises(ConfigError, match=f"this folder holds a {kind} encoder"):
-        wrong(str(tmp_path))
-
-
-def test_light_audio_gives_as_many_tokens_as_wav2vec2(wav2vec2_folder: Path) -> None:
+def test_light_audio_gives_a_token_for_every_four_of_wav2vec2(wav2vec2_folder: Path) -> None:
     light, large = load_audio_encoder("light").module, load_audio_encoder(str(wav2vec2_folder)).module
     samples = torch.arange(400, 20_000, 37)
-    assert torch.equal(light.output_lengths(samples), large.output_lengths(samples))
-    assert light.minimum_samples == large.minimum_samples == 400
+    assert torch.equal(light.output_lengths(samples), large.output_lengths(samples) // 4)
+    assert large.minimum_samples == 400
+    least = torch.tensor(light.minimum_samples)
+    assert (light.output_lengths(least - 1), light.output_lengths(least)) == (0, 1)
     with torch.no_grad():
-        for size in (400, 719, 720, 721, 5000):
+        for size in (int(least), int(least) + 319, 2 * int(least), 9000):
             features, lengths = light(torch.randn(1, size), torch.tensor([size]))
-            assert features.shape[1] == lengths[0] == light.output_lengths(torch.tensor(size))
+            assert features.shape == (1, lengths[0], light.dim)
+            assert lengths[0] == light.output_lengths(torch.tensor(size))
+
+
+def test_the_light_face_encoder_comes_with_trained_weights_unless_random_ones_are_asked_for() -> None:
+    trained, again, random = (load_face_encoder(text) for text in ("light", "light", "random:light@0"))
+    assert (trained.trained, random.trained) == (True, False)
+    assert trained.weights_sha256 == again.weights_sha256 != random.weights_sha256
 
 
 def test_missing_weights_say_what_to_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -174,7 +155,8 @@ def test_malformed_references_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "name"),
     [
-        ("light", "random", "light"),
+        ("light", "package", "light"),
+        ("random:light@2", "random", "light"),
         ("random:timm:resnet18@3", "random", "timm:resnet18"),
         ("hf:owner/name", "hub", "owner/name"),
         ("timm:resnet18", "hub", "timm:resnet18"),

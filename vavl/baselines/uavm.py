@@ -116,7 +116,7 @@ class UAVM(Baseline):
             "(cut: the first tokens, which is 0.6 s of sound)"
         ),
         "augmentation": (
-            "whether clips are mixed and shifted and labels smoothed, as in the authors' recipe; no other system does it"
+            "whether clips are mixed and shifted and labels smoothed, as in the authors' recipe; no other system does"
         ),
         "training": (
             "the schedule of all systems (§4.3), without class-balanced sampling; the authors' code halves its "

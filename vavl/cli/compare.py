@@ -21,10 +21,11 @@ from vavl.cli.fit import (
     Schedule,
     Seed,
     WeightDecay,
+    check_accelerator,
     experiment_from,
 )
-from vavl.cli.options import Folder, Kind, PartitionSeed, SkipBad, command_line
-from vavl_runtime.cli.common import exit_on_error, print_line
+from vavl.cli.options import Folder, Kind, PartitionSeed, SkipBad, command_line, exit_on_bad_corpus
+from vavl_runtime.cli.common import print_line
 
 
 def compare(
@@ -35,7 +36,7 @@ def compare(
     partition_seed: PartitionSeed = 0,
     preset: Preset = "paper",
     model: ModelFile = None,
-    seeds: Annotated[int, typer.Option(help="Training seeds a partition.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Training seeds a partition.", min=1)] = 1,
     uavm_width: Annotated[int, typer.Option(help="Width of UAVM; 1024 in its paper.")] = 1024,
     alpha: Alpha = None,
     epochs: Epochs = 20,
@@ -52,19 +53,15 @@ def compare(
     skip_bad: SkipBad = False,
 ) -> None:
     """Train VAVL, its ablations and its baselines on every partition, and write both tables and the figure."""
-    with exit_on_error():
+    with exit_on_bad_corpus():
         from vavl.evaluation.comparison_page import to_markdown
         from vavl.evaluation.plots import plot_cosine_distances
         from vavl.training.compare import compare as run_comparison
         from vavl_runtime.files import write_atomically
 
+        check_accelerator(accelerator)
         fit = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "schedule": schedule}
-        fit |= {
-            "weight_decay": weight_decay,
-            "clip_norm": clip_norm,
-            "feature_noise": feature_noise,
-            "repeat_paired": repeat_paired,
-        }
+        fit |= {"weight_decay": weight_decay, "clip_norm": clip_norm, "feature_noise": feature_noise}
         fit |= {"repeat_paired": repeat_paired, "seed": seed, "precision": precision}
         base = experiment_from(
             kind, folder, features, "1", partition_seed, preset, model, "vavl", alpha, fit, skip_bad, uavm_width

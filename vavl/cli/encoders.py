@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import ValidationError
 
 from vavl.cli.options import (
     Folder,
@@ -13,11 +14,14 @@ from vavl.cli.options import (
     PartitionSeed,
     ProgressLine,
     SkipBad,
+    check_device,
     command_line,
+    exit_on_bad_corpus,
     partition_number,
     report_corpus,
 )
-from vavl_runtime.cli.common import exit_on_error, print_line
+from vavl_runtime.cli.common import print_line
+from vavl_runtime.errors import ConfigError, CorpusError
 
 Raw = Annotated[Path, typer.Option("--raw", help="Folder that caches sound or faces; filled on if it exists.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Encoder folder to write.")]
@@ -51,7 +55,7 @@ def audio_encoder(
     """Train an audio encoder on a corpus's training speakers: mean pooling under two hidden layers."""
     settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "hidden": hidden}
     settings |= {"augment": augment, "seed": seed}
-    with exit_on_error():
+    with exit_on_bad_corpus():
         _train("audio", kind, folder, output, raw, encoder, partition, partition_seed, settings, device, skip_bad)
 
 
@@ -75,7 +79,7 @@ def face_encoder(
     """Train a face encoder on a corpus's training speakers: every frame carries the label of its clip."""
     settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "hidden": hidden}
     settings |= {"augment": augment, "seed": seed}
-    with exit_on_error():
+    with exit_on_bad_corpus():
         _train("visual", kind, folder, output, raw, encoder, partition, partition_seed, settings, device, skip_bad)
 
 
@@ -99,9 +103,13 @@ def _train(
     from vavl.features.raw import RawChoice
     from vavl.training.encoder_fit import EncoderSettings, face_examples, fit_encoder, sound_examples
     from vavl.training.experiment import PartitionChoice, choose_partition
-    from vavl_runtime.errors import CorpusError
 
-    settings = EncoderSettings(**values)
+    try:
+        settings = EncoderSettings(**values)
+    except ValidationError as error:
+        listed = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise ConfigError(f"encoder training: {listed}") from error
+    check_device(device)
     corpus = open_corpus(kind, folder, skip_bad=skip_bad)
     report_corpus(corpus)
     chosen = choose_partition(corpus, PartitionChoice(number=partition_number(partition), seed=partition_seed))

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from vavl.cli.options import Folder, Kind, ProgressLine, SkipBad, report_corpus
-from vavl_runtime.cli.common import exit_on_error, print_line
+from vavl.cli.options import Folder, Kind, ProgressLine, SkipBad, check_device, exit_on_bad_corpus, report_corpus
+from vavl_runtime.cli.common import print_line
 
 
 def features(
@@ -16,14 +16,17 @@ def features(
     audio_encoder: Annotated[str, typer.Option(help="Reference of the audio encoder.")] = "light",
     face_encoder: Annotated[str, typer.Option(help="Reference of the face encoder.")] = "light",
     device: Annotated[str, typer.Option(help="Where encoders run: cpu, cuda, ….")] = "cpu",
-    workers: Annotated[int | None, typer.Option(help="Processes that read clips; one a core by default.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that read clips; one a core by default.", min=1)
+    ] = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Extract features once; may be stopped at any moment and started again."""
-    with exit_on_error():
+    with exit_on_bad_corpus():
         from vavl.corpora import open_corpus
         from vavl.features.extract import EncoderChoice, extract
 
+        check_device(device)
         corpus = open_corpus(kind, folder, skip_bad=skip_bad)
         report_corpus(corpus)
         encoders = EncoderChoice(audio_encoder, face_encoder, device=device)

@@ -12,11 +12,13 @@ from vavl.cli.options import (
     PartitionNumber,
     PartitionSeed,
     SkipBad,
+    check_device,
     command_line,
+    exit_on_bad_corpus,
     partition_number,
     report_corpus,
 )
-from vavl_runtime.cli.common import exit_on_error, print_line
+from vavl_runtime.cli.common import print_line
 from vavl_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ FeatureNoise = Annotated[float, typer.Option(help="Random offset a clip and feat
 Seed = Annotated[int, typer.Option(help="Of weights, order, dropout and noise.")]
 Precision = Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")]
 Accelerator = Annotated[str, typer.Option(help="auto, cpu or cuda; under torchrun one process a device.")]
+ACCELERATORS = ("auto", "cpu", "cuda")
 
 
 def fit(
@@ -65,7 +68,7 @@ def fit(
         str | None, typer.Option(help="Epoch kept: best by 'audio_visual' or 'mean' development score, or 'last'.")
     ] = None,
     accelerator: Accelerator = "auto",
-    devices: Annotated[int, typer.Option(help="Devices of this machine, without torchrun.")] = 1,
+    devices: Annotated[int, typer.Option(help="Devices of this machine, without torchrun.", min=1)] = 1,
     paired_only: Annotated[
         bool, typer.Option("--paired-only", help="Train on clips with both modalities alone.")
     ] = False,
@@ -73,16 +76,12 @@ def fit(
     skip_bad: SkipBad = False,
 ) -> None:
     """Train VAVL or a baseline on one partition; resumes where it was interrupted."""
-    with exit_on_error():
+    with exit_on_bad_corpus():
         from vavl.training.experiment import run_experiment
 
+        check_accelerator(accelerator)
         values = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "schedule": schedule}
-        values |= {
-            "weight_decay": weight_decay,
-            "clip_norm": clip_norm,
-            "feature_noise": feature_noise,
-            "repeat_paired": repeat_paired,
-        }
+        values |= {"weight_decay": weight_decay, "clip_norm": clip_norm, "feature_noise": feature_noise}
         values |= {"repeat_paired": repeat_paired, "seed": seed, "precision": precision}
         values["selection"] = selection or ("last" if partition == "all" else "audio_visual")
         experiment = experiment_from(
@@ -116,6 +115,19 @@ def fit(
         print(output)
 
 
+def check_accelerator(name: str) -> None:
+    """Refuse an accelerator that Lightning Fabric would be surprised by.
+
+    Raises:
+        ConfigError: It is none of `ACCELERATORS`.
+        BackendUnavailableError: This machine has none.
+    """
+    if name not in ACCELERATORS:
+        raise ConfigError(f"--accelerator {name!r}: expected {', '.join(ACCELERATORS)}")
+    if name != "auto":
+        check_device(name)
+
+
 def experiment_from(
     kind: str,
     folder: Path,
@@ -135,17 +147,16 @@ def experiment_from(
     Raises:
         VavlError: The corpus, the cache, the model file or a value is wrong.
     """
-    from vavl.corpora import open_corpus
-    from vavl.features.cache import FeatureCache
-    from vavl.training.experiment import create_experiment, model_for
+    from vavl.training.experiment import CorpusChoice, create_experiment, model_for, open_corpus_and_cache
 
-    corpus = open_corpus(kind, folder, skip_bad=skip_bad)
+    choice = CorpusChoice(kind=kind, folder=str(folder), skip_bad=skip_bad)
+    corpus, cache = open_corpus_and_cache(choice, features)
     report_corpus(corpus)
     return create_experiment(
-        corpus={"kind": kind, "folder": str(folder), "skip_bad": skip_bad},
+        corpus=choice,
         partition={"number": partition_number(partition), "seed": partition_seed},
         features=str(features),
-        model=model_for(preset, corpus, FeatureCache(features), **_read_changes(model)).model_dump(),
+        model=model_for(preset, corpus, cache, **_read_changes(model)).model_dump(),
         system=system,
         sizes={"uavm": {"width": uavm_width}},
         alpha=alpha,

@@ -1,14 +1,17 @@
 """What several commands share: how a corpus, a partition and a progress line are given."""
 
+import contextlib
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from vavl_runtime.errors import ConfigError
+from vavl_runtime.cli.common import exit_on_error, print_line
+from vavl_runtime.errors import BackendUnavailableError, ConfigError, CorpusError
 
 Kind = Annotated[
     str, typer.Argument(metavar="CORPUS", help="crema-d, msp-improv, ravdess, javanese or manifest (docs/corpora.md).")
@@ -21,6 +24,18 @@ PartitionNumber = Annotated[
 PartitionSeed = Annotated[
     int, typer.Option("--partition-seed", help="Seed of the speaker-independent partitions, if the corpus ships none.")
 ]
+
+
+@contextlib.contextmanager
+def exit_on_bad_corpus() -> Iterator[None]:
+    """As `exit_on_error`, but every problem of a corpus has a line of its own."""
+    with exit_on_error():
+        try:
+            yield
+        except CorpusError as error:
+            for line in f"error: {error}".splitlines():
+                print_line(line)
+            raise typer.Exit(error.exit_code) from error
 
 
 def command_line() -> str:
@@ -39,6 +54,24 @@ def partition_number(text: str) -> int | Literal["all"]:
     if not text.isdigit() or int(text) < 1:
         raise ConfigError(f"--partition {text!r}: expected 1, 2, … or 'all'")
     return int(text)
+
+
+def check_device(name: str) -> None:
+    """Refuse a device before anything is sent to it.
+
+    Args:
+        name: As PyTorch calls it: ``cpu``, ``cuda``, ``cuda:1``, ….
+
+    Raises:
+        BackendUnavailableError: PyTorch knows no such device, or this machine has none.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # the latter by a PyTorch that was built without CUDA
+        reason = str(error).splitlines()[0]
+        raise BackendUnavailableError(f"device {name!r}: cannot be used here ({reason}); name another one") from error
 
 
 def report_corpus(corpus: object) -> None:

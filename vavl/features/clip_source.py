@@ -1,13 +1,15 @@
-"""A corpus clip as a source for the runtime: sound and picture may lie in different files."""
+"""A corpus clip as a source for the runtime: sound and picture may lie in different files, or be features already."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from vavl.corpora.corpus import Clip
+import numpy as np
+from numpy.typing import NDArray
+
+from vavl.corpora.corpus import FEATURES_SUFFIX, Clip
+from vavl_runtime.errors import InvalidArrayError, NotFoundError
 from vavl_runtime.manifest import Limits
 from vavl_runtime.media import Frame, SoundBlock, Source, open_source
-
-FEATURE_SUFFIX = ".npy"
 
 
 class ClipSource:
@@ -27,7 +29,7 @@ class ClipSource:
         self.name = clip.id
         opened: dict[Path, Source] = {}
         for path in (clip.audio, clip.visual):
-            if path is not None and path.suffix != FEATURE_SUFFIX and path not in opened:
+            if path is not None and not holds_features(path) and path not in opened:
                 opened[path] = open_source(path, limits)
         self._audio = opened.get(clip.audio) if clip.audio else None
         self._visual = opened.get(clip.visual) if clip.visual else None
@@ -41,3 +43,28 @@ class ClipSource:
     def frames(self) -> Iterator[Frame]:
         """Decode the pictures from their start."""
         return self._visual.frames() if self._visual else iter(())
+
+
+def holds_features(path: Path) -> bool:
+    """Whether a file of a clip holds features instead of media."""
+    return path.suffix.lower() == FEATURES_SUFFIX
+
+
+def read_features(path: Path) -> NDArray[np.float32]:
+    """Read a file of features, (T, F).
+
+    Raises:
+        InputError: It cannot be read, or holds something else.
+    """
+    try:
+        features: NDArray[np.generic] = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"{path}: no such file") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidArrayError(f"{path}: not a readable feature file ({error}); extract it again") from error
+    if features.ndim != 2 or features.dtype.kind != "f":
+        raise InvalidArrayError(
+            f"{path}: got {features.dtype} of shape {features.shape}, expected floats of shape (T, F)"
+        )
+    with np.errstate(over="ignore"):  # infinities are refused where they would be kept
+        return features.astype(np.float32)

@@ -2,18 +2,22 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from vavl.config import WaveformNormalization
 from vavl.corpora.corpus import Clip
+from vavl.encoders.base import AudioEncoder
 from vavl.features.cache import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
-from vavl.features.clip_source import FEATURE_SUFFIX, ClipSource
+from vavl.features.clip_source import ClipSource, holds_features, read_features
 from vavl.features.raw import CROP_BYTES, RawChoice, RawGraphs
 from vavl_runtime.availability import Modality, Presence
 from vavl_runtime.errors import InputError
@@ -93,7 +97,7 @@ def read_clip(clip: Clip, run: RunGraph, crop: CropRecipe, limits: Limits) -> Cl
     reasons = {}
     for modality, reason in (("audio", found.audio), ("visual", found.visual)):
         path: Path | None = getattr(clip, modality)
-        if path is not None and path.suffix != FEATURE_SUFFIX and reason is not None:
+        if path is not None and not holds_features(path) and reason is not None:
             reasons[modality] = reason
     kept = tuple(window for window in windows if window.audio is not None or window.visual is not None)
     return ClipFeatures(kept, reasons)
@@ -116,7 +120,7 @@ def extract(
         folder: The cache.
         encoders: Which encoders, or raw material.
         crop: Crop recipe; the runtime's default.
-        limits: Bounds; the runtime's default.
+        limits: Bounds; the runtime's default. The shortest sound is the audio encoder's, as in a bundle.
         workers: Processes that decode and encode; by default one a core.
         progress: Told of every finished clip.
 
@@ -137,10 +141,12 @@ def extract(
         done = len(clips) - len(todo)
         for clip, outcome in _read_all(todo, encoders, crop, limits, workers):
             done += 1
-            if isinstance(outcome, ClipFeatures):
+            try:
+                if isinstance(outcome, InputError):
+                    raise outcome
                 cache.add(clip.id, prints[clip.id], outcome)
-            else:
-                failed[clip.id] = f"{clip.source}: {outcome}"
+            except InputError as error:
+                failed[clip.id] = f"{clip.source}: {error}"
             if progress is not None:
                 progress(done, len(clips), clip.id)
         return Extraction(len(todo) - len(failed), len(clips) - len(todo), failed)
@@ -155,33 +161,46 @@ def identify(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits: Limi
     """
     from vavl.encoders import load_audio_encoder, load_face_encoder
 
-    recipe = {"crop": crop.model_dump(mode="json"), "limits": limits.model_dump(mode="json")}
     if isinstance(encoders, RawChoice):
         return CacheIdentity(
             dims={"audio": 1, "visual": CROP_BYTES},
             encoders={"audio": "raw", "visual": "raw"},
-            recipe={**recipe, "every": encoders.every},
+            recipe={**_as_json(crop=crop, limits=limits), "every": encoders.every},
             dtypes={"audio": "float32", "visual": "uint8"},
         )
     audio, face = load_audio_encoder(encoders.audio, encoders.normalization), load_face_encoder(encoders.face)
     return CacheIdentity(
         dims={"audio": audio.module.dim, "visual": face.module.dim},
         encoders={"audio": audio.weights_sha256, "visual": face.weights_sha256},
-        recipe={**recipe, "waveform_normalization": encoders.normalization.model_dump(mode="json")},
+        recipe=_as_json(
+            crop=crop, limits=limits_for(audio.module, limits), waveform_normalization=encoders.normalization
+        ),
         references={"audio": encoders.audio, "visual": encoders.face},
     )
+
+
+def limits_for(encoder: AudioEncoder, limits: Limits) -> Limits:
+    """The limits as a bundle with this audio encoder has them."""
+    return limits.model_copy(update={"minimum_samples": encoder.minimum_samples})
 
 
 def fingerprint(clip: Clip) -> str:
     """Name, size and modification time of a clip's files: when one changes, the clip is read again."""
     parts = []
     for path in (clip.audio, clip.visual):
-        if path is not None:
+        if path is None:
+            parts.append("-")
+            continue
+        try:
             status = path.stat()
             parts.append(f"{path.name}:{status.st_size}:{status.st_mtime_ns}")
-        else:
-            parts.append("-")
+        except OSError:
+            parts.append(f"{path.name}:unreadable")  # reading it will tell why
     return "|".join(parts)
+
+
+def _as_json(**parts: BaseModel) -> dict[str, Any]:
+    return {name: part.model_dump(mode="json") for name, part in parts.items()}
 
 
 def _with_feature_files(clip: Clip, windows: list[WindowFeatures], limits: Limits) -> list[WindowFeatures]:
@@ -189,8 +208,8 @@ def _with_feature_files(clip: Clip, windows: list[WindowFeatures], limits: Limit
     shipped: dict[Modality, NDArray[np.float32]] = {}
     paths: dict[Modality, Path | None] = {"audio": clip.audio, "visual": clip.visual}
     for modality, path in paths.items():
-        if path is not None and path.suffix == FEATURE_SUFFIX:
-            shipped[modality] = np.load(path, allow_pickle=False).astype(np.float32)[: limits.max_tokens]
+        if path is not None and holds_features(path):
+            shipped[modality] = read_features(path)[: limits.max_tokens]
     if not shipped:
         return windows
     first = windows[0] if windows else WindowFeatures(None, None)
@@ -206,15 +225,15 @@ def _with_feature_files(clip: Clip, windows: list[WindowFeatures], limits: Limit
 
 def _read_all(
     clips: Sequence[Clip], encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits: Limits, workers: int
-) -> Iterator[tuple[Clip, ClipFeatures | str]]:
-    """Read clips in processes of their own; yields them as they finish, a message in place of what failed."""
+) -> Iterator[tuple[Clip, ClipFeatures | InputError]]:
+    """Read clips in processes of their own; yields them as they finish, the error in place of what failed."""
     if not clips:
         return
     workers = min(workers, len(clips))
     threads = max(1, (os.cpu_count() or 1) // workers)
     context = multiprocessing.get_context("spawn")  # forking a process that has used torch's threads may hang
     with ProcessPoolExecutor(workers, context, _start_worker, (encoders, crop, limits, threads)) as pool:
-        waiting: dict[Future[ClipFeatures | str], Clip] = {}
+        waiting: dict[Future[ClipFeatures | InputError], Clip] = {}
         remaining = iter(clips)
         try:
             while True:
@@ -244,17 +263,27 @@ def _start_worker(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits:
     from vavl.encoders import load_audio_encoder, load_face_encoder
     from vavl.features.encoding import TorchGraphs
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     if isinstance(encoders, RawChoice):
         _Worker.run = RawGraphs(encoders)
     else:
         audio = load_audio_encoder(encoders.audio, encoders.normalization).module
         _Worker.run = TorchGraphs(audio, load_face_encoder(encoders.face).module, encoders.device)
+        limits = limits_for(audio, limits)
     _Worker.crop, _Worker.limits = crop, limits
 
 
-def _read_in_worker(clip: Clip) -> ClipFeatures | str:
+def _end_with_parent() -> None:
+    """Wait for the parent's end: one that is killed cannot tell its workers, and they would wait for clips forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _read_in_worker(clip: Clip) -> ClipFeatures | InputError:
     try:
         return read_clip(clip, _Worker.run, _Worker.crop, _Worker.limits)
     except InputError as error:
-        return str(error)
+        return error

@@ -56,9 +56,11 @@ class Branch(nn.Module):
     def project(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Project normalised features (B, T, F) to tokens (B, T', D), padding zeroed first; with their mask (B, T')."""
         if self.dynamics_norm is not None:
-            features = self.dynamics_norm(with_dynamics(features, mask), mask)
+            features = with_dynamics(features, mask)
         if self.pool > 1:
             features, mask = masked_pool(features, mask, self.pool)
+        if self.dynamics_norm is not None:
+            features = self.dynamics_norm(features, mask)
         x = self.projection((features * mask[:, :, None]).transpose(1, 2)).transpose(1, 2)
         return self.input_dropout(self.input(x)), mask
 

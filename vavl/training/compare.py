@@ -6,13 +6,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vavl.baselines import BASELINES
+from vavl.baselines import BASELINES, Baseline
 from vavl.evaluation.comparison import ComparisonResults, Role, Run, SystemResults, average_cosine_distance
 from vavl.evaluation.metrics import path_metrics
 from vavl.evaluation.provenance import provenance
 from vavl.training.dataset import FeatureSet
 from vavl.training.evaluate import predict_partition
-from vavl.training.experiment import Experiment, Material, open_material, partitions_of, run_experiment
+from vavl.training.experiment import (
+    Experiment,
+    Material,
+    check_system,
+    open_corpus_and_cache,
+    open_material,
+    partitions_of,
+    run_experiment,
+)
 from vavl.training.predict import BATCH
 from vavl.training.system import System
 
@@ -66,27 +74,29 @@ def compare(
     Raises:
         VavlError: Anything wrong with corpus, features or settings.
     """
-    corpus = open_material(base).corpus
-    numbers = range(1, len(partitions_of(corpus, base.partition.seed, base.partition.count)) + 1)
+    planned_systems = plan(base)
+    for _, _, planned in planned_systems:
+        check_system(planned)
+    corpus, _ = open_corpus_and_cache(base.corpus, Path(base.features))
+    count = len(partitions_of(corpus, base.partition.seed, base.partition.count))
+    partitions = [base.partition.model_copy(update={"number": number}) for number in range(1, count + 1)]
+    materials = [open_material(base.model_copy(update={"partition": partition})) for partition in partitions]
     systems, choices = [], list(COMMON_CHOICES)
-    for name, role, planned in plan(base):
-        runs, parameters, title = [], 0, name
-        for number in numbers:
-            partition = base.partition.model_copy(update={"number": number})
-            material = open_material(planned.model_copy(update={"partition": partition}))
+    for name, role, planned in planned_systems:
+        runs = []
+        for partition, material in zip(partitions, materials, strict=True):
             for seed in range(base.fit.seed, base.fit.seed + seeds):
                 settings = planned.fit.model_copy(update={"seed": seed})
                 experiment = planned.model_copy(update={"partition": partition, "fit": settings})
                 if progress is not None:
                     progress(name, material.partition.name, seed)
-                place = folder / "runs" / _folder_name(name) / f"partition{number}-seed{seed}"
-                system = run_experiment(experiment, place, accelerator=accelerator, command=command)
-                parameters = sum(p.numel() for group in _unique(system) for p in group)
-                title = name if role != "baseline" else system.name
+                place = folder / "runs" / _folder_name(name) / f"partition{partition.number}-seed{seed}"
+                system = run_experiment(experiment, place, material=material, accelerator=accelerator, command=command)
                 runs.append(_run(system, material, seed))
-        if role == "baseline":
-            choices += [f"{title}, {topic}: {text}" for topic, text in BASELINES[name].choices.items()]
-        systems.append(SystemResults(name=title, role=role, parameters=parameters, runs=tuple(runs)))
+        if isinstance(system, Baseline):
+            choices += _choices(system)
+        title = system.name if role == "baseline" else name
+        systems.append(SystemResults(name=title, role=role, parameters=_size(system), runs=tuple(runs)))
     return ComparisonResults.create(
         corpus=corpus.name,
         task=corpus.task,
@@ -97,9 +107,15 @@ def compare(
     )
 
 
-def _unique(system: System) -> list[list[torch.nn.Parameter]]:
-    """The parameters that training moves, each once."""
-    return [list({id(p): p for group in system.parameter_steps().values() for p in group}.values())]
+def _choices(system: Baseline) -> list[str]:
+    """What was decided for a baseline, with the value where it is a constructor's keyword."""
+    values = {topic: f" {system.chosen[topic]}" if topic in system.chosen else "" for topic in system.choices}
+    return [f"{system.name}, {topic}{values[topic]}: {text}" for topic, text in system.choices.items()]
+
+
+def _size(system: System) -> int:
+    """How many parameters training moves."""
+    return sum({id(p): p.numel() for group in system.parameter_steps().values() for p in group}.values())
 
 
 def _run(system: System, material: Material, seed: int) -> Run:

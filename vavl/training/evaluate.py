@@ -1,6 +1,7 @@
 """Finished runs to one report: predictions of the development and test sets, by path."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -33,15 +34,17 @@ def evaluate_runs(folders: Sequence[Path], command: str) -> EvaluationReport:
         The report over all of them.
 
     Raises:
-        ConfigError: No run, an unfinished one, one without a test set, or runs of different corpora or partition seeds.
+        ConfigError: No run, an unfinished one, one without a test set, or runs of different corpora, partition seeds
+            or systems.
     """
     if not folders:
         raise ConfigError("evaluate: name at least one run folder")
     experiments = [Experiment.read(folder) for folder in folders]
     first = experiments[0]
     for folder, experiment in zip(folders, experiments, strict=True):
-        if (experiment.corpus, experiment.partition.seed) != (first.corpus, first.partition.seed):
-            raise ConfigError(f"{folder}: another corpus or partition seed than {folders[0]}; evaluate them apart")
+        for what in ("corpus", "partition.seed", "system"):
+            if attrgetter(what)(experiment) != attrgetter(what)(first):
+                raise ConfigError(f"{folder}: another {what} than {folders[0]}; evaluate them apart")
     partitions = []
     for folder, experiment in zip(folders, experiments, strict=True):
         material = open_material(experiment)

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field, ValidationError
 
 from vavl.baselines import BASELINES
 from vavl.checkpoint import Checkpoint, CheckpointDescription, save_checkpoint
 from vavl.config import Positive, StrictModel, VavlConfig, light_config, paper_config
 from vavl.corpora import Corpus, Partition, make_partitions, open_corpus
+from vavl.corpora.checks import Problem
 from vavl.corpora.corpus import SPLITS, Split
+from vavl.corpora.opening import leave_out
 from vavl.features.cache import FeatureCache
 from vavl.model import Vavl
 from vavl.training.dataset import FeatureSet
@@ -140,16 +143,43 @@ def choose_partition(corpus: Corpus, choice: PartitionChoice) -> Partition:
     return found[choice.number - 1]
 
 
+def open_corpus_and_cache(choice: CorpusChoice, features: Path) -> tuple[Corpus, FeatureCache]:
+    """Open a corpus and the cache of its features.
+
+    Args:
+        choice: The corpus; with ``skip_bad`` clips that could not be extracted are left out like other bad ones.
+        features: Folder of the cache.
+
+    Returns:
+        The corpus, and the cache, open for reading.
+
+    Raises:
+        CorpusError: The corpus is bad.
+        ConfigError: There is no cache, it holds raw material instead of features, or nothing of this corpus.
+    """
+    corpus = open_corpus(choice.kind, choice.folder, skip_bad=choice.skip_bad)
+    cache = FeatureCache(features)
+    if "raw" in cache.identity.encoders.values():
+        raise ConfigError(f"{features}: holds sound and face crops, not features; make those with vavl-train features")
+    absent = [clip for clip in corpus.clips if clip.id not in cache]
+    if len(absent) == len(corpus.clips):
+        raise ConfigError(f"{features}: holds no clip of {corpus.name}; run vavl-train features on it")
+    if choice.skip_bad:
+        message = f"no features in {features}: unreadable, or vavl-train features has not finished"
+        corpus = leave_out(corpus, [Problem(clip.source, clip.id, "features", message) for clip in absent])
+    return corpus, cache
+
+
 def open_material(experiment: Experiment) -> Material:
     """Open the corpus and the features of each split.
 
     Raises:
         CorpusError: The corpus is bad.
-        ConfigError: The partition does not exist, or features are missing or of other widths than the model's.
+        ConfigError: The partition does not exist or leaves nothing to train on, or features are missing or of other
+            widths than the model's.
     """
-    corpus = open_corpus(experiment.corpus.kind, experiment.corpus.folder, skip_bad=experiment.corpus.skip_bad)
+    corpus, cache = open_corpus_and_cache(experiment.corpus, Path(experiment.features))
     partition = choose_partition(corpus, experiment.partition)
-    cache = FeatureCache(Path(experiment.features))
     model = experiment.model
     if cache.identity.dims != {"audio": model.audio_dim, "visual": model.visual_dim}:
         raise ConfigError(
@@ -163,6 +193,8 @@ def open_material(experiment: Experiment) -> Material:
             clips = [clip for clip in clips if clip.audio is not None and clip.visual is not None]
         if clips:
             splits[split] = FeatureSet(cache, corpus, clips)
+    if "train" not in splits:
+        raise ConfigError(f"{partition.name}: no clip to train on{' has both modalities' * experiment.paired_only}")
     return Material(corpus, partition, splits)
 
 
@@ -185,11 +217,21 @@ def model_for(preset: str, corpus: Corpus, cache: FeatureCache, **changes: objec
     return PRESETS[preset](**{**found, **changes})
 
 
+def check_system(experiment: Experiment) -> None:
+    """Refuse a system whose sizes do not fit together, without making it.
+
+    Raises:
+        ConfigError: There is no such system, or none of these sizes.
+    """
+    with torch.device("meta"):
+        build_system(experiment)
+
+
 def build_system(experiment: Experiment) -> System:
     """Make the system of an experiment, with random weights.
 
     Raises:
-        ConfigError: There is no such system.
+        ConfigError: There is no such system, or none of these sizes.
     """
     model = experiment.model
     if experiment.system == "vavl":
@@ -207,6 +249,7 @@ def run_experiment(
     experiment: Experiment,
     folder: Path,
     *,
+    material: Material | None = None,
     restart: bool = False,
     accelerator: str = "auto",
     devices: int | str = 1,
@@ -218,6 +261,7 @@ def run_experiment(
     Args:
         experiment: What to do.
         folder: The run folder; for VAVL it gets a ``checkpoint`` that ``vavl-export`` takes.
+        material: What `open_material` gives for this experiment, if it is open already.
         restart: Forget an earlier run in the folder.
         accelerator: Of Lightning Fabric.
         devices: Of Lightning Fabric.
@@ -230,7 +274,8 @@ def run_experiment(
     Raises:
         VavlError: Anything wrong with corpus, features or settings.
     """
-    material = open_material(experiment)
+    material = material or open_material(experiment)
+    check_system(experiment)  # before the folder becomes that of this run
     run = RunFolder(folder, experiment.model_dump(mode="json"), restart=restart)
     system = fit(
         lambda: build_system(experiment),
