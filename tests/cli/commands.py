@@ -19,7 +19,7 @@ def vavl_train(*arguments: object) -> Result:
 def succeed(*arguments: object) -> Result:
     """Run a command that must succeed."""
     result = vavl_train(*arguments)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, (result.output, result.exception)
     return result
 
 

@@ -73,8 +73,11 @@ def read_encoder(
         state = load_file(folder / WEIGHTS)
         found, network, settings = description["kind"], description["network"], dict(description["settings"])
         if found == kind:
-            return _build(network, settings, normalization), state
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            module = _build(network, settings, normalization)
+            if not isinstance(module, AudioEncoder if kind == "audio" else FaceEncoder):
+                raise ValueError(f"network {network!r} with these settings is no {kind} encoder")
+            return module, state
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ConfigError(f"{kind} encoder {folder}: not a folder with {CONFIG} and {WEIGHTS} ({error})") from error
     raise ConfigError(f"{kind} encoder {folder}: this folder holds a {found} encoder")
 

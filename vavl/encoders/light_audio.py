@@ -1,4 +1,4 @@
-"""The light audio encoder: prosody measured inside the graph, with a small learned network over its spectrum."""
+"""The light audio encoder: prosody measured inside the graph, with or without a small learned network beside it."""
 
 import torch
 from torch import Tensor, nn
@@ -28,15 +28,16 @@ class ConvBlock(nn.Module):
 
 
 class LightAudioEncoder(AudioEncoder):
-    """Prosody and a few convolution blocks.
+    """Prosody, spectrum and a few convolution blocks.
 
     A token holds the clip's prosody statistics (the same in every token, so that pooling keeps them), this moment's
-    pitch, periodicity, loudness and spectrum, and what the learned network makes of the spectrum.
+    pitch, periodicity and loudness; with bands also the spectrum and its statistics, and what the learned network makes
+    of it.
 
     Args:
         width: Width of the learned part.
-        blocks: Convolution blocks of the learned part.
-        bands: Mel bands.
+        blocks: Convolution blocks of the learned part; 0 leaves it out.
+        bands: Mel bands; 0 leaves the spectrum out, and then there is nothing to learn from.
         kernel: Taps of the depthwise convolutions.
     """
 
@@ -47,10 +48,12 @@ class LightAudioEncoder(AudioEncoder):
         self.settings = {"width": width, "blocks": blocks, "bands": bands, "kernel": kernel}
         self.prosody = Prosody(bands)
         self.statistics = ProsodyStatistics(bands)
-        self.stem = nn.Conv1d(bands + 3, width, 3, padding=1)
+        self.dim = self.statistics.dim + bands + 3
+        if blocks:
+            self.stem = nn.Conv1d(bands + 3, width, 3, padding=1)
+            self.norm = nn.LayerNorm(width)
+            self.dim += width
         self.blocks = nn.ModuleList(ConvBlock(width, kernel) for _ in range(blocks))
-        self.norm = nn.LayerNorm(width)
-        self.dim = self.statistics.dim + bands + 3 + width
 
     def output_lengths(self, samples: Tensor) -> Tensor:
         """Tokens that a number of samples gives: one for every four complete frames."""
@@ -59,14 +62,18 @@ class LightAudioEncoder(AudioEncoder):
     def forward(self, waveform: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
         """Encode; see `AudioEncoder.forward`."""
         mel, pitch, periodicity, energy = self.prosody(waveform, samples)
-        mask = length_mask(frame_count(samples), mel.shape[1])
+        mask = length_mask(frame_count(samples), pitch.shape[1])
         statistics = self.statistics(mel, pitch, periodicity, energy, mask)  # (B, S)
-        moment = torch.cat([torch.stack([pitch, periodicity, 0.2 * energy], dim=2), 0.2 * mel], dim=2)
+        moment = torch.stack([pitch, periodicity, 0.2 * energy], dim=2)
+        if mel is not None:
+            moment = torch.cat([moment, 0.2 * mel], dim=2)
         tokens = nn.functional.avg_pool1d(moment.transpose(1, 2), POOL).transpose(1, 2)  # (B, T, 3 + bands)
         lengths = self.output_lengths(samples)
+        context = statistics[:, None].expand(-1, tokens.shape[1], -1)
+        if not len(self.blocks):
+            return torch.cat([context, tokens], dim=2), lengths
         valid = length_mask(lengths, tokens.shape[1])[:, :, None]
         learned = self.stem((tokens * valid).transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
             learned = block(learned, valid)
-        context = statistics[:, None].expand(-1, tokens.shape[1], -1)
         return torch.cat([context, tokens, self.norm(learned)], dim=2), lengths

@@ -39,6 +39,8 @@ def load_audio_encoder(
     module: AudioEncoder
     if parsed.name == "light":
         module = _seeded(parsed, LightAudioEncoder)
+    elif parsed.name == "prosody":
+        module = LightAudioEncoder(width=0, blocks=0, bands=0)
     elif parsed.kind == "random" and parsed.name == "wav2vec2-large-robust":
         module = Wav2Vec2Encoder(_seeded(parsed, _large_robust), normalization)
     elif is_encoder_folder(parsed.path):
@@ -51,15 +53,15 @@ def load_audio_encoder(
         module = Wav2Vec2Encoder(network, normalization)
     else:
         raise ConfigError(
-            f"audio encoder {reference!r}: expected light, random:light@SEED, random:wav2vec2-large-robust@SEED, "
-            "hf:OWNER/NAME, or a local file or folder"
+            f"audio encoder {reference!r}: expected prosody, light, random:light@SEED, "
+            "random:wav2vec2-large-robust@SEED, hf:OWNER/NAME, or a local file or folder"
         )
     if isinstance(module, LightAudioEncoder) and normalization.kind == "global":
         raise ConfigError(
             f"audio encoder {reference!r}: the light encoder measures loudness, so a global waveform normalisation has "
             "no place; remove waveform_normalization from the configuration"
         )
-    return _finish(module, parsed, trained=parsed.kind not in ("random", "package"))
+    return _finish(module, parsed, trained=parsed.kind not in ("random", "package") or parsed.name == "prosody")
 
 
 def load_face_encoder(reference: str) -> LoadedEncoder[FaceEncoder]:

@@ -54,17 +54,19 @@ class Prosody(nn.Module):
     """Log-mel spectrum, pitch, periodicity and loudness of every frame.
 
     Args:
-        bands: Mel bands.
+        bands: Mel bands; 0 leaves the spectrum out.
     """
 
     def __init__(self, bands: int) -> None:
         super().__init__()
+        self.bands = bands
         bins = torch.arange(TRANSFORM // 2 + 1, dtype=torch.float64)
         window = torch.hann_window(WINDOW, dtype=torch.float64)
         angle = 2 * math.pi * bins[:, None] * torch.arange(WINDOW, dtype=torch.float64) / TRANSFORM
         basis = torch.cat([torch.cos(angle) * window, torch.sin(angle) * window])
         self.register_buffer("basis", basis.float()[:, None], persistent=False)  # (2 * 513, 1, 640)
-        self.register_buffer("filters", mel_filters(bands, len(bins)).T.contiguous(), persistent=False)
+        if bands:
+            self.register_buffer("filters", mel_filters(bands, len(bins)).T.contiguous(), persistent=False)
         # A power spectrum times cosines is its autocorrelation; bins but the first and last stand for two.
         lags = torch.arange(LOWEST_LAG, HIGHEST_LAG)
         twice = torch.full((len(bins), 1), 2.0, dtype=torch.float64)
@@ -78,7 +80,7 @@ class Prosody(nn.Module):
         octaves = torch.log2(SAMPLE_RATE / lags.double() / 100.0).float()
         self.register_buffer("octaves", octaves, persistent=False)
 
-    def forward(self, waveform: Tensor, samples: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, waveform: Tensor, samples: Tensor) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
         """Measure.
 
         Args:
@@ -86,15 +88,16 @@ class Prosody(nn.Module):
             samples: Valid samples, int64, shape (B,).
 
         Returns:
-            Log-mel (B, T, bands); pitch in octaves above 100 Hz (B, T), meaningless where not periodic; periodicity
-            in [0, 1] (B, T); natural log of the energy (B, T). Frames beyond a clip's end are garbage.
+            Log-mel (B, T, bands), or None without bands; pitch in octaves above 100 Hz (B, T), meaningless where not
+            periodic; periodicity in [0, 1] (B, T); natural log of the energy (B, T). Frames beyond a clip's end are
+            garbage.
         """
         sound = (waveform * length_mask(samples, waveform.shape[1]))[:, None]
         margin = (WINDOW - FIELD) // 2
         spectrum = nn.functional.conv1d(nn.functional.pad(sound, (margin, margin)), self.basis, stride=HOP)
         real, imaginary = spectrum.chunk(2, dim=1)
         power = (real.square() + imaginary.square()).transpose(1, 2)  # (B, T, 513)
-        mel = torch.log(power @ self.filters + 1e-6)
+        mel = torch.log(power @ self.filters + 1e-6) if self.bands else None
         correlation = power @ self.correlate  # (B, T, 1 + lags)
         energy = correlation[..., :1]
         normalized = correlation[..., 1:] / (energy + 1e-4) * self.taper
@@ -117,11 +120,11 @@ class ProsodyStatistics(nn.Module):
         super().__init__()
         self.dim = 25 + 2 * bands
 
-    def forward(self, mel: Tensor, pitch: Tensor, periodicity: Tensor, energy: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, mel: Tensor | None, pitch: Tensor, periodicity: Tensor, energy: Tensor, mask: Tensor) -> Tensor:
         """Summarise.
 
         Args:
-            mel: (B, T, bands).
+            mel: (B, T, bands), or None without bands.
             pitch: (B, T).
             periodicity: (B, T).
             energy: (B, T).
@@ -137,8 +140,6 @@ class ProsodyStatistics(nn.Module):
         loud = _normalized(loud)
         glide, swell = _change(semitones).clamp(-3.0, 3.0), _change(energy)
         joint = _mean(semitones * energy, voiced) - _mean(semitones, voiced) * _mean(energy, voiced)
-        mel_mean = (mel * uniform[:, :, None]).sum(1)
-        mel_spread = ((mel - mel_mean[:, None]).square() * uniform[:, :, None]).sum(1).add(1e-4).sqrt()
         columns = [
             *_shape(semitones, voiced, 0.5),
             *_shape(energy, loud, 1.0),
@@ -152,7 +153,12 @@ class ProsodyStatistics(nn.Module):
             *_shape(energy, uniform, 1.0)[:2],
             joint,
         ]
-        return torch.cat([torch.stack(columns, dim=1), mel_mean, mel_spread], dim=1)
+        voice = torch.stack(columns, dim=1)
+        if mel is None:
+            return voice
+        mel_mean = (mel * uniform[:, :, None]).sum(1)
+        mel_spread = ((mel - mel_mean[:, None]).square() * uniform[:, :, None]).sum(1).add(1e-4).sqrt()
+        return torch.cat([voice, mel_mean, mel_spread], dim=1)
 
 
 def _normalized(weights: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ audio   hf:OWNER/NAME                          a wav2vec2 on the Hugging Face hu
         FOLDER                                 the same, downloaded; or an encoder folder (vavl-train audio-encoder)
         FILE.pt                                a wav2vec2-large-robust state dict, such as `final_wav2vec.pt`
         random:wav2vec2-large-robust@SEED      the paper's size, random weights
+        prosody                                the light encoder without its learned part: nothing in it is learned
         light                                  the light encoder, its learned part random (seed 0)
         random:light@SEED                      the same with another seed
 face    timm:NAME                              a timm network with its published weights
@@ -55,8 +56,8 @@ def parse_reference(text: str) -> Reference:
     Raises:
         ConfigError: The string is none of the documented forms, or names a path that does not exist.
     """
-    if text == "light":
-        return Reference(text, "package", "light")
+    if text in ("light", "prosody"):
+        return Reference(text, "package", text)
     if text.startswith("random:"):
         name, _, seed = text.removeprefix("random:").partition("@")
         if not name or (seed and not seed.isdigit()):
@@ -76,7 +77,7 @@ def parse_reference(text: str) -> Reference:
 def _existing(text: str, path: str) -> Path:
     if not path or not Path(path).exists():
         raise ConfigError(
-            f"encoder reference {text!r}: no such file or folder, and not one of light, random:NAME@SEED, "
+            f"encoder reference {text!r}: no such file or folder, and not one of light, prosody, random:NAME@SEED, "
             "hf:OWNER/NAME, timm:NAME, timm:NAME=FILE"
         )
     return Path(path)

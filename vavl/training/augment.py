@@ -9,18 +9,20 @@ BRIGHTNESS = 0.15  # deviation, of full scale
 CONTRAST = 0.2
 
 
-def change_sound(waveform: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
+def change_sound(waveform: Tensor, samples: Tensor, minimum: int = 1) -> tuple[Tensor, Tensor]:
     """Play each clip at another speed and loudness.
 
     Args:
         waveform: Padded with zeros, float32, shape (B, S).
-        samples: Valid samples, int64, shape (B,).
+        samples: Valid samples, int64, shape (B,), each at least ``minimum``.
+        minimum: Samples that the encoder needs; no clip is sped up beyond that.
 
     Returns:
         The changed sound, (B, S'), and its valid samples.
     """
     speed = 1.0 + SPEED * (2.0 * torch.rand(len(samples)) - 1.0)
-    lengths = (samples / speed).long().clamp(min=1)
+    speed = torch.minimum(speed, samples / minimum)
+    lengths = (samples / speed).long().clamp(min=minimum)
     position = torch.arange(int(lengths.max()))[None] * speed[:, None]
     position = torch.minimum(position, (samples - 1).clamp(min=0)[:, None].float())
     before = position.long()

@@ -1,7 +1,9 @@
 """Labelled windows of a corpus, straight from the feature cache, as shuffled or ordered batches."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 import numpy as np
 import torch
@@ -123,8 +125,8 @@ class FeatureSet:
         rank, processes = share
         batches = [batches[i] for i in random.permutation(len(batches))]
         # Every process takes part in every update, so they need equally many batches: some come twice.
-        batches += batches[: -len(batches) % processes]
-        for chosen in batches[rank::processes]:
+        evenly = processes * math.ceil(len(batches) / processes)
+        for chosen in islice(cycle(batches), rank, evenly, processes):
             yield collate([self.examples[i] for i in chosen])
 
     def ordered(self, batch_size: int) -> Iterator[tuple[list[Example], Batch]]:

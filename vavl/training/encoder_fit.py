@@ -98,11 +98,16 @@ class EncoderUnderHead(nn.Module):
             for row, example in enumerate(examples):
                 waveform[row, : len(example.values)] = torch.from_numpy(np.array(example.values))
             if augment:
-                waveform, samples = change_sound(waveform, samples)
+                waveform, samples = change_sound(waveform, samples, self.encoder.minimum_samples)
             features, lengths = self.encoder(waveform.to(device), samples.to(device))
             pooled = masked_mean(features, length_mask(lengths, features.shape[1]))
-        logits: Tensor = self.head(self.norm(pooled) if len(pooled) > 1 or not self.training else pooled)
+        logits: Tensor = self.head(self._normalize(pooled))
         return logits
+
+    def _normalize(self, pooled: Tensor) -> Tensor:
+        if self.training and len(pooled) == 1:  # one example has no spread: what was seen before stands in
+            return nn.functional.batch_norm(pooled, self.norm.running_mean, self.norm.running_var, eps=self.norm.eps)
+        return self.norm(pooled)
 
 
 def sound_examples(cache: FeatureCache, corpus: Corpus, clips: Sequence[Clip], minimum: int) -> list[RawExample]:

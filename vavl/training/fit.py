@@ -6,6 +6,7 @@ stop the others.
 """
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -52,7 +53,7 @@ class FitSettings(StrictModel):
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     feature_noise: NonNegative = 0.0
     repeat_paired: Positive = 1
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     selection: Literal["audio_visual", "mean", "last"] = "audio_visual"
 
@@ -81,7 +82,7 @@ def fit(
         settings: How to train.
         run: Where state and history are kept.
         accelerator: Of Lightning Fabric: ``auto``, ``cpu``, ``cuda``.
-        devices: Of Lightning Fabric. Under ``torchrun`` one process a device is running already.
+        devices: Of Lightning Fabric. Under ``torchrun``, which runs one process a device already, it says how many.
         progress: Told the history line of every epoch, in the first process.
 
     Returns:
@@ -90,12 +91,9 @@ def fit(
     Raises:
         ConfigError: Nothing to choose the epoch by, a diverged loss, or a run of other settings in the folder.
     """
-    from lightning_fabric import Fabric
-
     if development is None and settings.selection != "last":
         raise ConfigError(f"selection {settings.selection!r} needs a development set; use 'last' without one")
-    fabric = Fabric(accelerator=accelerator, devices=devices, precision=settings.precision)
-    fabric.launch()
+    fabric = _connect(accelerator, devices, settings.precision)
     torch.manual_seed(settings.seed)
     system = build()
     _normalize(system, train)
@@ -115,14 +113,29 @@ def fit(
             if best.improves(score, epoch):
                 best = Best(score, epoch)
                 run.save_best(system.state_dict())
-            run.save_state(trainer.state(epoch + 1, best.score, best.epoch))
             run.log(line)
+            run.save_state(trainer.state(epoch + 1, best.score, best.epoch))
             if progress is not None:
                 progress(line)
         fabric.barrier()
+    run.close()
     system.load_state_dict(run.load_best())
     system.cpu().eval()
     return system
+
+
+def _connect(accelerator: str, devices: int | str, precision: Any) -> Any:
+    """Start Lightning Fabric in this process, and connect it to the others if there are any."""
+    from lightning_fabric import Fabric
+
+    machines = 1
+    if torch.distributed.is_torchelastic_launched():
+        # Told of one device, Fabric would train alone in each of torchrun's processes.
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        machines = int(os.environ["WORLD_SIZE"]) // devices
+    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=machines, precision=precision)
+    fabric.launch()
+    return fabric
 
 
 class Best:
@@ -152,6 +165,7 @@ class _Trainer:
             parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.scaler = torch.amp.GradScaler(fabric.device.type, enabled=settings.precision == "16-mixed")
+        self.scaler.scale(torch.zeros((), device=fabric.device))  # else it is not ready in a process without a loss
         epoch_length = train.epoch_length(settings.repeat_paired)
         self.batches = math.ceil(math.ceil(epoch_length / settings.batch_size) / fabric.world_size)
         self.spread = {
@@ -161,7 +175,7 @@ class _Trainer:
         }
 
     def epoch(self, epoch: int) -> dict[str, float]:
-        """Train one epoch; mean loss by step."""
+        """Train one epoch; mean loss by step, over all processes."""
         fabric, settings = self.fabric, self.settings
         torch.manual_seed(settings.seed * 100_003 + epoch * 1009 + fabric.global_rank)
         self.system.train()
@@ -176,7 +190,7 @@ class _Trainer:
                 loss = self._update(step, parameters, batch)
                 if loss is not None:
                     sums[step].append(loss)
-        losses = {f"train/{step}": float(torch.stack(values).mean()) for step, values in sums.items() if values}
+        losses = {f"train/{step}": mean for step, mean in self._means(sums).items()}
         if bad := [name for name, value in losses.items() if not math.isfinite(value)]:
             raise ConfigError(f"epoch {epoch}: {', '.join(bad)} is not finite; lower learning_rate or set clip_norm")
         if fabric.world_size > 1:
@@ -214,10 +228,20 @@ class _Trainer:
             parameter.grad = part.view_as(parameter).clone()
         return True
 
+    def _means(self, losses: Mapping[str, list[Tensor]]) -> dict[str, float]:
+        """Mean loss of every step that any process took."""
+        totals = torch.zeros(len(losses), 2, dtype=torch.float64, device=self.fabric.device)
+        for row, values in zip(totals, losses.values(), strict=True):
+            if values:
+                row[0], row[1] = torch.stack(values).double().sum(), len(values)
+        if self.fabric.world_size > 1:
+            totals = self.fabric.all_reduce(totals, reduce_op="sum")
+        return {step: total / count for step, (total, count) in zip(losses, totals.tolist(), strict=True) if count}
+
     def _share_buffers(self) -> None:
         """Average BatchNorm's running statistics, which each process gathers from its own clips."""
-        for buffer in self.system.buffers():
-            if buffer.is_floating_point():
+        for name, buffer in self.system.named_buffers():
+            if name.endswith(("running_mean", "running_var")):
                 buffer.copy_(self.fabric.all_reduce(buffer, reduce_op="mean"))
 
     def _perturbed(self, batch: Batch) -> Batch:

@@ -9,6 +9,7 @@ RUN/settings.json    what was asked; a run of other settings in the same folder 
 
 import io
 import json
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,18 +49,15 @@ class RunFolder:
         self.folder = folder
         self._writer: Any = None
         path = folder / "settings.json"
+        content = json.dumps(settings, indent=2, sort_keys=True) + "\n"
         if restart:
             for name in ("state.pt", "best.pt", "history.jsonl", "settings.json"):
                 (folder / name).unlink(missing_ok=True)
-            for events in (folder / "tensorboard").glob("events.*"):
-                events.unlink()
-        content = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-        if path.exists() and path.read_text("utf-8") != content:
-            before = json.loads(path.read_text("utf-8"))
-            changed = sorted(key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key))
+            self._forget_events()
+        elif path.exists() and (before := path.read_text("utf-8")) != content:
             raise ConfigError(
-                f"{folder}: holds a run of other settings ({', '.join(changed)}); name another folder, or pass "
-                "--restart to forget it"
+                f"{folder}: holds a run of other settings ({', '.join(_changed(before, content))}); name another "
+                "folder, or pass --restart to forget it"
             )
         write_atomically(path, content.encode())
 
@@ -87,18 +85,34 @@ class RunFolder:
         return read_history(self.folder)
 
     def log(self, line: dict[str, Any]) -> None:
-        """Add an epoch's line to the history and to TensorBoard's events."""
-        # Called after the state is saved: a line that an interruption kept out is missing, never double.
+        """Add an epoch's line to the history and to TensorBoard's events.
+
+        Call before the epoch's state is saved: after an interruption in between, the epoch is trained again and its
+        line replaced, so that none is missing or double.
+        """
         lines = [entry for entry in self.history() if entry["epoch"] < line["epoch"]] + [line]
         write_atomically(self.folder / "history.jsonl", "".join(json.dumps(entry) + "\n" for entry in lines).encode())
         if self._writer is None:
             from tensorboard.summary import Writer
 
+            self._forget_events()  # of an earlier sitting, whose lines are written again
             self._writer = Writer(str(self.folder / "tensorboard"))
-        for key, value in line.items():
-            if key != "epoch":
-                self._writer.add_scalar(key, value, line["epoch"])
+        else:
+            lines = lines[-1:]
+        for entry in lines:
+            for key in entry.keys() - {"epoch"}:
+                self._writer.add_scalar(key, entry[key], entry["epoch"])
         self._writer.flush()
+
+    def close(self) -> None:
+        """Release TensorBoard's file; another line opens a new one."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _forget_events(self) -> None:
+        for events in (self.folder / "tensorboard").glob("events.*"):
+            events.unlink()
 
     def _save(self, name: str, content: Any) -> None:
         buffer = io.BytesIO()
@@ -108,10 +122,20 @@ class RunFolder:
     def _load(self, name: str) -> Any:
         try:
             return torch.load(self.folder / name, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError) as error:
+        except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).splitlines()[0]
             raise ConfigError(
-                f"{self.folder / name}: cannot be read ({error}); pass --restart to begin anew"
+                f"{self.folder / name}: cannot be read ({reason}); pass --restart to begin anew"
             ) from error
+
+
+def _changed(before: str, now: str) -> list[str]:
+    """Names of the settings that differ."""
+    try:
+        old, new = json.loads(before), json.loads(now)
+        return sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    except (ValueError, AttributeError) as error:
+        return [f"not readable: {error}"]
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:

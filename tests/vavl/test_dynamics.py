@@ -1,0 +1,88 @@
+"""Dynamics beside the visual features: against NumPy, blind to padding, and absent from the paper's model."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.export.exported import TINY, tiny_model
+from vavl.config import paper_config
+from vavl.model import Vavl
+from vavl.model.masking import length_mask, with_dynamics
+
+few = settings(max_examples=20, deadline=None)
+WIDTH = 5
+seeds = st.integers(0, 2**31)
+lengths = st.lists(st.integers(1, 15), min_size=1, max_size=4)
+
+
+def clips_of(counts: list[int], width: int, seed: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(count, width, generator=generator) for count in counts]
+
+
+def pad(clips: list[torch.Tensor], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Clips one below the other, with garbage behind their ends, and their lengths."""
+    padded = torch.full((len(clips), max(map(len, clips)) + padding, clips[0].shape[1]), 1000.0)
+    for row, clip in zip(padded, clips, strict=True):
+        row[: len(clip)] = clip
+    return padded, torch.tensor([len(clip) for clip in clips])
+
+
+@few
+@given(counts=lengths, padding=st.integers(0, 6), seed=seeds)
+def test_every_clip_equals_numpy_whatever_stands_behind_it(counts: list[int], padding: int, seed: int) -> None:
+    clips = clips_of(counts, WIDTH, seed)
+    padded, sizes = pad(clips, padding)
+    got = with_dynamics(padded, length_mask(sizes, padded.shape[1]))
+    assert got.shape == (*padded.shape[:2], 3 * WIDTH)
+    for row, clip in zip(got.numpy(), clips, strict=True):
+        x = clip.double().numpy()
+        expected = np.hstack([x, np.abs(x - x.mean(axis=0)), np.abs(np.diff(x, axis=0, prepend=x[:1]))])
+        np.testing.assert_allclose(row[: len(x)], expected, atol=1e-5)
+        assert (row[0, 2 * WIDTH :] == 0).all()
+
+
+def test_what_never_moves_has_no_dynamics() -> None:
+    still = torch.randn(1, 1, WIDTH).expand(2, 7, WIDTH)
+    features, distance, change = with_dynamics(still, length_mask(torch.tensor([7, 4]), 7)).chunk(3, dim=2)
+    assert torch.equal(features, still)
+    torch.testing.assert_close(distance[:, :4], torch.zeros(2, 4, WIDTH), atol=1e-6, rtol=0)
+    assert not change.any()
+
+
+@few
+@given(counts=lengths, padding=st.integers(0, 6), seed=seeds)
+def test_a_model_with_dynamics_answers_a_clip_for_itself(counts: list[int], padding: int, seed: int) -> None:
+    model = tiny_model(visual_dynamics=True)
+    clips = clips_of(counts, TINY["visual_dim"], seed)
+    padded, sizes = pad(clips, padding)
+    with torch.no_grad():
+        together = model.unimodal("visual", padded, sizes)
+        for number, clip in enumerate(clips):
+            alone = model.unimodal("visual", clip[None], torch.tensor([len(clip)]))
+            for part in ("logits", "embedding", "reconstruction", "target"):
+                assert (getattr(alone, part)[0] - getattr(together, part)[number]).abs().max() <= 1e-4
+
+
+def test_a_model_with_dynamics_sees_movement() -> None:
+    model = tiny_model(visual_dynamics=True)
+    frames = torch.randn(1, 12, TINY["visual_dim"], generator=torch.Generator().manual_seed(0))
+    # The weights that look at movement, and no others: whatever changes now, changes through them.
+    model.visual.projection.weight.data[:, : TINY["visual_dim"]] = 0
+    with torch.no_grad():
+        answers = [model.unimodal("visual", x, torch.tensor([12])).logits for x in (frames, frames + 3, 2 * frames)]
+    torch.testing.assert_close(answers[1], answers[0], atol=1e-3, rtol=1e-3)  # the same movement elsewhere
+    assert (answers[2] - answers[0]).abs().max() > 1e-2  # more movement
+
+
+def test_the_papers_model_has_none() -> None:
+    config = paper_config()
+    assert not config.visual_dynamics
+    with torch.device("meta"):
+        plain, dynamic = Vavl(config), Vavl(config.model_copy(update={"visual_dynamics": True}))
+    shape = (config.projection_dim, config.visual_dim, config.projection_kernel)
+    assert plain.visual.projection.weight.shape == shape
+    assert dynamic.visual.projection.weight.shape == (shape[0], 3 * shape[1], shape[2])
+    assert dynamic.audio.projection.weight.shape == plain.audio.projection.weight.shape
+    assert not [name for name in plain.state_dict() if "dynamics" in name]
