@@ -11,7 +11,6 @@ counts. A third column runs this runtime with detection on every frame, so that 
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -21,11 +20,10 @@ from typing import Any
 
 import av
 import numpy as np
-import onnxruntime
-import timm
 import torch
 import transformers
 
+from benchmarks.environment import environment
 from vavl_export.request import build_request, random_checkpoint
 from vavl_export.write import write_bundle
 from vavl_runtime import Recognizer
@@ -132,21 +130,6 @@ def export_paper_bundle(folder: Path, crop: CropRecipe) -> Path:
     return place
 
 
-def environment(threads: int) -> dict[str, Any]:
-    """What the figures were taken on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
-    return {
-        "processor": model,
-        "threads": threads,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "timm": timm.__version__,
-        "transformers": transformers.__version__,
-    }
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path)
@@ -181,7 +164,7 @@ def main() -> int:
     record = {
         "benchmark": "clip_cpu",
         "command": f"python -m benchmarks.clip_cpu {arguments.clip.name} --repeats {arguments.repeats}",
-        "environment": environment(threads),
+        "environment": environment(threads, ("torch", "onnxruntime", "timm", "transformers")),
         "clip": {"name": arguments.clip.name, "seconds": result.duration_s, "frames": result.faces.frames},
         "seconds": best,
         "totals": {name: min(sum(r.values()) for r in each) for name, each in rounds.items()},

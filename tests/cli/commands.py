@@ -8,7 +8,6 @@ from typer.testing import CliRunner, Result
 from vavl.cli.train import app
 
 TINY = ("--preset", "light", "--epochs", 1)
-LEARNS = ("--preset", "light", "--epochs", 12, "--learning-rate", 3e-3, "--selection", "mean")
 
 
 def vavl_train(*arguments: object) -> Result:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import LEARNS, TINY, assert_plot, succeed
+from tests.cli.commands import TINY, assert_plot, succeed
 from tests.cli.made_corpus import CLIPS, LABELS, LIGHT, SPEAKERS, fill_cache, write_corpus
 from vavl.checkpoint import load_checkpoint
 from vavl.evaluation.comparison import ComparisonResults
 from vavl.evaluation.report import EvaluationReport
 
+EPOCHS = 8
+LEARNS = ("--preset", "light", "--epochs", EPOCHS, "--batch-size", 4, "--learning-rate", 3e-3, "--selection", "last")
+EAGER = {"visual_dynamics": False, "visual_pool": 1, "dropout": 0.0, "head_dropout": 0.0, "width": 32}
 PATHS = ("audio_visual", "audio", "visual")
 SYSTEMS = {
     "VAVL": "vavl",
@@ -31,15 +34,17 @@ def test_feature_files_to_a_report(tmp_path: Path) -> None:
     features = ("features", "manifest", manifest, "-o", cache, "--workers", 1)
     assert f"{CLIPS} clips extracted, 0 were there, 0 unreadable" in succeed(*features).stdout
     assert f"0 clips extracted, {CLIPS} were there, 0 unreadable" in succeed(*features).stdout
+    (tmp_path / "model.json").write_text(json.dumps(EAGER), "utf-8")
     runs = [tmp_path / f"run{number}" for number in (1, 2)]
     for number, run in enumerate(runs, 1):
-        common = ("--features", cache, "--partition", number, *LEARNS)
+        common = ("--features", cache, "--partition", number, *LEARNS, "--model", tmp_path / "model.json")
         assert succeed("fit", "manifest", manifest, *common, "-o", run).stdout == f"{run}\n"
         history = [json.loads(line) for line in (run / "history.jsonl").read_text("utf-8").splitlines()]
-        assert [line["epoch"] for line in history] == list(range(12))
+        assert [line["epoch"] for line in history] == list(range(EPOCHS))
         assert all(math.isfinite(value) for line in history for value in line.values())
         model = load_checkpoint(run / "checkpoint").model
         assert (model.config.audio_dim, model.config.visual_dim, model.config.labels) == (*LIGHT.values(), LABELS)
+        assert model.config.width == EAGER["width"]
     out = tmp_path / "report"
     page = succeed("evaluate", *runs, "-o", out).stdout
     assert (out / "report.md").read_text("utf-8") == page.removesuffix("\n")

@@ -8,14 +8,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import Wav2Vec2Config, Wav2Vec2Model
 from typer.testing import CliRunner
 
 from tests.released.released_folder import WAVEFORM, change_file, import_folder, released_values, write_folder
 from tests.vavl.released_reference import State, reference_all
+from tests.vavl.small_wav2vec2 import SMALL, save_small_wav2vec2
 from tests.vavl.tiny_released import TASKS, distance, project_all, random_features, tiny_config
 from vavl.checkpoint import load_checkpoint, save_checkpoint
 from vavl.config import VavlConfig, paper_config
+from vavl.encoders import load_face_encoder
 from vavl.encoders.wav2vec2 import WaveformNormalizer
 from vavl.released import import_released
 from vavl_export.cli import app
@@ -177,23 +178,13 @@ def test_a_paper_sized_folder_is_imported(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_imported_checkpoint_becomes_a_bundle_that_answers(tmp_path: Path, example_clip: Path) -> None:
     """With a small wav2vec2, because the light audio encoder takes no global normalisation."""
-    config = tiny_config("regression").model_copy(update={"audio_dim": 32, "visual_dim": 1024})
+    config = tiny_config("regression").model_copy(
+        update={"audio_dim": SMALL["hidden_size"], "visual_dim": load_face_encoder("light").module.dim}
+    )
     folder = write_folder(tmp_path / "old", released_values(config))
     imported = import_folder(folder, "regression", audio_encoder="wav2vec2", face_encoder="light")
     save_checkpoint(imported, tmp_path / "new")
-    network = Wav2Vec2Config(
-        hidden_size=32,
-        num_attention_heads=4,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        conv_dim=(16,) * 7,
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=4,
-        feat_extract_norm="layer",
-        do_stable_layer_norm=True,
-        conv_bias=True,
-    )
-    Wav2Vec2Model(network).save_pretrained(tmp_path / "new" / "wav2vec2")
+    save_small_wav2vec2(tmp_path / "new" / "wav2vec2")
     result = CliRunner().invoke(app, ["onnx", str(tmp_path / "new"), "-o", str(tmp_path / "bundle")])
     assert result.exit_code == 0, result.output
     with Recognizer(tmp_path / "bundle") as recognizer:

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vavl.encoders import load_audio_encoder
 from vavl.encoders.light_audio import LightAudioEncoder
 from vavl.encoders.prosody import frame_count
 from vavl.model.masking import length_mask
@@ -72,6 +73,20 @@ def test_batch_padding_and_garbage_do_not_matter(lengths: list[int], padding: in
         alone = encode(clip)
         assert len(alone) == count
         torch.testing.assert_close(tokens[:count], alone, atol=1e-3, rtol=1e-4)
+
+
+@few
+@given(samples=sizes, seed=seeds)
+def test_prosody_alone_is_the_same_without_spectrum_and_learning(samples: int, seed: int) -> None:
+    alone, clip = load_audio_encoder("prosody"), sound(samples, seed)
+    assert alone.trained  # there is nothing in it that could be random
+    assert not alone.module.state_dict()
+    with torch.no_grad():
+        tokens, _ = alone.module(clip[None], torch.tensor([samples]))
+    whole, statistics = encode(clip), encoder().statistics.dim
+    kept = [*range(statistics - 2 * BANDS), *range(statistics, statistics + 3)]
+    assert alone.module.dim == len(kept)
+    torch.testing.assert_close(tokens[0], whole[:, kept])
 
 
 def test_only_the_learned_part_has_parameters_and_all_of_them_get_a_gradient() -> None:

@@ -96,12 +96,12 @@ def _train(
     device: str,
     skip_bad: bool,
 ) -> None:
-    from vavl.corpora import Clip, open_corpus
-    from vavl.encoders import load_audio_encoder, load_face_encoder, save_encoder
+    from vavl.corpora import open_corpus
+    from vavl.encoders import AudioEncoder, load_audio_encoder, load_face_encoder, save_encoder
     from vavl.features.cache import FeatureCache
     from vavl.features.extract import extract
     from vavl.features.raw import RawChoice
-    from vavl.training.encoder_fit import EncoderSettings, face_examples, fit_encoder, sound_examples
+    from vavl.training.encoder_fit import EncoderSettings, RawExample, face_examples, fit_encoder, sound_examples
     from vavl.training.experiment import PartitionChoice, choose_partition
 
     try:
@@ -113,6 +113,7 @@ def _train(
     corpus = open_corpus(kind, folder, skip_bad=skip_bad)
     report_corpus(corpus)
     chosen = choose_partition(corpus, PartitionChoice(number=partition_number(partition), seed=partition_seed))
+    encoder = (load_audio_encoder if modality == "audio" else load_face_encoder)(reference).module
     # Only this modality is read: decoding faces to train on sound would take most of the time.
     clips = [
         replace(clip, visual=None) if modality == "audio" else replace(clip, audio=None)
@@ -124,25 +125,19 @@ def _train(
         raise CorpusError("\n".join([*done.failed.values(), "mend these clips, or leave them out with --skip-bad"]))
     readable = [clip for clip in clips if clip.id not in done.failed]
 
-    def of(split: str) -> list[Clip]:
-        return [clip for clip in readable if chosen.split_of.get(clip.id) == split]
-
     def show(line: dict[str, Any]) -> None:
         scores = "  ".join(f"{key} {value:.3g}" for key, value in line.items() if key != "epoch")
         print_line(f"epoch {line['epoch'] + 1}/{settings.epochs}  {scores}")
 
     with FeatureCache(raw) as cache:
-        provenance = f"{command_line()}; corpus {corpus.name}, partition {chosen.name}"
-        if modality == "audio":
-            audio = load_audio_encoder(reference).module
-            train, development = (
-                sound_examples(cache, corpus, of(split), audio.minimum_samples) for split in ("train", "development")
-            )
-            fit_encoder(audio, corpus.task, train, development, settings, device=device, progress=show)
-            save_encoder(audio, output, provenance)
-        else:
-            face = load_face_encoder(reference).module
-            train, development = (face_examples(cache, corpus, of(split)) for split in ("train", "development"))
-            fit_encoder(face, corpus.task, train, development, settings, device=device, progress=show)
-            save_encoder(face, output, provenance)
+
+        def examples(split: str) -> list[RawExample]:
+            chosen_clips = [clip for clip in readable if chosen.split_of.get(clip.id) == split]
+            if isinstance(encoder, AudioEncoder):
+                return sound_examples(cache, corpus, chosen_clips, encoder.minimum_samples)
+            return face_examples(cache, corpus, chosen_clips)
+
+        train, development = examples("train"), examples("development")
+        fit_encoder(encoder, corpus.task, train, development, settings, device=device, progress=show)
+    save_encoder(encoder, output, f"{command_line()}; corpus {corpus.name}, partition {chosen.name}")
     print(output)

@@ -67,7 +67,7 @@ class LoadedEncoder(Generic[EncoderT]):
         module: The encoder, in evaluation mode.
         reference: The reference string it was loaded from.
         trained: False for random weights, which mark a bundle ``untrained``.
-        weights_sha256: Hash of its parameters and buffers, independent of the file format.
+        weights_sha256: Hash of its settings, parameters and buffers, independent of the file format.
     """
 
     module: EncoderT

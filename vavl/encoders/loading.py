@@ -1,6 +1,7 @@
 """From a reference string to an encoder with weights; nothing is ever unpickled as code."""
 
 import hashlib
+import json
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ def load_audio_encoder(
     Args:
         reference: See `vavl.encoders.reference`.
         normalization: How sound is normalised inside the graph; per utterance by default. The light encoder
-            normalises its log-mel frames instead and refuses ``global``.
+            measures loudness instead and refuses ``global``.
 
     Returns:
         The encoder in evaluation mode.
@@ -100,7 +101,8 @@ def load_face_encoder(reference: str) -> LoadedEncoder[FaceEncoder]:
 
 
 def _finish(module: Any, parsed: Reference, trained: bool) -> LoadedEncoder[Any]:
-    digest = hashlib.sha256()
+    # Settings count too: another margin, mean or number of bands gives other features with the same weights.
+    digest = hashlib.sha256(json.dumps(module.settings, sort_keys=True).encode())
     for name, value in sorted(module.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         digest.update(value.detach().contiguous().numpy().tobytes())

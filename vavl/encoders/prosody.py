@@ -18,7 +18,10 @@ WINDOW = 640  # samples, 40 ms: two periods of 50 Hz, so that the lowest voices 
 TRANSFORM = 1024
 LOWEST_LAG, HIGHEST_LAG = 32, 240  # samples: 500 Hz to 67 Hz
 VOICED = 0.6  # periodicity from which a frame counts as voiced
-OCTAVE_COST = 0.03  # correlation that a lag twice as long must gain: peaks at multiples of the period are as high
+STEEPNESS = 60.0  # of the softmax over lags
+# Correlation that a lag twice as long must gain: peaks at multiples of the period are as high. Times the steepness it
+# must leave them no weight, or the mean over lags sinks below the pitch.
+OCTAVE_COST = 0.1
 
 
 def mel_filters(bands: int, bins: int, low_hz: float = 50.0, high_hz: float = 7600.0) -> Tensor:
@@ -102,7 +105,7 @@ class Prosody(nn.Module):
         energy = correlation[..., :1]
         normalized = correlation[..., 1:] / (energy + 1e-4) * self.taper
         # A steep softmax is a smooth argmax: no gather in the graph, and no jump between neighbouring lags.
-        weights = torch.softmax((normalized + OCTAVE_COST * self.octaves) * 60.0, dim=-1)
+        weights = torch.softmax(STEEPNESS * (normalized + OCTAVE_COST * self.octaves), dim=-1)
         periodicity = normalized.amax(dim=-1).clamp(0.0, 1.0)
         return mel, weights @ self.octaves, periodicity, torch.log(energy[..., 0] + 1e-5)
 

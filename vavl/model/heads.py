@@ -44,6 +44,19 @@ class FeatureNormalizer(nn.Module):
         return (x - self.mean) / (self.std + 1e-6)
 
 
+class Discriminants(nn.Module):
+    """Projects features onto the directions that tell classes apart best; any C - 1 directions until they are set."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.dim = classes - 1
+        self.register_buffer("directions", torch.eye(self.dim, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Project normalised features (B, T, F) to (B, T, C - 1)."""
+        return x @ self.directions.T
+
+
 class Presentation(nn.Module):
     """Turns the network's output into what a person reads, inside the graph.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vavl.config import VavlConfig
 from vavl.model.conformer import Conformer
-from vavl.model.heads import FeatureNormalizer, Head, Presentation
+from vavl.model.heads import Discriminants, FeatureNormalizer, Head, Presentation
 from vavl.model.masking import MaskedBatchNorm, length_mask, masked_mean, masked_pool, with_dynamics
 from vavl_runtime.errors import InvalidArrayError
 
@@ -38,10 +38,15 @@ class UnimodalOutput:
 class Branch(nn.Module):
     """The layers of one modality: θ_a or θ_v."""
 
-    def __init__(self, config: VavlConfig, features: int, layers: int, dynamics: bool, pool: int) -> None:
+    def __init__(
+        self, config: VavlConfig, features: int, layers: int, *, discriminants: bool, dynamics: bool, pool: int
+    ) -> None:
         super().__init__()
         self.pool = pool
         self.normalizer = FeatureNormalizer(features)
+        self.discriminants = Discriminants(features, len(config.labels)) if discriminants else None
+        if self.discriminants is not None:
+            features = self.discriminants.dim
         inputs = 3 * features if dynamics else features
         # How much a feature moves differs by orders of magnitude, also among those of equal deviation.
         self.dynamics_norm = MaskedBatchNorm(inputs) if dynamics else None
@@ -52,6 +57,11 @@ class Branch(nn.Module):
         self.encoder = build_conformer(config, layers)
         self.head = build_head(config, config.width, len(config.labels))
         self.reconstruction = build_head(config, config.width, features) if config.reconstruction else None
+
+    def normalize(self, features: Tensor) -> Tensor:
+        """Normalise features (B, T, F) and, if configured, project them to their discriminants."""
+        normalized = self.normalizer(features)
+        return normalized if self.discriminants is None else self.discriminants(normalized)
 
     def project(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Project normalised features (B, T, F) to tokens (B, T', D), padding zeroed first; with their mask (B, T')."""
@@ -98,9 +108,21 @@ class Vavl(nn.Module):
     def __init__(self, config: VavlConfig) -> None:
         super().__init__()
         self.config = config
-        self.audio = Branch(config, config.audio_dim, config.audio_layers, dynamics=False, pool=1)
+        self.audio = Branch(
+            config,
+            config.audio_dim,
+            config.audio_layers,
+            discriminants=config.audio_discriminants,
+            dynamics=False,
+            pool=1,
+        )
         self.visual = Branch(
-            config, config.visual_dim, config.visual_layers, config.visual_dynamics, config.visual_pool
+            config,
+            config.visual_dim,
+            config.visual_layers,
+            discriminants=False,
+            dynamics=config.visual_dynamics,
+            pool=config.visual_pool,
         )
         self.shared = Shared(config)
         self.audio_visual_head = (
@@ -131,7 +153,7 @@ class Vavl(nn.Module):
         branch: Branch = getattr(self, modality)
         self._check(modality, features)
         mask = length_mask(lengths, features.shape[1])
-        normalized = branch.normalizer(features)
+        normalized = branch.normalize(features)
         tokens, valid = branch.project(normalized, mask)
         if self.config.layout == "released":
             # The released code feeds (time, batch, width) to a batch-first encoder, so attention and convolution

@@ -62,8 +62,8 @@ class FeatureSet:
     ) -> None:
         if absent := [clip.id for clip in clips if clip.id not in cache]:
             raise ConfigError(
-                f"{cache.folder}: {len(absent)} clips have no features yet ({', '.join(absent[:4])}…); "
-                "run vavl-train features again"
+                f"{cache.folder}: {len(absent)} of {len(clips)} clips have no features yet "
+                f"({', '.join(absent[:4])}{', …' if len(absent) > 4 else ''}); run vavl-train features again"
             )
         self.examples: list[Example] = []
         for clip in clips:

@@ -66,7 +66,7 @@ class RawExample:
     target: NDArray[np.float32]
 
 
-EncoderT = TypeVar("EncoderT", AudioEncoder, FaceEncoder)
+EncoderT = TypeVar("EncoderT", bound=AudioEncoder | FaceEncoder)
 
 
 class EncoderUnderHead(nn.Module):

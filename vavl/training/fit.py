@@ -18,6 +18,7 @@ from vavl.config import Positive, StrictModel
 from vavl.training.batch import Batch, Sequences
 from vavl.training.dataset import FeatureSet
 from vavl.training.development import development_scores
+from vavl.training.discriminants import fit_discriminants
 from vavl.training.run_folder import RunFolder, TrainingState
 from vavl.training.system import System
 from vavl_runtime.errors import ConfigError
@@ -285,9 +286,11 @@ class _Trainer:
 
 
 def _normalize(system: System, train: FeatureSet) -> None:
-    """Give every feature normaliser of a system the training set's statistics (D13)."""
+    """Give a system the training set's statistics: means and deviations (D13), and discriminants where it has them."""
     for modality, normalizers in system.normalizers().items():
         if (statistics := train.statistics(modality)) is not None:
             for normalizer in normalizers:
                 normalizer.mean.copy_(torch.from_numpy(statistics[0]))
                 normalizer.std.copy_(torch.from_numpy(statistics[1]))
+    for modality, discriminants in system.discriminants().items():
+        discriminants.directions.copy_(fit_discriminants(train, modality, discriminants.dim))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from vavl.config import Task
 from vavl.model import Modality
-from vavl.model.heads import FeatureNormalizer
+from vavl.model.heads import Discriminants, FeatureNormalizer
 from vavl.training.batch import Batch
 from vavl_runtime.manifest import PathName
 
@@ -67,6 +67,10 @@ class System(nn.Module, ABC):
     def normalizers(self) -> Mapping[Modality, list[FeatureNormalizer]]:
         """The modules that z-normalise features; the trainer gives them the training set's statistics (D13)."""
         return {"audio": [self.audio_normalizer], "visual": [self.visual_normalizer]}
+
+    def discriminants(self) -> Mapping[Modality, Discriminants]:
+        """The modules that project normalised features to discriminants; the trainer fits them to the training set."""
+        return {}
 
     def shared_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
         """Acoustic and visual embeddings (N, D) of the paired clips out of the shared layers, if it has any."""

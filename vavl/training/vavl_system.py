@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vavl.model import Modality, UnimodalOutput, Vavl
+from vavl.model.heads import Discriminants
 from vavl.training.batch import Batch, Sequences
 from vavl.training.losses import task_loss
 from vavl.training.system import Answers, System
@@ -48,6 +49,11 @@ class VavlSystem(System):
         if self.model.audio_visual_head is not None:
             steps["audio_visual"] = list(self.model.audio_visual_head.parameters())
         return steps
+
+    def discriminants(self) -> Mapping[Modality, Discriminants]:
+        """Those of the audio branch, if it has any."""
+        found = self.model.audio.discriminants
+        return {} if found is None else {"audio": found}
 
     def loss(self, step: str, batch: Batch) -> Tensor | None:
         """Equation 1 for a unimodal step, the task's loss alone for fusion; None if the batch lacks the modality."""
