@@ -15,6 +15,7 @@ from tests.corpora.made_corpora import table
 from tests.features.in_process import read_raw
 from tests.runtime.made_media import RATE, face_pictures, film_of_a_face, jpeg, pcm16, write_wav
 from vavl.encoders import load_audio_encoder, load_face_encoder
+from vavl.features import FeatureCache
 from vavl.features import extract as extraction
 
 COMMANDS = ("audio-encoder", "face-encoder")
@@ -36,8 +37,12 @@ def write_media(folder: Path) -> Path:
             write_wav(folder / f"{name}.wav", pcm16(tone))
             picture = jpeg((face * (light - 0.02 * number)).astype(np.uint8))
             film_of_a_face(folder / f"{name}.mkv", [picture] * 5, None)
-            rows += [f"{name}-heard,{speaker},{name}.wav,,{label},{split}"]
-            rows += [f"{name}-seen,{speaker},,{name}.mkv,{label},{split}"]
+            for kept, files in {
+                "heard": f"{name}.wav,",
+                "seen": f",{name}.mkv",
+                "both": f"{name}.wav,{name}.mkv",
+            }.items():
+                rows.append(f"{name}-{kept},{speaker},{files},{label},{split}")
     return table(folder / "manifest.csv", "# name: moods", HEADER, *rows)
 
 
@@ -79,6 +84,13 @@ def test_an_encoder_is_trained_and_can_be_named_by_its_folder(
     assert not [name for name in moved if name.startswith(start.module.frozen)]
     provenance = json.loads((place / command / "encoder.json").read_text("utf-8"))["provenance"]
     assert provenance.endswith("; corpus moods, partition split")
+
+
+@pytest.mark.parametrize(("command", "other"), [("audio-encoder", "visual"), ("face-encoder", "audio")])
+def test_the_other_modality_is_not_even_read(command: str, other: str, trained: dict[str, Result], place: Path) -> None:
+    with FeatureCache(place / f"{command}-raw") as cache:
+        assert len(list(cache)) == 2 * 2 * len(SPLITS)  # heard or seen, and both; of both classes
+        assert all(getattr(window, other) is None for clip in cache for window in cache.windows(clip))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -137,7 +149,9 @@ def test_wrong_value_before_any_media_is_read(
 def test_a_corpus_without_the_modality(command: str, kept: str, place: Path, tmp_path: Path) -> None:
     name, header, *rows = (place / "manifest.csv").read_text("utf-8").splitlines()
     table(place / f"{kept}.csv", name, header, *(row for row in rows if f"-{kept}," in row))
-    stderr = fail(3, command, "manifest", place / f"{kept}.csv", "--raw", tmp_path / "raw", *TINY, "-o", tmp_path / "out")
+    stderr = fail(
+        3, command, "manifest", place / f"{kept}.csv", "--raw", tmp_path / "raw", *TINY, "-o", tmp_path / "out"
+    )
     assert stderr == "error: encoder training: no clip of the training set offers this modality\n"
     assert not (tmp_path / "out").exists()
 
@@ -162,7 +176,7 @@ def test_media_that_break_while_they_are_read(trained: dict[str, Result], place:
     common = ("face-encoder", "manifest", manifest, "--raw", raw, *TINY, "-o", tmp_path / "out")
     stderr = fail(3, *common)
     (line,) = (line for line in stderr.splitlines() if "broken.mkv" in line)
-    assert "with-broken.csv:19: " in line
+    assert "with-broken.csv:27: " in line
     assert "mend these clips, or leave them out with --skip-bad" in stderr
     assert not (tmp_path / "out").exists()
     succeed(*common, "--skip-bad")

@@ -22,7 +22,6 @@ from vavl_export.verify import verify_bundle, weight_bytes
 from vavl_runtime import Recognizer, open_bundle
 from vavl_runtime.errors import ExportError, ParityError
 
-
 RANDOM_FACE = "random:light@0"
 
 

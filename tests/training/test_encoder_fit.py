@@ -215,12 +215,15 @@ class Echo(torch.nn.Module):
 
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_a_clip_is_scored_by_the_mean_over_its_windows(size: int) -> None:
-    """Two weak votes against one strong one: the mean of the probabilities decides, and each clip counts once."""
-    calm, tense = np.eye(2, dtype=np.float32)
-    votes = [("a", [0.1, 0.0], tense), ("a", [0.1, 0.0], tense), ("a", [-9.0, 9.0], tense), ("b", [5.0, 0.0], calm)]
-    examples = [RawExample(clip, np.array(logits, np.float32), target) for clip, logits, target in votes]
+    """Neither most windows nor the surest one decide: the mean of the probabilities does, and a clip counts once."""
+    shares = {"calm": ([0.7, 0.7, 0.15], 0), "tense": ([0.52, 0.52, 0.01], 1)}  # windows' shares of class 0, truth
+    examples = [
+        RawExample(clip, np.log(np.array([share, 1 - share], np.float32)), np.eye(2, dtype=np.float32)[truth])
+        for clip, (windows, truth) in shares.items()
+        for share in windows
+    ]
     assert _score(Echo(), "classification", examples, size) == 1.0
-    assert _score(Echo(), "classification", examples[:2] + examples[3:], size) == pytest.approx(1 / 3)
+    assert _score(Echo(), "classification", examples[:5], size) == pytest.approx(1 / 3)  # the last one had decided
 
 
 @pytest.mark.parametrize("size", [1, 3])

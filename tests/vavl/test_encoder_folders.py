@@ -1,6 +1,7 @@
 """Encoder folders: every kind of encoder comes back as it was, and what is no such folder is refused."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,6 @@ def folders(originals: dict[str, LoadedEncoder[Any]], tmp_path_factory: pytest.T
 @pytest.fixture
 def folder(folders: dict[str, Path], tmp_path: Path) -> Path:
     """A copy of the light audio encoder's, to damage."""
-    import shutil
-
     return Path(shutil.copytree(folders["light audio"], tmp_path / "encoder"))
 
 
@@ -93,6 +92,17 @@ def test_the_other_kind_is_refused(name: str, folders: dict[str, Path]) -> None:
         LOAD[other](str(folders[name]))
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_a_description_that_claims_the_other_kind_is_refused(
+    name: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    other = "face" if KINDS[name] == "audio" else "audio"
+    folder = Path(shutil.copytree(folders[name], tmp_path / "encoder"))
+    edit(folder, lambda description: description.update(kind=other))
+    with pytest.raises(ConfigError, match=f"{NO_FOLDER}.*is no {other} encoder"):
+        LOAD[other](str(folder))
+
+
 def test_saving_again_replaces(folder: Path) -> None:
     torch.manual_seed(1)
     module = LightAudioEncoder(width=8, blocks=1, bands=10)
@@ -109,8 +119,6 @@ def test_a_folder_that_cannot_be_written(folder: Path) -> None:
 
 def test_settings_are_part_of_what_a_cache_was_made_by(folders: dict[str, Path], tmp_path: Path) -> None:
     """The same weights behind another crop see something else."""
-    import shutil
-
     other = Path(shutil.copytree(folders["light face"], tmp_path / "other"))
     edit(other, lambda description: description["settings"].update(margin=0.0))
     hashes = {load_face_encoder(str(path)).weights_sha256 for path in (folders["light face"], other)}

@@ -11,7 +11,7 @@ FACE_SIZE = 224
 
 
 class AudioEncoder(nn.Module, ABC):
-    """Sound to features at about 50 tokens a second.
+    """Sound to features: 50 tokens a second (wav2vec2) or 12.5 (light).
 
     Attributes:
         dim: Width of the features, F_a.

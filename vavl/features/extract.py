@@ -230,9 +230,8 @@ def _read_all(
     if not clips:
         return
     workers = min(workers, len(clips))
-    threads = max(1, (os.cpu_count() or 1) // workers)
     context = multiprocessing.get_context("spawn")  # forking a process that has used torch's threads may hang
-    with ProcessPoolExecutor(workers, context, _start_worker, (encoders, crop, limits, threads)) as pool:
+    with ProcessPoolExecutor(workers, context, _start_worker, (encoders, crop, limits)) as pool:
         waiting: dict[Future[ClipFeatures | InputError], Clip] = {}
         remaining = iter(clips)
         try:
@@ -257,14 +256,14 @@ class _Worker:
     limits: Limits
 
 
-def _start_worker(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits: Limits, threads: int) -> None:
+def _start_worker(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits: Limits) -> None:
     import torch
 
     from vavl.encoders import load_audio_encoder, load_face_encoder
     from vavl.features.encoding import TorchGraphs
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)  # there is a worker for every core; and features must not depend on how many there are
     if isinstance(encoders, RawChoice):
         _Worker.run = RawGraphs(encoders)
     else:
