@@ -61,7 +61,7 @@ def test_one_batch_is_learned_by_heart(tmp_path: Path, task: Task) -> None:
             assert sequences is not None
             output = system.model.unimodal(modality, sequences.features, sequences.lengths)  # type: ignore[arg-type]
             assert output.reconstruction is not None
-            assert (output.reconstruction - output.target).square().mean() < 0.01
+            assert (output.reconstruction - output.target).square().mean() < 0.05
     scores = development_scores(system, data)
     assert all(scores[f"{path}/score"] > 0.9 for path in system.paths)
 
@@ -328,7 +328,7 @@ def test_constant_and_single_clip_batches_in_regression(tmp_path: Path, constant
 
 def test_single_clip_batches_teach(tmp_path: Path) -> None:
     data = in_memory(("both",), "regression").features()
-    train(tmp_path, data, system=lambda: build("regression"), epochs=60, learning_rate=1e-2)
+    train(tmp_path, data, system=lambda: build("regression"), epochs=30, learning_rate=1e-2)
     history = read_history(tmp_path)
     assert history[-1]["train/audio"] < 0.05 < history[0]["train/audio"]
 
