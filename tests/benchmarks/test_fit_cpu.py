@@ -12,7 +12,7 @@ from benchmarks import fit_cpu, tables
 from vavl.config import light_config
 from vavl.training.batch import Batch, Sequences
 
-CLIPS = 5
+CLIPS = 14
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def test_resume_after_interruption(
 
     def interrupted(self: RunFolder, line: dict[str, Any]) -> None:
         log(self, line)
-        if line["epoch"] == 1:
+        if line["epoch"] == 2:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(RunFolder, "log", interrupted)

@@ -32,7 +32,7 @@ from vavl_runtime.features import RunGraph
 from vavl_runtime.manifest import CropRecipe, Limits
 from vavl_runtime.result import ClipResult
 
-TOLERANCE = 1e-4  # of the largest feature
+TOLERANCE = 1e-3  # of the largest feature: boxes differ in their last bits, and so a crop by a level here and there
 CHOICE = EncoderChoice("random:light@0", "light")
 PATHS = ("audio", "visual", "audio_visual")
 Inputs = list[dict[str, NDArray[Any]]]
@@ -465,7 +465,7 @@ def test_the_shortest_sound_is_the_encoders(graphs: TorchGraphs, limits: Limits,
 
 
 def test_encoders_that_do_not_exist_leave_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="audio encoder 'nonsense'"):
+    with pytest.raises(ConfigError, match="'nonsense'"):
         extract([], tmp_path / "cache", replace(CHOICE, audio="nonsense"))
     assert not (tmp_path / "cache").exists()
 

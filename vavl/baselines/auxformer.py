@@ -193,15 +193,19 @@ class AuxFormer(Baseline):
             audio = _zeros(visual)
         return (
             self.main(audio, visual),
-            self.auxiliary_output(self._auxiliary("audio", audio)),
-            self.auxiliary_output(self._auxiliary("visual", visual)),
+            self.auxiliary_output(self._auxiliary("audio", audio, zeroed=group.audio is None)),
+            self.auxiliary_output(self._auxiliary("visual", visual, zeroed=group.visual is None)),
         )
 
-    def _auxiliary(self, modality: Modality, tokens: Tokens) -> Tensor:
+    def _auxiliary(self, modality: Modality, tokens: Tokens, zeroed: bool = False) -> Tensor:
         encoder = self.audio_auxiliary if modality == "audio" else self.visual_auxiliary
         for _ in range(PASSES):
             tokens = encoder(tokens)
         last = tokens.last()
+        if zeroed:
+            # LayerNorm multiplies gradients by 316 at a token of zeros; through 15 layers they overflow to NaN. There is
+            # nothing to learn from zeros anyway.
+            last = last.detach()
         return last + self.auxiliary_residual(last)
 
     def _tokens(self, modality: Modality, sequences: Sequences) -> Tokens:
