@@ -35,7 +35,9 @@ def launch(folder: Path, scenario: str, *options: str) -> subprocess.CompletedPr
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     folder.mkdir(exist_ok=True)
-    return subprocess.run([*torchrun, *program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200)
+    return subprocess.run(
+        [*torchrun, *program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200
+    )
 
 
 def train_in_two(folder: Path, scenario: str) -> Outcome:

@@ -203,8 +203,8 @@ class AuxFormer(Baseline):
             tokens = encoder(tokens)
         last = tokens.last()
         if zeroed:
-            # LayerNorm multiplies gradients by 316 at a token of zeros; through 15 layers they overflow to NaN. There is
-            # nothing to learn from zeros anyway.
+            # LayerNorm multiplies gradients by 316 at a token of zeros; through 15 layers they overflow to NaN, and
+            # there is nothing to learn from zeros anyway.
             last = last.detach()
         return last + self.auxiliary_residual(last)
 
