@@ -37,6 +37,11 @@ def card(report: EvaluationReport, paired_only: EvaluationReport, manifest: Mani
         "or by both. It is small, trained, and for demonstration and research: enough to see a whole system work, not "
         "enough to tell what anyone feels.",
         "",
+        "**Known fault:** the pitch measurement was corrected after the features for training and evaluation had been "
+        "cached. The bundle measures pitch by the corrected code, its weights and every figure below come from the "
+        "uncorrected one. So the figures of the audio and audio-visual paths do not describe this bundle, which has to "
+        "be trained and measured anew (`make train-demo` in an empty work folder).",
+        "",
         "## What it was trained on",
         "",
         f"- VAVL and its statistics: the Javanese audio-visual emotion corpus by 2black0, {len(everyone)} actors, four "

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.features.in_process import read_raw
 from tests.runtime.made_media import face_pictures, film_of_a_face, jpeg, pcm16, tone, write_matroska, write_wav
 from vavl.config import WaveformNormalization
 from vavl.corpora import Clip
@@ -60,7 +61,7 @@ def media(tmp_path_factory: pytest.TempPathFactory, example_clip: Path) -> dict[
         "example": example_clip,
         "sound": write_wav(folder / "sound.wav", pcm16(tone(0.7))),
         "long sound": write_wav(folder / "long.wav", pcm16(tone(26.0))),
-        "short sound": write_wav(folder / "short.wav", pcm16(tone(0.02))),
+        "short sound": write_wav(folder / "short.wav", pcm16(tone(0.05))),
         "silence": write_wav(folder / "silence.wav", pcm16(silence)),
         "film": film_of_a_face(folder / "film.mkv", faces, tone(0.24)),
         "mute film": film_of_a_face(folder / "mute.mkv", faces, None),
@@ -162,25 +163,27 @@ def test_features_are_what_the_path_graphs_get(
 
 
 @pytest.mark.slow
-def test_features_equal_those_of_an_exported_bundle(
-    graphs: TorchGraphs, media: dict[str, Path], tmp_path: Path
-) -> None:
+def test_features_equal_those_of_an_exported_bundle(media: dict[str, Path], tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
     from vavl_export.cli import app
+    from vavl_export.request import PRESETS
 
     exported = CliRunner().invoke(app, ["onnx", "--preset", "light", "-o", str(tmp_path / "bundle")])
     assert exported.exit_code == 0, exported.output
-    choice = identify(CHOICE, CropRecipe(), Limits())
+    _, audio, face = PRESETS["light"]
+    choice = EncoderChoice(audio.format(seed=0), face.format(seed=0))
+    graphs = TorchGraphs(load_audio_encoder(choice.audio).module, load_face_encoder(choice.face).module)
+    made_by = identify(choice, CropRecipe(), Limits())
     for name in ("example", "long film", "silent film"):
         backend = RecordingBackend()
         with Recognizer(tmp_path / "bundle", backend=backend) as recognizer:
             result = recognizer.predict(media[name], all_paths=True)
             manifest = recognizer.manifest
-        assert manifest.encoders["audio"].weights_sha256 == choice.encoders["audio"]
-        assert manifest.encoders["face"].weights_sha256 == choice.encoders["visual"]
-        assert manifest.crop.model_dump(mode="json") == choice.recipe["crop"]
-        assert manifest.limits.model_dump(mode="json") == choice.recipe["limits"]
+        assert manifest.encoders["audio"].weights_sha256 == made_by.encoders["audio"]
+        assert manifest.encoders["face"].weights_sha256 == made_by.encoders["visual"]
+        assert manifest.crop.model_dump(mode="json") == made_by.recipe["crop"]
+        assert manifest.limits.model_dump(mode="json") == made_by.recipe["limits"]
         features = read_clip(clip_of(media[name], media[name]), graphs, manifest.crop, manifest.limits)
         assert_as_at_run_time(features, backend.inputs, result)
 
@@ -322,17 +325,12 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the clips that are read, in order; only raw material, which needs no encoder."""
     found: list[str] = []
 
-    def read_here(
-        clips: Sequence[Clip], choice: RawChoice, crop: CropRecipe, limits: Limits, workers: int
-    ) -> Iterator[tuple[Clip, ClipFeatures | InputError]]:
-        for clip in clips:
+    def counted(clips: Sequence[Clip], *how: Any) -> Iterator[tuple[Clip, ClipFeatures | InputError]]:
+        for clip, outcome in read_raw(clips, *how):
             found.append(clip.id)
-            try:
-                yield clip, read_clip(clip, RawGraphs(choice), crop, limits)
-            except InputError as error:
-                yield clip, error
+            yield clip, outcome
 
-    monkeypatch.setattr(extraction, "_read_all", read_here)
+    monkeypatch.setattr(extraction, "_read_all", counted)
     return found
 
 

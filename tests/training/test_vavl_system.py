@@ -107,11 +107,14 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "audio_visual_head": {"audio_visual_head": False},
     "all": {"residual": False, "reconstruction": False, "audio_visual_head": False},
     "dynamics": {"visual_dynamics": True, "visual_pool": 2},
+    "discriminants": {"audio_discriminants": True},
 }
 
 
-@both_tasks
-@pytest.mark.parametrize("what", ABLATIONS)
+@pytest.mark.parametrize(
+    ("what", "task"),
+    [(what, "classification") for what in ABLATIONS] + [(what, "regression") for what in list(ABLATIONS)[:-1]],
+)
 def test_ablations_train(tmp_path: Path, task: Task, what: str) -> None:
     data = in_memory(("both", "two windows", "audio", "visual") * 2, task).features()
     steps = steps_of(tmp_path, data, task, ABLATIONS[what])
