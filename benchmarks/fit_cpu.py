@@ -113,7 +113,7 @@ class Material:
         assert clip.audio is not None
         with np.load(clip.audio) as arrays:
             features = WindowFeatures(arrays["audio"], arrays["visual"])
-        return Example(clip.id, features, np.asarray(clip.target, np.float32))
+        return Example(clip.id, features, np.asarray(clip.target, np.float32), clip.speaker)
 
 
 def straight_loop(build: Callable[[], VavlSystem], material: Material, batch_size: int) -> float:

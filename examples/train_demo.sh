@@ -12,7 +12,7 @@ javanese=(javanese "$media/corpora/javanese")
 
 # Neither encoder is trained here: prosody is measured, and O-Net comes with MTCNN. Eight speakers, and CREMA-D's voices
 # too, teach an encoder who is speaking rather than how.
-"$bin/vavl-train" features "${javanese[@]}" --audio-encoder prosody --face-encoder light -o "$work/features"
+"$bin/vavl-train" features "${javanese[@]}" --audio-encoder prosody --face-encoder landmarks -o "$work/features"
 
 recipe=(--features "$work/features" --preset light --alpha 0.1 --epochs 12 --batch-size 16 --learning-rate 1e-3
     --schedule cosine --weight-decay 0.05 --clip-norm 1 --feature-noise 0.2 --repeat-paired 3 --selection last

@@ -22,6 +22,9 @@ class CheckpointDescription(StrictModel):
         audio_encoder: Reference string of the audio encoder it was trained with; relative paths are relative
             to the checkpoint folder.
         face_encoder: The same for the face encoder.
+        audio_encoder_sha256: Hash of that encoder as it was in training (`LoadedEncoder.weights_sha256`); export
+            refuses another one. None where that is not known.
+        face_encoder_sha256: The same for the face encoder.
         trained: False for random weights.
         provenance: Free text: data, command, version.
     """
@@ -30,6 +33,8 @@ class CheckpointDescription(StrictModel):
     model: VavlConfig
     audio_encoder: str
     face_encoder: str
+    audio_encoder_sha256: str | None = None
+    face_encoder_sha256: str | None = None
     trained: bool
     provenance: str = ""
 

@@ -70,12 +70,13 @@ class VavlConfig(StrictModel):
         reconstruction: Keep the reconstruction heads (off in ablation 2).
         audio_visual_head: Keep the audio-visual head; without it the two unimodal predictions are averaged
             (ablation 3).
-        audio_discriminants: Replace the audio features by their C - 1 linear discriminants (Fisher), fitted to the
-            means of the training set's windows. Not in the paper: for features that hold a clip's statistics, where
-            how much speakers differ in a feature tells how little it is worth.
-        visual_dynamics: Show the visual branch, beside each feature, how far it is from its mean over the clip and
-            how much it changed since the frame before. Not in the paper: for encoders that see one frame at a time,
-            whose features say more about who is seen than about what the face does.
+        discriminants: Replace each modality's features by their C - 1 linear discriminants (Fisher), fitted to the
+            means of the training set's windows, and add their log likelihoods to the logits, so that the network learns
+            what they leave open. Not in the paper: for small corpora, where how much speakers differ in a feature
+            tells how little it is worth, and a network alone is worse on new speakers than the discriminants alone.
+        visual_dynamics: Show the visual branch, beside each feature, how far it gets from its mean over the clip and
+            how much it changes between frames. Not in the paper: for encoders that see one frame at a time, whose
+            features say more about who is seen than about what the face does.
         visual_pool: How many frames are averaged to one token before the projection; 1 in the paper. Faces change
             more slowly than frames come, and the encoder's work grows with the square of the tokens.
         max_tokens: Longest sequence of features; the position table covers it.
@@ -104,7 +105,7 @@ class VavlConfig(StrictModel):
     residual: bool = True
     reconstruction: bool = True
     audio_visual_head: bool = True
-    audio_discriminants: bool = False
+    discriminants: bool = False
     visual_dynamics: bool = False
     visual_pool: Positive = 1
     max_tokens: Annotated[int, Field(ge=64, le=16384)] = 1500
@@ -130,10 +131,10 @@ class VavlConfig(StrictModel):
             problems.append(f"layout released has projection_kernel 1 (D5), got {self.projection_kernel}")
         if self.layout == "released" and not (self.residual and self.audio_visual_head):
             problems.append("layout released has the residual and the audio-visual head")
-        if self.layout == "released" and (self.audio_discriminants or self.visual_dynamics or self.visual_pool > 1):
-            problems.append("layout released has no audio_discriminants, visual_dynamics or visual_pool")
-        if self.audio_discriminants and self.task == "regression":
-            problems.append("audio_discriminants tell classes apart and have no meaning for regression")
+        if self.layout == "released" and (self.discriminants or self.visual_dynamics or self.visual_pool > 1):
+            problems.append("layout released has no discriminants, visual_dynamics or visual_pool")
+        if self.discriminants and self.task == "regression":
+            problems.append("discriminants tell classes apart and have no meaning for regression")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -181,7 +182,7 @@ def light_config(**changes: object) -> VavlConfig:
     light: dict[str, object] = {
         "audio_dim": 284,
         "visual_dim": 275,
-        "audio_discriminants": changes.get("task") != "regression",
+        "discriminants": changes.get("task") != "regression",
         "visual_dynamics": True,
         "visual_pool": 4,
         "projection_dim": 32,

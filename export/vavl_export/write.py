@@ -87,7 +87,7 @@ def write_bundle(request: ExportRequest, output: Path, *, overwrite: bool = Fals
     """
     audio = load_audio_encoder(request.description.audio_encoder, request.model.config.waveform_normalization)
     face = load_face_encoder(request.description.face_encoder)
-    _check_widths(request, audio, face)
+    _check_encoders(request, audio, face)
     if output.suffix == ".vavl":
         with file_beside(output, overwrite) as archive, tempfile.TemporaryDirectory(dir=archive.parent) as folder:
             _fill(request, audio, face, Path(folder), progress)
@@ -109,14 +109,24 @@ def _fill(
     write_atomically(folder / FILE_NAME, (manifest.model_dump_json(indent=1) + "\n").encode())
 
 
-def _check_widths(request: ExportRequest, audio: LoadedEncoder[AudioEncoder], face: LoadedEncoder[FaceEncoder]) -> None:
-    config = request.model.config
-    pairs = (("audio", audio, config.audio_dim), ("face", face, config.visual_dim))
-    for kind, encoder, expected in pairs:
+def _check_encoders(
+    request: ExportRequest, audio: LoadedEncoder[AudioEncoder], face: LoadedEncoder[FaceEncoder]
+) -> None:
+    config, description = request.model.config, request.description
+    for kind, encoder, expected, sha256 in (
+        ("audio", audio, config.audio_dim, description.audio_encoder_sha256),
+        ("face", face, config.visual_dim, description.face_encoder_sha256),
+    ):
         if encoder.module.dim != expected:
             raise ConfigError(
                 f"{kind} encoder {encoder.reference!r}: gives {encoder.module.dim}-D features, the model expects "
                 f"{expected}-D; choose the encoder the model was trained with"
+            )
+        if sha256 is not None and encoder.weights_sha256 != sha256:
+            raise ConfigError(
+                f"{kind} encoder {encoder.reference!r}: its weights, settings or measurements (sha256 "
+                f"{encoder.weights_sha256[:12]}) are not those that the model was trained with ({sha256[:12]}); name "
+                "that encoder, or extract the features anew with vavl-train features and train on them"
             )
 
 

@@ -1,6 +1,7 @@
 """From a checkpoint to a bundle through the command line, and what a bundle proves about itself."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from tests.export.exported import REGRESSION, tiny_model
 from vavl.checkpoint import Checkpoint, CheckpointDescription, save_checkpoint
-from vavl.encoders import load_face_encoder, save_encoder
+from vavl.encoders import load_audio_encoder, load_face_encoder, save_encoder
 from vavl.encoders.light_audio import LightAudioEncoder
 from vavl_export.cli import app
 from vavl_export.golden import check_parity, golden_bytes, read_golden, relative_l2
@@ -37,7 +38,13 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = tiny_model(audio_dim=audio.dim, visual_dim=face.dim, visual_dynamics=True, **REGRESSION)
     save_encoder(audio, folder / "audio")
     description = CheckpointDescription(
-        model=model.config, audio_encoder="audio", face_encoder=RANDOM_FACE, trained=True, provenance="a test"
+        model=model.config,
+        audio_encoder="audio",
+        face_encoder=RANDOM_FACE,
+        audio_encoder_sha256=load_audio_encoder(str(folder / "audio")).weights_sha256,
+        face_encoder_sha256=load_face_encoder(RANDOM_FACE).weights_sha256,
+        trained=True,
+        provenance="a test",
     )
     save_checkpoint(Checkpoint(model, description), folder)
     return folder
@@ -233,7 +240,6 @@ def test_golden_vectors_survive_a_round_trip_and_parity_can_fail(tmp_path: Path)
 
 
 def test_verify_misses_golden_vectors_that_are_gone(bundle: Path, tmp_path: Path) -> None:
-    import shutil
 
     copy = shutil.copytree(bundle, tmp_path / "copy")
     manifest = json.loads((copy / "manifest.json").read_text())
@@ -243,6 +249,19 @@ def test_verify_misses_golden_vectors_that_are_gone(bundle: Path, tmp_path: Path
     result = _cli("verify", copy)
     assert result.exit_code == 1
     assert "no golden vectors" in result.stdout
+
+
+@pytest.mark.parametrize("kind", ["audio", "face"])
+def test_another_encoder_than_in_training_is_refused(checkpoint: Path, tmp_path: Path, kind: str) -> None:
+    copy = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, copy)
+    description = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(description | {f"{kind}_encoder_sha256": "0" * 64}))
+    result = _cli("onnx", copy, "-o", tmp_path / "bundle")
+    assert result.exit_code == 3, result.output
+    assert f"{kind} encoder" in result.stderr
+    assert "are not those that the model was trained with (000000000000)" in " ".join(result.stderr.split())
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_a_window_longer_than_the_position_table_makes_no_bundle(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_statistics_of_constant_and_distant_features(tmp_path: Path) -> None:
     values = np.full((500, AUDIO_DIM), 1234.5, np.float32)
     values[:, 1] = 1e5 + np.random.default_rng(0).standard_normal(500)
     data = material.features()
-    data.examples[:] = [Example("x", type(example.features)(values, None), example.target)]
+    data.examples[:] = [Example("x", type(example.features)(values, None), example.target, "s")]
     found = data.statistics("audio")
     assert found is not None
     assert found[0][0] == np.float32(1234.5) and found[1][0] < 1e-3

@@ -316,7 +316,9 @@ def test_constant_and_single_clip_batches_in_regression(tmp_path: Path, constant
     """A CCC that is 0/0 must neither stop nor spoil the training."""
     data = in_memory(("both", "both", "audio", "visual", "both"), "regression").features()
     if constant:
-        data.examples[:] = [Example(it.clip, it.features, np.full(2, 0.5, np.float32)) for it in data.examples]
+        data.examples[:] = [
+            Example(it.clip, it.features, np.full(2, 0.5, np.float32), it.speaker) for it in data.examples
+        ]
     for size in (1, 2, 4):
         system = train(
             tmp_path / str(size), data, data, system=lambda: build("regression"), batch_size=size, selection="mean"

@@ -1,5 +1,7 @@
 """Dynamics beside the visual features: against NumPy, blind to padding, and absent from the paper's model."""
 
+import math
+
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from tests.export.exported import TINY, tiny_model
 from vavl.config import paper_config
 from vavl.model import Vavl
-from vavl.model.masking import length_mask, with_dynamics
+from vavl.model.masking import STILL, length_mask, with_dynamics
 
 few = settings(max_examples=20, deadline=None)
 WIDTH = 5
@@ -38,17 +40,17 @@ def test_every_clip_equals_numpy_whatever_stands_behind_it(counts: list[int], pa
     assert got.shape == (*padded.shape[:2], 3 * WIDTH)
     for row, clip in zip(got.numpy(), clips, strict=True):
         x = clip.double().numpy()
-        expected = np.hstack([x, np.abs(x - x.mean(axis=0)), np.abs(np.diff(x, axis=0, prepend=x[:1]))])
-        np.testing.assert_allclose(row[: len(x)], expected, atol=1e-5)
-        assert (row[0, 2 * WIDTH :] == 0).all()
+        distance = np.abs(x - x.mean(axis=0)).mean(axis=0)
+        change = np.abs(np.diff(x, axis=0, prepend=x[:1])).mean(axis=0)
+        movement = np.log(np.hstack([distance, change]) + STILL)
+        np.testing.assert_allclose(row[: len(x)], np.hstack([x, np.tile(movement, (len(x), 1))]), atol=1e-4)
 
 
 def test_what_never_moves_has_no_dynamics() -> None:
     still = torch.randn(1, 1, WIDTH).expand(2, 7, WIDTH)
-    features, distance, change = with_dynamics(still, length_mask(torch.tensor([7, 4]), 7)).chunk(3, dim=2)
-    assert torch.equal(features, still)
-    torch.testing.assert_close(distance[:, :4], torch.zeros(2, 4, WIDTH), atol=1e-6, rtol=0)
-    assert not change.any()
+    got = with_dynamics(still, length_mask(torch.tensor([7, 4]), 7))
+    assert torch.equal(got[..., :WIDTH], still)
+    torch.testing.assert_close(got[..., WIDTH:], torch.full((2, 7, 2 * WIDTH), math.log(STILL)), atol=1e-3, rtol=0)
 
 
 @few

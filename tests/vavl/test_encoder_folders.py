@@ -16,7 +16,14 @@ from vavl.encoders.folder import is_encoder_folder
 from vavl.encoders.light_audio import LightAudioEncoder
 from vavl_runtime.errors import ConfigError, OutputError
 
-KINDS = {"light audio": "audio", "prosody": "audio", "wav2vec2": "audio", "light face": "face", "timm": "face"}
+KINDS = {
+    "light audio": "audio",
+    "prosody": "audio",
+    "wav2vec2": "audio",
+    "light face": "face",
+    "landmarks": "face",
+    "timm": "face",
+}
 LOAD: dict[str, Callable[[str], LoadedEncoder[Any]]] = {"audio": load_audio_encoder, "face": load_face_encoder}
 NO_FOLDER = "encoder .*: not a folder with encoder.json and encoder.safetensors"
 Description = dict[str, Any]
@@ -30,6 +37,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LoadedEncod
         "prosody": load_audio_encoder("prosody"),
         "wav2vec2": load_audio_encoder(str(save_small_wav2vec2(tmp_path_factory.mktemp("wav2vec2")))),
         "light face": load_face_encoder("light"),
+        "landmarks": load_face_encoder("landmarks"),
         "timm": load_face_encoder("random:timm:mobilenetv3_small_050@2"),
     }
 

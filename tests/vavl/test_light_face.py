@@ -48,6 +48,14 @@ def test_hidden_layer_and_landmarks_are_those_of_onet() -> None:
     torch.testing.assert_close(features[:, -10:], landmarks, atol=1e-4, rtol=1e-4)
 
 
+def test_landmarks_alone_are_the_end_of_the_whole() -> None:
+    alone, crops = load_face_encoder("landmarks"), faces(3)
+    assert alone.trained
+    assert alone.weights_sha256 != load_face_encoder("light").weights_sha256
+    with torch.no_grad():
+        assert torch.equal(alone.module(crops), encoder()(crops)[:, -alone.module.dim :])
+
+
 def test_landmarks_of_a_real_face_stand_where_a_face_has_them() -> None:
     """Eyes above the nose above the mouth, left before right: the crop is the one that O-Net was trained on."""
     data = pytest.importorskip("skimage.data", reason="scikit-image carries the picture of a face")

@@ -17,11 +17,13 @@ class AudioEncoder(nn.Module, ABC):
         dim: Width of the features, F_a.
         minimum_samples: Shortest waveform that gives one token.
         frozen: Prefixes of parameters that training leaves alone.
+        version: Goes up whenever the same weights give other features.
     """
 
     dim: int
     minimum_samples: int
     frozen: tuple[str, ...] = ()
+    version: int = 1
 
     @abstractmethod
     def output_lengths(self, samples: Tensor) -> Tensor:
@@ -46,10 +48,12 @@ class FaceEncoder(nn.Module, ABC):
     Attributes:
         dim: Width of the features, F_v.
         frozen: Prefixes of parameters that training leaves alone.
+        version: Goes up whenever the same weights give other features.
     """
 
     dim: int
     frozen: tuple[str, ...] = ()
+    version: int = 1
 
     @abstractmethod
     def forward(self, faces: Tensor) -> Tensor:
@@ -67,7 +71,7 @@ class LoadedEncoder(Generic[EncoderT]):
         module: The encoder, in evaluation mode.
         reference: The reference string it was loaded from.
         trained: False for random weights, which mark a bundle ``untrained``.
-        weights_sha256: Hash of its settings, parameters and buffers, independent of the file format.
+        weights_sha256: Hash of its version, settings, parameters and buffers, independent of the file format.
     """
 
     module: EncoderT

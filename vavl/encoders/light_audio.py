@@ -42,6 +42,7 @@ class LightAudioEncoder(AudioEncoder):
     """
 
     minimum_samples = FIELD + (POOL - 1) * 320
+    version = 2  # 1 read pitch an octave low in some voices
 
     def __init__(self, width: int = 64, blocks: int = 2, bands: int = 64, kernel: int = 5) -> None:
         super().__init__()

@@ -42,14 +42,15 @@ class LightFaceEncoder(FaceEncoder):
     Args:
         network: O-Net of ``facenet-pytorch``.
         margin: Margin that face crops are cut with; O-Net was trained without.
+        hidden: Give the hidden layer too, not only the landmarks.
     """
 
     # Eight speakers teach the first layers nothing about faces, and the landmarks must stay landmarks.
     frozen = ("conv1.", "prelu1.", "conv2.", "prelu2.", "conv3.", "prelu3.", "landmarks.")
 
-    def __init__(self, network: nn.Module, margin: float = 0.2) -> None:
+    def __init__(self, network: nn.Module, margin: float = 0.2, hidden: bool = True) -> None:
         super().__init__()
-        self.settings: dict[str, Any] = {"margin": margin}
+        self.settings: dict[str, Any] = {"margin": margin, "hidden": hidden}
         for name in ("conv1", "prelu1", "pool1", "conv2", "prelu2", "pool2", "conv3", "prelu3", "pool3"):
             setattr(self, name, getattr(network, name))
         self.conv4, self.prelu4 = network.conv4, network.prelu4
@@ -57,7 +58,7 @@ class LightFaceEncoder(FaceEncoder):
         width = FACE_SIZE / (1.0 + margin)
         shrink = resampling(FACE_SIZE, (FACE_SIZE - width) / 2, width, SIDE)
         self.register_buffer("shrink", shrink, persistent=False)
-        self.dim = HIDDEN + GEOMETRY
+        self.dim = HIDDEN * hidden + GEOMETRY
 
     def forward(self, faces: Tensor) -> Tensor:
         """Encode; see `FaceEncoder.forward`."""
@@ -68,7 +69,8 @@ class LightFaceEncoder(FaceEncoder):
         x = self.pool3(self.prelu3(self.conv3(x)))
         x = self.prelu4(self.conv4(x))
         hidden = self.activation(self.hidden(x.permute(0, 3, 2, 1).flatten(1)))  # width before height, as trained
-        return torch.cat([hidden, geometry(self.landmarks(hidden))], dim=1)
+        seen = geometry(self.landmarks(hidden))
+        return torch.cat([hidden, seen], dim=1) if self.settings["hidden"] else seen
 
 
 def geometry(landmarks: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ def load_face_encoder(reference: str) -> LoadedEncoder[FaceEncoder]:
     """
     parsed = parse_reference(reference)
     module: FaceEncoder
-    if parsed.name == "light":
+    if parsed.name in ("light", "landmarks"):
         module = _seeded(parsed, lambda: _light_face(parsed))
     elif parsed.name.startswith("timm:"):
         name = parsed.name.removeprefix("timm:")
@@ -94,7 +94,7 @@ def load_face_encoder(reference: str) -> LoadedEncoder[FaceEncoder]:
         _load_timm_state(module, parsed)
     else:
         raise ConfigError(
-            f"face encoder {reference!r}: expected light, random:light@SEED, timm:NAME, timm:NAME=FILE, "
+            f"face encoder {reference!r}: expected light, landmarks, random:light@SEED, timm:NAME, timm:NAME=FILE, "
             "random:timm:NAME@SEED, a state dict file, or an encoder folder"
         )
     return _finish(module, parsed, trained=parsed.kind != "random")
@@ -102,7 +102,7 @@ def load_face_encoder(reference: str) -> LoadedEncoder[FaceEncoder]:
 
 def _finish(module: Any, parsed: Reference, trained: bool) -> LoadedEncoder[Any]:
     # Settings count too: another margin, mean or number of bands gives other features with the same weights.
-    digest = hashlib.sha256(json.dumps(module.settings, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps({"version": module.version, **module.settings}, sort_keys=True).encode())
     for name, value in sorted(module.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         digest.update(value.detach().contiguous().numpy().tobytes())
@@ -124,7 +124,7 @@ def _light_face(parsed: Reference) -> LightFaceEncoder:
             "pip install 'vavl-edge[export]'"
         ) from error
     with torch.no_grad():
-        return LightFaceEncoder(ONet(pretrained=parsed.kind == "package"))
+        return LightFaceEncoder(ONet(pretrained=parsed.kind == "package"), hidden=parsed.name == "light")
 
 
 def _from_folder(parsed: Reference, kind: str, normalization: WaveformNormalization) -> Any:

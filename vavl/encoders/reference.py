@@ -13,6 +13,7 @@ face    timm:NAME                              a timm network with its published
         FOLDER                                 an encoder folder (vavl-train face-encoder)
         random:timm:NAME@SEED                  any timm network, random weights
         light                                  the light encoder: O-Net with the weights of facenet-pytorch
+        landmarks                              the light encoder without O-Net's hidden layer
         random:light@SEED                      the same, random weights
 """
 
@@ -56,7 +57,7 @@ def parse_reference(text: str) -> Reference:
     Raises:
         ConfigError: The string is none of the documented forms, or names a path that does not exist.
     """
-    if text in ("light", "prosody"):
+    if text in ("light", "prosody", "landmarks"):
         return Reference(text, "package", text)
     if text.startswith("random:"):
         name, _, seed = text.removeprefix("random:").partition("@")
@@ -77,7 +78,7 @@ def parse_reference(text: str) -> Reference:
 def _existing(text: str, path: str) -> Path:
     if not path or not Path(path).exists():
         raise ConfigError(
-            f"encoder reference {text!r}: no such file or folder, and not one of light, prosody, random:NAME@SEED, "
-            "hf:OWNER/NAME, timm:NAME, timm:NAME=FILE"
+            f"encoder reference {text!r}: no such file or folder, and not one of light, prosody, landmarks, "
+            "random:NAME@SEED, hf:OWNER/NAME, timm:NAME, timm:NAME=FILE"
         )
     return Path(path)

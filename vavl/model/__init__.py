@@ -1,5 +1,5 @@
 """The VAVL network."""
 
-from vavl.model.vavl import Modality, UnimodalOutput, Vavl
+from vavl.model.vavl import Branch, Modality, UnimodalOutput, Vavl
 
-__all__ = ["Modality", "UnimodalOutput", "Vavl"]
+__all__ = ["Branch", "Modality", "UnimodalOutput", "Vavl"]

@@ -45,21 +45,28 @@ class FeatureNormalizer(nn.Module):
 
 
 class Discriminants(nn.Module):
-    """Projects features onto the directions that tell classes apart best; any C - 1 directions until they are set.
+    """Linear discriminant analysis as a layer: directions that tell classes apart best, and how likely each class is.
 
-    In training every clip is shifted by as much as clips of one class differ, so that what follows cannot carve classes
-    finer than the directions justify: without it, a network on top is worse on new speakers than the directions alone.
+    Any C - 1 directions and no opinion until they are set. In training every clip is shifted by as much as clips of one
+    class differ, so that what follows cannot carve classes finer than the directions justify.
     """
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         self.dim = classes - 1
         self.register_buffer("directions", torch.eye(self.dim, width))
+        self.register_buffer("offset", torch.zeros(self.dim))
+        self.register_buffer("class_weight", torch.zeros(classes, self.dim))
+        self.register_buffer("class_bias", torch.zeros(classes))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Project normalised features (B, T, F) to (B, T, C - 1)."""
-        projected = x @ self.directions.T
+        """Project features (B, T, F) to (B, T, C - 1)."""
+        projected = x @ self.directions.T + self.offset
         return projected + torch.randn_like(projected[:, :1]) if self.training else projected
+
+    def log_likelihood(self, pooled: Tensor) -> Tensor:
+        """Log likelihood of every class (B, C) up to a constant, from time means of projections (B, C - 1)."""
+        return pooled @ self.class_weight.T + self.class_bias
 
 
 class Presentation(nn.Module):

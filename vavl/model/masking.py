@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+STILL = 0.01  # deviations; movement below it is the landmarks' own jitter
+
 
 def length_mask(lengths: Tensor, size: int | torch.SymInt) -> Tensor:
     """Mark the valid tokens of each clip.
@@ -63,18 +65,21 @@ def masked_pool(x: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def with_dynamics(x: Tensor, mask: Tensor) -> Tensor:
-    """Put beside every feature its distance from its mean over time and its change since the token before.
+    """Put beside every feature how much it moves during the clip, the same in every token.
 
     Args:
         x: Tokens, shape (B, T, F).
         mask: Length mask, shape (B, T).
 
     Returns:
-        Shape (B, T, 3F): the features, both magnitudes; the first token has changed by 0.
+        Shape (B, T, 3F): the features; the log of their mean distance from their mean over time; the log of their mean
+        change from one token to the next, the first having changed by 0.
     """
     distance = (x - masked_mean(x, mask)[:, None]).abs()
     change = nn.functional.pad((x[:, 1:] - x[:, :-1]).abs(), (0, 0, 1, 0))
-    return torch.cat([x, distance, change], dim=2)
+    # How much features move differs between people by factors, so classes differ by sums of logs.
+    movement = torch.log(masked_mean(torch.cat([distance, change], dim=2), mask) + STILL)
+    return torch.cat([x, movement[:, None].expand(-1, x.shape[1], -1)], dim=2)
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):

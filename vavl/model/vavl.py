@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vavl.config import VavlConfig
 from vavl.model.conformer import Conformer
 from vavl.model.heads import Discriminants, FeatureNormalizer, Head, Presentation
-from vavl.model.masking import MaskedBatchNorm, length_mask, masked_mean, masked_pool, with_dynamics
+from vavl.model.masking import length_mask, masked_mean, masked_pool, with_dynamics
 from vavl_runtime.errors import InvalidArrayError
 
 Modality = Literal["audio", "visual"]
@@ -25,53 +25,49 @@ class UnimodalOutput:
     Attributes:
         logits: Network output before presentation, (B, C).
         embedding: Time mean of the shared layers, (B, D).
-        reconstruction: Reconstructed mean of the input features, (B, F), or None without that head.
-        target: Mean of the normalised input features over valid tokens, (B, F).
+        reconstruction: Reconstructed mean of the branch's input, (B, W), or None without that head.
+        target: Mean of the branch's input over valid tokens, (B, W): normalised features, W = F, unless the
+            configuration has dynamics or discriminants.
+        log_likelihood: Of every class by linear discriminants alone, (B, C), already part of the logits; or None.
     """
 
     logits: Tensor
     embedding: Tensor
     reconstruction: Tensor | None
     target: Tensor
+    log_likelihood: Tensor | None
 
 
 class Branch(nn.Module):
     """The layers of one modality: θ_a or θ_v."""
 
-    def __init__(
-        self, config: VavlConfig, features: int, layers: int, *, discriminants: bool, dynamics: bool, pool: int
-    ) -> None:
+    def __init__(self, config: VavlConfig, features: int, layers: int, *, dynamics: bool, pool: int) -> None:
         super().__init__()
+        self.dynamics = dynamics
         self.pool = pool
         self.normalizer = FeatureNormalizer(features)
-        self.discriminants = Discriminants(features, len(config.labels)) if discriminants else None
+        width = 3 * features if dynamics else features
+        self.discriminants = Discriminants(width, len(config.labels)) if config.discriminants else None
         if self.discriminants is not None:
-            features = self.discriminants.dim
-        inputs = 3 * features if dynamics else features
-        # How much a feature moves differs by orders of magnitude, also among those of equal deviation.
-        self.dynamics_norm = MaskedBatchNorm(inputs) if dynamics else None
+            width = self.discriminants.dim
         kernel = config.projection_kernel
-        self.projection = nn.Conv1d(inputs, config.projection_dim, kernel, padding=kernel // 2, bias=False)
+        self.projection = nn.Conv1d(width, config.projection_dim, kernel, padding=kernel // 2, bias=False)
         self.input = nn.Linear(config.projection_dim, config.width)
         self.input_dropout = nn.Dropout(config.dropout)
         self.encoder = build_conformer(config, layers)
         self.head = build_head(config, config.width, len(config.labels))
-        self.reconstruction = build_head(config, config.width, features) if config.reconstruction else None
+        self.reconstruction = build_head(config, config.width, width) if config.reconstruction else None
 
-    def normalize(self, features: Tensor) -> Tensor:
-        """Normalise features (B, T, F) and, if configured, project them to their discriminants."""
+    def describe(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Normalise features (B, T, F) and, if configured, put their dynamics beside them."""
         normalized = self.normalizer(features)
-        return normalized if self.discriminants is None else self.discriminants(normalized)
+        return with_dynamics(normalized, mask) if self.dynamics else normalized
 
-    def project(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Project normalised features (B, T, F) to tokens (B, T', D), padding zeroed first; with their mask (B, T')."""
-        if self.dynamics_norm is not None:
-            features = with_dynamics(features, mask)
+    def project(self, described: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Project what is to be reconstructed (B, T, W) to tokens (B, T', D), with their mask (B, T')."""
         if self.pool > 1:
-            features, mask = masked_pool(features, mask, self.pool)
-        if self.dynamics_norm is not None:
-            features = self.dynamics_norm(features, mask)
-        x = self.projection((features * mask[:, :, None]).transpose(1, 2)).transpose(1, 2)
+            described, mask = masked_pool(described, mask, self.pool)
+        x = self.projection((described * mask[:, :, None]).transpose(1, 2)).transpose(1, 2)  # padding is zero
         return self.input_dropout(self.input(x)), mask
 
 
@@ -108,19 +104,11 @@ class Vavl(nn.Module):
     def __init__(self, config: VavlConfig) -> None:
         super().__init__()
         self.config = config
-        self.audio = Branch(
-            config,
-            config.audio_dim,
-            config.audio_layers,
-            discriminants=config.audio_discriminants,
-            dynamics=False,
-            pool=1,
-        )
+        self.audio = Branch(config, config.audio_dim, config.audio_layers, dynamics=False, pool=1)
         self.visual = Branch(
             config,
             config.visual_dim,
             config.visual_layers,
-            discriminants=False,
             dynamics=config.visual_dynamics,
             pool=config.visual_pool,
         )
@@ -153,8 +141,10 @@ class Vavl(nn.Module):
         branch: Branch = getattr(self, modality)
         self._check(modality, features)
         mask = length_mask(lengths, features.shape[1])
-        normalized = branch.normalize(features)
-        tokens, valid = branch.project(normalized, mask)
+        described = branch.describe(features, mask)
+        if branch.discriminants is not None:
+            described = branch.discriminants(described)
+        tokens, valid = branch.project(described, mask)
         if self.config.layout == "released":
             # The released code feeds (time, batch, width) to a batch-first encoder, so attention and convolution
             # run over the batch. For a clip alone in its batch that is a sequence of length 1 a frame (D1).
@@ -162,12 +152,13 @@ class Vavl(nn.Module):
         else:
             encoded = self.shared(branch.encoder(tokens, valid), valid)
         embedding = masked_mean(encoded, valid)
-        return UnimodalOutput(
-            logits=branch.head(embedding),
-            embedding=embedding,
-            reconstruction=branch.reconstruction(embedding) if branch.reconstruction is not None else None,
-            target=masked_mean(normalized, mask),
-        )
+        target = masked_mean(described, mask)
+        logits, log_likelihood = branch.head(embedding), None
+        if branch.discriminants is not None:
+            log_likelihood = branch.discriminants.log_likelihood(target)
+            logits = logits + log_likelihood
+        reconstruction = branch.reconstruction(embedding) if branch.reconstruction is not None else None
+        return UnimodalOutput(logits, embedding, reconstruction, target, log_likelihood)
 
     def audio_visual(self, audio: UnimodalOutput, visual: UnimodalOutput) -> tuple[Tensor, Tensor]:
         """Fuse the two unimodal outputs.
@@ -188,7 +179,10 @@ class Vavl(nn.Module):
                 return torch.log(averaged + 1e-12), embedding
             return 0.5 * (audio.logits + visual.logits), embedding
         hidden = self.audio_visual_head.first(torch.cat([audio.embedding, visual.embedding], dim=-1))  # audio first
-        return self.audio_visual_head.rest(hidden), hidden
+        logits = self.audio_visual_head.rest(hidden)
+        if audio.log_likelihood is not None and visual.log_likelihood is not None:
+            logits = logits + audio.log_likelihood + visual.log_likelihood  # as if independent, given the class
+        return logits, hidden
 
     def _check(self, modality: Modality, features: Tensor) -> None:
         expected = self.config.audio_dim if modality == "audio" else self.config.visual_dim

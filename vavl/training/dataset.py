@@ -27,11 +27,13 @@ class Example:
         clip: Id of the clip.
         features: Its features; at least one modality.
         target: Class shares, or attribute targets in [0, 1], float32, (C,).
+        speaker: Who it is.
     """
 
     clip: str
     features: WindowFeatures
     target: NDArray[np.float32]
+    speaker: str
 
     @property
     def is_paired(self) -> bool:
@@ -76,7 +78,7 @@ class FeatureSet:
                     window.visual_seconds,
                 )
                 if kept.audio is not None or kept.visual is not None:
-                    self.examples.append(Example(clip.id, kept, target))
+                    self.examples.append(Example(clip.id, kept, target, clip.speaker))
         if not self.examples:
             raise ConfigError(f"{cache.folder}: none of {len(clips)} clips offers sound or a face")
 

@@ -288,11 +288,13 @@ def run_experiment(
         progress=progress,
     )
     if isinstance(system, VavlSystem):
-        references = FeatureCache(Path(experiment.features)).identity.references
+        identity = FeatureCache(Path(experiment.features)).identity
         description = CheckpointDescription(
             model=experiment.model,
-            audio_encoder=reference_from(references["audio"], folder / CHECKPOINT),
-            face_encoder=reference_from(references["visual"], folder / CHECKPOINT),
+            audio_encoder=reference_from(identity.references["audio"], folder / CHECKPOINT),
+            face_encoder=reference_from(identity.references["visual"], folder / CHECKPOINT),
+            audio_encoder_sha256=identity.encoders["audio"],
+            face_encoder_sha256=identity.encoders["visual"],
             trained=True,
             provenance=f"{command or 'vavl-train fit'}; corpus {material.corpus.name}, partition "
             f"{material.partition.name}, speakers {', '.join(material.speakers('train'))}",

@@ -292,5 +292,5 @@ def _normalize(system: System, train: FeatureSet) -> None:
             for normalizer in normalizers:
                 normalizer.mean.copy_(torch.from_numpy(statistics[0]))
                 normalizer.std.copy_(torch.from_numpy(statistics[1]))
-    for modality, discriminants in system.discriminants().items():
-        discriminants.directions.copy_(fit_discriminants(train, modality, discriminants.dim))
+    for modality, branch in system.discriminant_branches().items():
+        fit_discriminants(branch, train, modality)

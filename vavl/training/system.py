@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from vavl.config import Task
-from vavl.model import Modality
-from vavl.model.heads import Discriminants, FeatureNormalizer
+from vavl.model import Branch, Modality
+from vavl.model.heads import FeatureNormalizer
 from vavl.training.batch import Batch
 from vavl_runtime.manifest import PathName
 
@@ -68,8 +68,8 @@ class System(nn.Module, ABC):
         """The modules that z-normalise features; the trainer gives them the training set's statistics (D13)."""
         return {"audio": [self.audio_normalizer], "visual": [self.visual_normalizer]}
 
-    def discriminants(self) -> Mapping[Modality, Discriminants]:
-        """The modules that project normalised features to discriminants; the trainer fits them to the training set."""
+    def discriminant_branches(self) -> Mapping[Modality, Branch]:
+        """The branches that project features to discriminants; the trainer fits those to the training set."""
         return {}
 
     def shared_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor] | None:

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vavl.model import Modality, UnimodalOutput, Vavl
-from vavl.model.heads import Discriminants
+from vavl.model import Branch, Modality, UnimodalOutput, Vavl
 from vavl.training.batch import Batch, Sequences
 from vavl.training.losses import task_loss
 from vavl.training.system import Answers, System
@@ -50,10 +49,9 @@ class VavlSystem(System):
             steps["audio_visual"] = list(self.model.audio_visual_head.parameters())
         return steps
 
-    def discriminants(self) -> Mapping[Modality, Discriminants]:
-        """Those of the audio branch, if it has any."""
-        found = self.model.audio.discriminants
-        return {} if found is None else {"audio": found}
+    def discriminant_branches(self) -> Mapping[Modality, Branch]:
+        """Both branches or none."""
+        return {"audio": self.model.audio, "visual": self.model.visual} if self.model.config.discriminants else {}
 
     def loss(self, step: str, batch: Batch) -> Tensor | None:
         """Equation 1 for a unimodal step, the task's loss alone for fusion; None if the batch lacks the modality."""
@@ -77,6 +75,10 @@ class VavlSystem(System):
         head = self.model.audio_visual_head
         training = self.training
         self.model.eval()
+        for branch in self.discriminant_branches().values():
+            branch.discriminants.train(
+                training
+            )  # nothing to freeze: their noise is what keeps the head from overfitting
         with torch.no_grad():
             audio, visual = self._paired(batch, rows)
         self.model.train(training)
@@ -123,5 +125,10 @@ class VavlSystem(System):
 
 def _take(output: UnimodalOutput, present: Tensor, rows: Tensor) -> UnimodalOutput:
     at = torch.searchsorted(present, rows)
-    reconstruction = output.reconstruction[at] if output.reconstruction is not None else None
-    return UnimodalOutput(output.logits[at], output.embedding[at], reconstruction, output.target[at])
+    return UnimodalOutput(
+        output.logits[at],
+        output.embedding[at],
+        output.reconstruction[at] if output.reconstruction is not None else None,
+        output.target[at],
+        output.log_likelihood[at] if output.log_likelihood is not None else None,
+    )
