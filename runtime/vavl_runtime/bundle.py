@@ -21,7 +21,7 @@ from vavl_runtime.errors import (
     OutputError,
     UnsafePathError,
 )
-from vavl_runtime.manifest import FILE_NAME, Manifest, parse_manifest, safe_relative_path
+from vavl_runtime.manifest import FILE_NAME, Manifest, Precision, parse_manifest, safe_relative_path
 from vavl_runtime.onnx_external import external_files
 
 MAX_MANIFEST_BYTES = 4_000_000
@@ -80,11 +80,12 @@ class Bundle:
             self._verified.add(path)
         return place
 
-    def graph_file(self, name: str) -> Path:
+    def graph_file(self, name: str, precision: Precision | None = None) -> Path:
         """Return the ONNX file of a graph, verified together with its weights.
 
         Args:
             name: A graph of the manifest.
+            precision: One that the manifest lists for it; the graph's own by default.
 
         Returns:
             Where the ONNX file is.
@@ -95,6 +96,7 @@ class Bundle:
             UnsafePathError: The graph names a file that the manifest does not list.
         """
         graph = self.manifest.graphs[name]
+        graph = graph.in_precision(precision or graph.precision)
         place = self.verified_file(graph.file)
         folder = posixpath.dirname(graph.file)
         try:

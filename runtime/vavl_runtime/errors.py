@@ -20,7 +20,8 @@
     │   ├── ManifestError           manifest            manifest.json is missing, malformed or of another schema
     │   ├── MissingFileError        bundle_file_missing a listed file is not there
     │   ├── AlteredFileError        bundle_file_altered size or sha256 differs from the manifest
-    │   └── UnsafePathError         unsafe_path         a path that leaves the bundle
+    │   ├── UnsafePathError         unsafe_path         a path that leaves the bundle
+    │   └── VariantMissingError     variant_missing     the bundle has no graphs of the precision asked for
     ├── OutputError                 output              a result cannot be written              exit 3
     ├── EncoderUnavailableError     encoder_unavailable pre-trained weights are not at hand     exit 3
     ├── ExportError                 export              a graph cannot be exported              exit 1
@@ -158,6 +159,12 @@ class UnsafePathError(BundleError):
     """A path leaves the bundle."""
 
     kind = "unsafe_path"
+
+
+class VariantMissingError(BundleError):
+    """The bundle has no graphs of the precision that was asked for."""
+
+    kind = "variant_missing"
 
 
 class OutputError(VavlError):

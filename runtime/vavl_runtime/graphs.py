@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from vavl_runtime.backends.base import Arrays, Backend
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.errors import BackendUnavailableError
+from vavl_runtime.precision import PrecisionChoice, choose_precisions
 from vavl_runtime.timing import StageTimer
 
 
@@ -16,11 +17,23 @@ class Graphs:
     Args:
         bundle: An opened bundle.
         backend: Where graphs run.
+        precision: See `vavl_runtime.precision.choose_precisions`.
+        gpu: Whether the backend runs them on a GPU; ``auto`` depends on it.
+
+    Attributes:
+        precisions: Precision by graph name.
+
+    Raises:
+        InputError: No such precision.
+        VariantMissingError: The bundle lacks graphs of this precision.
     """
 
-    def __init__(self, bundle: Bundle, backend: Backend) -> None:
+    def __init__(
+        self, bundle: Bundle, backend: Backend, precision: PrecisionChoice = "fp32", *, gpu: bool = False
+    ) -> None:
         self.bundle = bundle
         self.backend = backend
+        self.precisions = choose_precisions(bundle.manifest, precision, gpu=gpu)
         self._loaded: set[str] = set()
         self._closed = False
 
@@ -40,7 +53,9 @@ class Graphs:
             raise BackendUnavailableError("the recogniser is closed; make a new one")
         if name not in self._loaded:
             with timer.stage("load"):
-                self.backend.load(name, self.bundle.graph_file(name), self.bundle.manifest.graphs[name])
+                precision = self.precisions[name]
+                record = self.bundle.manifest.graphs[name].in_precision(precision)
+                self.backend.load(name, self.bundle.graph_file(name, precision), record)
             self._loaded.add(name)
         with timer.stage(stage):
             return self.backend.run(name, inputs)

@@ -13,6 +13,8 @@ TOKENS_PER_S = 50  # of sound
 FILE_NAME = "manifest.json"
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 PathName = Literal["audio_visual", "audio", "visual"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+LowPrecision = Literal["fp16", "bf16", "int8"]
 
 
 def safe_relative_path(path: str) -> str:
@@ -55,14 +57,61 @@ class TensorRecord(_Record):
     shape: tuple[int | str, ...]
 
 
-class GraphRecord(_Record):
-    """One ONNX graph: its file, its weight file, its precision and its signature."""
+class SpeedRecord(_Record):
+    """How fast a variant is beside its fp32 graph, measured at export.
+
+    Attributes:
+        target: What ran both: engine, version, provider, processor architecture.
+        speedup: Time of the fp32 graph over time of the variant, on the same inputs.
+        reason: Why the variant is not worth its drift there, in words; None if it is.
+    """
+
+    target: str
+    speedup: Annotated[float, Field(gt=0)]
+    reason: str | None = None
+
+
+class VariantRecord(_Record):
+    """The same graph in a lower precision: names, shapes and element types of inputs and outputs are the fp32 ones.
+
+    Attributes:
+        file: Path of the ONNX file.
+        data: Path of its weight file.
+        speed: What it gains, or None if that was not measured.
+    """
 
     file: str
     data: str
-    precision: Literal["fp32", "fp16", "bf16", "int8"]
+    speed: SpeedRecord | None = None
+
+
+class GraphRecord(_Record):
+    """One ONNX graph: its file, its weight file, its precision, its signature, and its lower-precision variants."""
+
+    file: str
+    data: str
+    precision: Precision
     inputs: tuple[TensorRecord, ...]
     outputs: tuple[TensorRecord, ...]
+    variants: dict[LowPrecision, VariantRecord] = {}
+
+    def in_precision(self, precision: Precision) -> "GraphRecord":
+        """The record of this graph in one precision, without variants of its own.
+
+        Args:
+            precision: The graph's own precision, or that of a variant.
+
+        Returns:
+            A record with the same signature.
+
+        Raises:
+            KeyError: There is no such variant.
+        """
+        if precision == self.precision:
+            return self.model_copy(update={"variants": {}})
+        place = {low: (variant.file, variant.data) for low, variant in self.variants.items()}
+        file, data = place[precision]  # type: ignore[index]  # a graph's own precision is none of its variants
+        return self.model_copy(update={"file": file, "data": data, "precision": precision, "variants": {}})
 
 
 class EncoderRecord(_Record):
@@ -209,7 +258,8 @@ def parse_manifest(content: bytes) -> Manifest:
     for path in manifest.files:
         safe_relative_path(path)
     for name, graph in manifest.graphs.items():
-        for path in (graph.file, graph.data):
-            if path not in manifest.files:
-                raise ManifestError(f"{FILE_NAME}: graph {name} needs {path}, which files does not list")
+        for record in (graph, *graph.variants.values()):
+            for path in (record.file, record.data):
+                if path not in manifest.files:
+                    raise ManifestError(f"{FILE_NAME}: graph {name} needs {path}, which files does not list")
     return manifest
