@@ -114,7 +114,8 @@ def run_runtime(clip: Path, recognizer: Recognizer) -> tuple[dict[str, float], n
     result = recognizer.predict(clip)
     timings = {stage: value / 1000 for stage, value in result.timings_ms.items()}
     seconds = {stage: timings.get(stage, 0.0) for stage in STAGES}
-    seconds["decode"] = timings["open"] + timings["decode_audio"] + timings["decode_video"]
+    seconds["decode"] = sum(timings[stage] for stage in ("open", "decode_audio", "resample", "decode_video"))
+    seconds["detect"] += timings["track"]
     return seconds, np.array(list(result.scores.values()))
 
 

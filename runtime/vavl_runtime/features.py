@@ -54,6 +54,7 @@ class FeatureReader:
         self, run: RunGraph, crop: CropRecipe, limits: Limits, source: Source, presence: Presence, timer: StageTimer
     ) -> None:
         self._run = run
+        self._timer = timer
         self._limits = limits
         self._presence = presence
         self._reader = ClipReader(
@@ -71,8 +72,13 @@ class FeatureReader:
             ModalityFaultError: The sound or the picture is broken.
         """
         for sound, faces in self._reader.windows():
-            audio = self._hear(sound) if sound is not None else None
-            visual = self._see(faces) if faces is not None else None
+            audio = visual = None
+            if sound is not None:
+                with self._timer.stage("audio_encoder"):
+                    audio = self._hear(sound)
+            if faces is not None:
+                with self._timer.stage("face_encoder"):  # paused while the crops are read
+                    visual = self._see(faces)
             yield audio, visual
 
     def _hear(self, window: SoundWindow) -> Features | None:

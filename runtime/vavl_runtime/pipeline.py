@@ -57,7 +57,8 @@ class ClipPass:
             ModalityFaultError: The sound or the picture is broken.
         """
         for audio, visual in self._features.windows():
-            self._answer(audio, visual)
+            with self._timer.stage("path"):
+                self._answer(audio, visual)
 
     def _answer(self, audio: Features | None, visual: Features | None) -> None:
         both = audio is not None and visual is not None

@@ -75,7 +75,7 @@ class ClipReader:
         self._source = source
         self._presence = presence
         self._timer = timer
-        self._locate = FaceLocator(Mtcnn(run_net, crop), crop)
+        self._locator = FaceLocator(Mtcnn(run_net, crop), crop)
 
     def windows(self) -> Iterator[tuple[SoundWindow | None, FaceCrops | None]]:
         """Read window by window.
@@ -107,8 +107,12 @@ class ClipReader:
     def _faces(self, frames: Iterator[Frame]) -> FaceCrops:
         faces = FaceCrops()
         tracked = track_face(faces.note(frames), self._locate, self._recipe.detect_every)
-        faces.crops = self._cut(self._timer.each("detect", tracked))
+        faces.crops = self._cut(self._timer.each("track", tracked))
         return faces
+
+    def _locate(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        with self._timer.stage("detect"):
+            return self._locator(pixels)
 
     def _cut(self, tracked: Iterator[tuple[Frame, NDArray[np.float32] | None]]) -> Iterator[NDArray[np.uint8]]:
         for frame, box in tracked:

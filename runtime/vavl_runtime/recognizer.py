@@ -6,10 +6,11 @@ from types import TracebackType
 from vavl_runtime.availability import Modality, Presence, Use
 from vavl_runtime.backends.base import Backend
 from vavl_runtime.bundle import open_bundle
-from vavl_runtime.errors import InputError
+from vavl_runtime.errors import InputError, VavlError
 from vavl_runtime.graphs import Graphs
 from vavl_runtime.media import ArrayClip, Source, open_source
 from vavl_runtime.pipeline import ClipPass
+from vavl_runtime.precision import PrecisionChoice
 from vavl_runtime.reading import ModalityFaultError
 from vavl_runtime.result import BundleIdentity, ClipResult
 from vavl_runtime.timing import StageTimer
@@ -29,21 +30,32 @@ class Recognizer:
         bundle: Bundle folder or ``.vavl`` file; see `vavl_runtime.bundle.find_bundle` for the default.
         backend: Where graphs run; ONNX Runtime on the CPU by default.
         threads: Threads of the default backend; all cores by default.
+        precision: ``fp32``, or a variant that the bundle has (``fp16``, ``bf16``, ``int8``), or ``auto``; see
+            `vavl_runtime.precision.choose_precisions`.
 
     Raises:
-        BundleError: The bundle cannot be trusted.
+        BundleError: The bundle cannot be trusted, or has no graphs of this precision.
         BackendUnavailableError: The backend is missing.
     """
 
     def __init__(
-        self, bundle: str | Path | None = None, *, backend: Backend | None = None, threads: int | None = None
+        self,
+        bundle: str | Path | None = None,
+        *,
+        backend: Backend | None = None,
+        threads: int | None = None,
+        precision: PrecisionChoice = "fp32",
     ) -> None:
         if backend is None:
             from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
 
             backend = OnnxRuntimeBackend(threads)
         opened = open_bundle(bundle)
-        self._graphs = Graphs(opened, backend)
+        try:
+            self._graphs = Graphs(opened, backend, precision)
+        except VavlError:
+            opened.close()
+            raise
         self.manifest = opened.manifest
         self.identity = BundleIdentity(opened.name, opened.sha256, self.manifest.weights)
 
@@ -91,7 +103,7 @@ class Recognizer:
             raise InputError(f"use: got {use!r}, expected 'auto', 'audio' or 'visual'")
         timer = StageTimer()
         with timer.stage("open"):
-            source = open_source(clip, self.manifest.limits)
+            source = open_source(clip, self.manifest.limits, timer)
         faults: dict[Modality, InputError] = {}
         while True:
             try:
@@ -110,7 +122,8 @@ class Recognizer:
         path = clip_pass.answers.path
         if path is None and faults:
             raise _combined(faults)
-        answers = clip_pass.answers.finish(self.manifest)
+        with timer.stage("post"):
+            answers = clip_pass.answers.finish(self.manifest)
         return ClipResult(
             clip=source.name,
             path=path,
@@ -120,6 +133,7 @@ class Recognizer:
             faces=presence.faces,
             duration_s=clip_pass.duration_s,
             timings_ms=timer.milliseconds(),
+            budget=timer.budget(),
             backend=self.backend,
             bundle=self.identity,
             all_paths=all_paths,

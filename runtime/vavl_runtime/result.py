@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vavl_runtime.errors import VavlError
 from vavl_runtime.manifest import PathName
+from vavl_runtime.timing import StageBudget
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class ClipResult:
         faces: Frames looked at.
         duration_s: Length of the media that was decoded, seconds.
         timings_ms: Wall time by stage, and ``total``, milliseconds.
+        budget: The same with threads told apart, and how much of the total the stages account for.
         backend: What really ran.
         bundle: Which bundle answered.
     """
@@ -82,6 +84,7 @@ class ClipResult:
     faces: FaceCount
     duration_s: float
     timings_ms: Mapping[str, float]
+    budget: StageBudget = field(repr=False)
     backend: str
     bundle: BundleIdentity
     all_paths: bool = field(default=False, repr=False)

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 app = new_app("Recognise emotion in clips, by the modalities that are really there.")
 
 
+class Precision(str, Enum):
+    """Precisions that can be asked for."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    bf16 = "bf16"
+    int8 = "int8"
+    auto = "auto"
+
+
 class Format(str, Enum):
     """Output formats."""
 
@@ -46,6 +56,10 @@ def run(
     output_format: Annotated[Format, typer.Option("--format", "-f", help="How to print.")] = Format.table,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores by default.")] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where each clip's time went, on stderr.")] = False,
+    precision: Annotated[
+        Precision, typer.Option(help="Graphs of this precision; 'auto' takes what was measured to be worth it.")
+    ] = Precision.fp32,
 ) -> None:
     """Recognise emotion in clips, by the modalities that are really there."""
     if audio_only and visual_only:
@@ -59,7 +73,10 @@ def run(
 
         listed = list_clips(clips)
         use: Use = "audio" if audio_only else "visual" if visual_only else "auto"
-        with _destination(output) as write, Recognizer(bundle, threads=threads) as recognizer:
+        with (
+            _destination(output) as write,
+            Recognizer(bundle, threads=threads, precision=precision.value) as recognizer,
+        ):
             writer = new_writer(
                 output_format.value,
                 single=len(clips) == 1 and listed[0].path == clips[0],
@@ -71,7 +88,7 @@ def run(
             failed = 0
             write(writer.start())
             try:
-                for record in _records(recognizer, listed, use, all_paths):
+                for record in _records(recognizer, listed, use, all_paths, profile):
                     failed += record["error"] is not None
                     write(writer.record(record))
             finally:  # a bundle that turns out to be damaged ends the run, not the syntax of what was printed
@@ -80,7 +97,10 @@ def run(
             raise typer.Exit(3 if failed == len(listed) else 1)
 
 
-def _records(recognizer: "Recognizer", listed: "list[Listed]", use: "Use", all_paths: bool) -> "Iterator[Record]":
+def _records(
+    recognizer: "Recognizer", listed: "list[Listed]", use: "Use", all_paths: bool, profile: bool
+) -> "Iterator[Record]":
+    from vavl_runtime.bench.budget import budget_lines
     from vavl_runtime.errors import InputError
     from vavl_runtime.result import error_json
 
@@ -91,7 +111,10 @@ def _records(recognizer: "Recognizer", listed: "list[Listed]", use: "Use", all_p
         try:
             if clip.error is not None:
                 raise clip.error
-            yield recognizer.predict(clip.path, use=use, all_paths=all_paths).to_json()
+            result = recognizer.predict(clip.path, use=use, all_paths=all_paths)
+            for line in [f"{clip.path}: where the time went", *budget_lines(result.budget)] if profile else ():
+                print_line(line)
+            yield result.to_json()
         except InputError as error:
             print_line(f"error: {error}")
             seconds = time.perf_counter() - start

@@ -29,6 +29,7 @@ from vavl_runtime.errors import (
 from vavl_runtime.manifest import Limits
 from vavl_runtime.media.arrays import MAX_AMPLITUDE
 from vavl_runtime.media.source import SAMPLE_RATE, Frame, SoundBlock
+from vavl_runtime.timing import StageTimer
 
 # PyAV before 19 refuses tags that are no UTF-8 unless told otherwise; later versions never do and know no such option.
 _TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -46,12 +47,14 @@ class FileSource:
     Args:
         path: The file.
         limits: Bounds on frame size.
+        timer: Where resampling is booked.
 
     Raises:
         InputError: The file cannot be opened; the subclass says why.
     """
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path, limits: Limits, timer: StageTimer | None = None) -> None:
+        self._timer = timer or StageTimer()
         self.name = os.fspath(path)
         self._path = path
         self._limits = limits
@@ -78,10 +81,10 @@ class FileSource:
             for frame in self._decode(container, stream, "sound"):
                 time_s = None if frame.time is None else max(0.0, frame.time - self._start_s)
                 if segment is None:
-                    segment = _SoundSegment(self._path, time_s or 0.0)
+                    segment = _SoundSegment(self._path, time_s or 0.0, self._timer)
                 elif time_s is not None and time_s - segment.end_s > GAP_S:
                     yield from segment.flush()
-                    segment = _SoundSegment(self._path, time_s)
+                    segment = _SoundSegment(self._path, time_s, self._timer)
                 yield from segment.add(frame)
             if segment is not None:
                 yield from segment.flush()
@@ -160,8 +163,9 @@ class FileSource:
 class _SoundSegment:
     """Sound without a hole: resampled, its time counted from its first sample."""
 
-    def __init__(self, path: Path, start_s: float) -> None:
+    def __init__(self, path: Path, start_s: float, timer: StageTimer) -> None:
         self._path = path
+        self._timer = timer
         self._start_s = start_s
         self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
         self._given = 0
@@ -179,7 +183,8 @@ class _SoundSegment:
 
     def _resample(self, frame: Any) -> Iterator[SoundBlock]:
         try:
-            resampled = self._resampler.resample(frame)
+            with self._timer.stage("resample"):
+                resampled = self._resampler.resample(frame)
         except (FFmpegError, ValueError) as error:
             raise DamagedMediaError(f"{self._path}: sound cannot be resampled ({error}); {REMEDY}") from error
         for part in resampled:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vavl_runtime.errors import InvalidArrayError
 from vavl_runtime.manifest import Limits
 from vavl_runtime.media.arrays import ArrayClip, ArraySource
+from vavl_runtime.timing import StageTimer
 
 SAMPLE_RATE = 16_000
 
@@ -63,12 +64,13 @@ class Source(Protocol):
         """Decode the pictures from their start; raises `InputError`s of media."""
 
 
-def open_source(clip: str | Path | ArrayClip, limits: Limits) -> Source:
+def open_source(clip: str | Path | ArrayClip, limits: Limits, timer: StageTimer | None = None) -> Source:
     """Open a clip.
 
     Args:
         clip: A media file, or arrays in memory.
         limits: Bounds on frame size.
+        timer: Where resampling is booked.
 
     Returns:
         The clip as a source.
@@ -81,5 +83,5 @@ def open_source(clip: str | Path | ArrayClip, limits: Limits) -> Source:
     if isinstance(clip, (str, Path)):
         from vavl_runtime.media.file import FileSource
 
-        return FileSource(Path(clip), limits)
+        return FileSource(Path(clip), limits, timer)
     raise InvalidArrayError(f"clip: got {type(clip).__name__}, expected a path or an ArrayClip")
