@@ -7,10 +7,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from vavl_runtime.backends.base import Arrays, check_inputs
-from vavl_runtime.errors import BackendUnavailableError, ManifestError
+from vavl_runtime.backends.onnxruntime_session import CPU, import_onnxruntime, open_session
+from vavl_runtime.errors import BackendUnavailableError
 from vavl_runtime.manifest import GraphRecord
-
-PROVIDER = "CPUExecutionProvider"
 
 
 class OnnxRuntimeBackend:
@@ -21,13 +20,7 @@ class OnnxRuntimeBackend:
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise BackendUnavailableError(
-                f"onnxruntime cannot be imported ({error}); pip install --force-reinstall onnxruntime"
-            ) from error
-        self._runtime = onnxruntime
+        self._runtime = import_onnxruntime()
         if threads is not None and threads < 1:
             raise BackendUnavailableError(f"threads: got {threads}, expected at least 1, or None for all cores")
         self._threads = threads or len(os.sched_getaffinity(0))
@@ -46,16 +39,7 @@ class OnnxRuntimeBackend:
         options.add_session_config_entry("session.force_spinning_stop", "1")
         # Clips differ in length, so a plan for one shape only costs memory for the next.
         options.enable_mem_pattern = False
-        try:
-            session = self._runtime.InferenceSession(os.fspath(file), options, providers=[PROVIDER])
-        except Exception as error:  # ONNX Runtime's exception types are private and differ between versions
-            raise BackendUnavailableError(f"{file}: ONNX Runtime refuses the graph ({error})") from error
-        given = {value.name for value in (*session.get_inputs(), *session.get_outputs())}
-        announced = {tensor.name for tensor in (*record.inputs, *record.outputs)}
-        if given != announced:
-            raise ManifestError(
-                f"{file}: has inputs and outputs {sorted(given)}, the manifest says {sorted(announced)}"
-            )
+        session = open_session(self._runtime, file, record, options, [CPU])
         self._sessions[name] = (session, record, [tensor.name for tensor in record.outputs])
 
     def run(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -69,7 +53,7 @@ class OnnxRuntimeBackend:
 
     def describe(self) -> str:
         """Engine, version, provider and threads."""
-        return f"onnxruntime {self._runtime.__version__} {PROVIDER} x{self._threads}"
+        return f"onnxruntime {self._runtime.__version__} {CPU} x{self._threads}"
 
     def close(self) -> None:
         """Release all sessions."""

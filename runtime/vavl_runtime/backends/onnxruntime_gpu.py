@@ -1,0 +1,123 @@
+"""ONNX Runtime on an NVIDIA GPU, by its CUDA or its TensorRT provider."""
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from vavl_runtime.backends.base import Arrays, check_inputs
+from vavl_runtime.backends.gpu_binding import GpuBinding
+from vavl_runtime.backends.onnxruntime_providers import cuda_options, require_provider, tensorrt_options
+from vavl_runtime.backends.onnxruntime_session import CUDA, TENSORRT, import_onnxruntime, open_session
+from vavl_runtime.backends.tensorrt_provider import WITHOUT_TENSORRT, engine_folder, profile_options
+from vavl_runtime.bundle import Bundle
+from vavl_runtime.devices import Gpu
+from vavl_runtime.errors import BackendUnavailableError, OutputError
+from vavl_runtime.manifest import GraphRecord
+
+_CAPTURE_REFUSED = ("cannot use the CUDA Graph feature", "cannot use the graph capture feature")  # by version
+
+
+class OnnxRuntimeGpuBackend:
+    """Runs graphs with ONNX Runtime on a GPU.
+
+    With the CUDA provider, shapes that come back run as CUDA graphs. Shape arithmetic stays on the CPU, where ONNX
+    Runtime always puts it, so ``session.disable_cpu_ep_fallback`` cannot be used for whole graphs; that no other
+    arithmetic does is what ONNX Runtime checks before it captures. A graph that does not pass runs without capture,
+    and `describe` says so.
+
+    Args:
+        gpu: The GPU.
+        tensorrt: Use the TensorRT provider, with the CUDA provider for what TensorRT leaves out.
+        bundle: Whose graphs they are; needed with ``tensorrt``.
+        cuda_graphs: Capture CUDA graphs; the TensorRT provider runs without.
+
+    Raises:
+        BackendUnavailableError: The provider is missing or does not start.
+    """
+
+    def __init__(
+        self, gpu: Gpu, *, tensorrt: bool = False, bundle: Bundle | None = None, cuda_graphs: bool = True
+    ) -> None:
+        if tensorrt and bundle is None:
+            raise BackendUnavailableError("onnxruntime-tensorrt: got no bundle, which names the folder of its engines")
+        self._runtime = import_onnxruntime()
+        self._gpu = gpu
+        self._bundle = bundle if tensorrt else None
+        self._provider = TENSORRT if tensorrt else CUDA
+        self._cuda_graphs = cuda_graphs and not tensorrt
+        self._bindings: dict[str, tuple[GpuBinding, GraphRecord]] = {}
+        self._uncaptured: list[str] = []
+        for name in (TENSORRT, CUDA) if tensorrt else (CUDA,):
+            require_provider(self._runtime, (name, {"device_id": str(gpu.index)}))
+
+    def load(self, name: str, file: Path, record: GraphRecord) -> None:
+        """Load a graph; see `Backend.load`."""
+        if name in self._bindings:
+            raise BackendUnavailableError(f"graph {name} is loaded already: a backend serves one recogniser at a time")
+        graphs = self._cuda_graphs
+        if self._bundle is not None and name not in WITHOUT_TENSORRT:
+            session = self._open_with_tensorrt(self._bundle, name, file, record)
+        else:
+            try:
+                session = self._open(file, record, graphs=graphs)
+            except BackendUnavailableError as error:
+                if not graphs or not any(words in str(error) for words in _CAPTURE_REFUSED):
+                    raise
+                graphs = False
+                session = self._open(file, record, graphs=False)
+                self._uncaptured.append(name)
+        self._bindings[name] = (
+            GpuBinding(self._runtime, session, record, self._gpu.index, graphs=graphs),
+            record,
+        )
+
+    def run(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run a graph; see `Backend.run`."""
+        binding, record = self._bindings[name]
+        check_inputs(name, record, inputs)
+        try:
+            return binding.run(inputs)
+        except Exception as error:  # ONNX Runtime's exception types are private and differ between versions
+            raise BackendUnavailableError(
+                f"graph {name}: ONNX Runtime fails on {self._gpu} ({error}); try --device cpu, or verify the bundle"
+            ) from error
+
+    def describe(self) -> str:
+        """Engine, version, provider, GPU, and which graphs run as CUDA graphs."""
+        text = f"onnxruntime {self._runtime.__version__} {self._provider} {self._gpu}"
+        if self._bundle is not None:
+            return text + f"; {CUDA} for {', '.join(sorted(WITHOUT_TENSORRT))} and what TensorRT leaves out"
+        if not self._cuda_graphs:
+            return text
+        return text + ", CUDA graphs" + (f" except {', '.join(self._uncaptured)}" if self._uncaptured else "")
+
+    def close(self) -> None:
+        """Release all sessions, buffers and CUDA graphs."""
+        self._bindings.clear()
+
+    def _open(self, file: Path, record: GraphRecord, *, graphs: bool) -> Any:
+        provider = cuda_options(self._gpu.index, graphs=graphs)
+        return open_session(self._runtime, file, record, self._options(), [provider])
+
+    def _open_with_tensorrt(self, bundle: Bundle, name: str, file: Path, record: GraphRecord) -> Any:
+        folder = engine_folder(bundle, name, record)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be made ({error.strerror}); set XDG_CACHE_HOME") from error
+        providers = [
+            tensorrt_options(
+                self._gpu.index, folder, record.precision, profile_options(record, bundle.manifest.limits)
+            ),
+            cuda_options(self._gpu.index, graphs=False),
+        ]
+        return open_session(self._runtime, file, record, self._options(), providers)
+
+    def _options(self) -> Any:
+        options = self._runtime.SessionOptions()
+        options.log_severity_level = 4  # errors are raised, too
+        options.enable_mem_pattern = False
+        # The weights go to the GPU once; in the arena they would make it grow in steps of their size.
+        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+        return options
