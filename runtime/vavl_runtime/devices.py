@@ -1,6 +1,7 @@
 """Where graphs can run: device names, and the GPUs that the CUDA driver itself reports.
 
-The driver is asked through ctypes before any engine is touched: TensorRT crashes and ONNX Runtime falls back without one.
+The driver is asked through ctypes before any engine is touched: without a driver TensorRT crashes, and ONNX Runtime
+falls back.
 """
 
 import ctypes
@@ -126,8 +127,8 @@ def require_gpu(index: int, driver: Driver) -> Gpu:
     """
     if driver.problem is not None:
         raise BackendUnavailableError(
-            f"device cuda:{index}: {driver.problem}; install the driver (in a container: start it with --gpus all, on a "
-            "Jetson with --runtime nvidia), or run with --device cpu; vavl-doctor says more"
+            f"device cuda:{index}: {driver.problem}; install the driver (in a container: start it with --gpus all, "
+            "on a Jetson with --runtime nvidia), or run with --device cpu; vavl-doctor says more"
         )
     if index >= len(driver.gpus):
         there = ", ".join(map(str, driver.gpus))

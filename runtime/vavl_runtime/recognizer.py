@@ -5,6 +5,7 @@ from types import TracebackType
 
 from vavl_runtime.availability import Modality, Presence, Use
 from vavl_runtime.backends.base import Backend
+from vavl_runtime.backends.choice import Chosen, choose_backend
 from vavl_runtime.bundle import open_bundle
 from vavl_runtime.errors import InputError, VavlError
 from vavl_runtime.graphs import Graphs
@@ -28,14 +29,21 @@ class Recognizer:
 
     Args:
         bundle: Bundle folder or ``.vavl`` file; see `vavl_runtime.bundle.find_bundle` for the default.
-        backend: Where graphs run; ONNX Runtime on the CPU by default.
-        threads: Threads of the default backend; all cores by default.
+        backend: Where graphs run, ready-made; by default what ``device`` and ``engine`` say.
+        device: ``auto`` (a GPU if one works, else the CPU), ``cpu`` or ``cuda:N``; of a ready-made backend, where it
+            runs.
+        engine: ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt`` or ``tensorrt``.
+        threads: Threads on the CPU; all cores by default.
         precision: ``fp32``, or a variant that the bundle has (``fp16``, ``bf16``, ``int8``), or ``auto``; see
             `vavl_runtime.precision.choose_precisions`.
 
+    Attributes:
+        passed_over: What ``auto`` tried before it took this backend, and why that does not work.
+
     Raises:
         BundleError: The bundle cannot be trusted, or has no graphs of this precision.
-        BackendUnavailableError: The backend is missing.
+        BackendUnavailableError: The device or the engine is missing.
+        InputError: An unknown device or engine.
     """
 
     def __init__(
@@ -43,19 +51,22 @@ class Recognizer:
         bundle: str | Path | None = None,
         *,
         backend: Backend | None = None,
+        device: str = "auto",
+        engine: str = "auto",
         threads: int | None = None,
         precision: PrecisionChoice = "fp32",
     ) -> None:
-        if backend is None:
-            from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
-
-            backend = OnnxRuntimeBackend(threads)
         opened = open_bundle(bundle)
         try:
-            self._graphs = Graphs(opened, backend, precision)
+            if backend is None:
+                chosen = choose_backend(device, engine, threads, opened)
+            else:
+                chosen = Chosen(backend, gpu=device.startswith("cuda"), passed_over=())
+            self._graphs = Graphs(opened, chosen.backend, precision, gpu=chosen.gpu)
         except VavlError:
             opened.close()
             raise
+        self.passed_over = chosen.passed_over
         self.manifest = opened.manifest
         self.identity = BundleIdentity(opened.name, opened.sha256, self.manifest.weights)
 

@@ -19,8 +19,9 @@ def run_cli(*arguments: object) -> Result:
 
 
 def error_lines(stderr: str) -> list[str]:
-    """What is on stderr besides the notice that the bundle is untrained and progress."""
-    return [line for line in stderr.splitlines() if "UNTRAINED" not in line and not re.match(r"\[\d+/\d+\] ", line)]
+    """What is on stderr besides the notices of an untrained bundle and of the device, and progress."""
+    notices = re.compile(r"bundle .*UNTRAINED|\[\d+/\d+\] |device auto: ")
+    return [line for line in stderr.splitlines() if not notices.match(line)]
 
 
 def records(stdout: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.runtime.command_line import run_cli
+from tests.runtime.command_line import error_lines, run_cli
 from tests.runtime.damaged_bundles import SOUND, flip, link_copy, refused_when_used
 from tests.runtime.made_media import pcm16, tone, write_wav
 from vavl_runtime import Recognizer, open_bundle
@@ -45,7 +45,7 @@ def test_altered_weights_on_the_command_line(bundle: Path, tmp_path: Path) -> No
     result = run_cli(write_wav(tmp_path / "clip.wav", pcm16(tone())), "--bundle", bundle)
     assert result.exit_code == 3
     assert isinstance(result.exception, SystemExit)
-    lines = [line for line in result.stderr.splitlines() if "UNTRAINED" not in line]
+    lines = error_lines(result.stderr)
     assert len(lines) == 1
     assert re.match(
         r"error: .*weights.bin: sha256 is .*, the manifest says .*; the file was altered or damaged", lines[0]

@@ -83,7 +83,7 @@ def run_here(clips: list[Path], bundle: Path) -> Done:
 
 def _done(code: int, stdout: str, stderr: str) -> Done:
     assert "Traceback" not in stderr
-    notes = re.compile(r"bundle .*: UNTRAINED, |\[\d+/\d+\] ")
+    notes = re.compile(r"bundle .*: UNTRAINED, |\[\d+/\d+\] |device auto: ")
     lines = [line for line in stderr.splitlines() if not notes.match(line)]
     return Done(code, [json.loads(line) for line in stdout.splitlines()], lines)
 

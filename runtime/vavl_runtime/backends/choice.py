@@ -1,4 +1,4 @@
-"""Which engine runs the graphs on which device. What is named is taken or refused; ``auto`` takes the best that works."""
+"""Which engine runs the graphs on which device: what is named, or for ``auto`` the best that works."""
 
 import ctypes
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from vavl_runtime.errors import BackendUnavailableError, InputError
 
 Engine = Literal["auto", "onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
-# Tried in this order on a GPU by `auto`. ONNX Runtime's TensorRT provider builds engines for minutes in the middle of the
-# first clip, so it is only taken when named.
+# Tried in this order on a GPU by `auto`. ONNX Runtime's TensorRT provider builds engines for minutes in the middle of
+# the first clip, so it is only taken when named.
 _AUTO_ON_GPU: tuple[Engine, ...] = ("tensorrt", "onnxruntime")
 _GPU_ONLY = ("onnxruntime-tensorrt", "tensorrt")
 
@@ -24,10 +24,12 @@ class Chosen:
 
     Attributes:
         backend: Ready to load graphs.
+        gpu: It runs them on a GPU.
         passed_over: One sentence for each thing that was tried before and does not work.
     """
 
     backend: Backend
+    gpu: bool
     passed_over: tuple[str, ...]
 
 
@@ -82,7 +84,7 @@ def choose_backend(
             try:
                 if engine == "auto" and name == "tensorrt":
                     _require_engines(bundle)
-                return Chosen(_make(name, gpu, threads, bundle), tuple(passed_over))
+                return Chosen(_make(name, gpu, threads, bundle), gpu is not None, tuple(passed_over))
             except BackendUnavailableError as error:
                 passed_over.append(str(error))
     raise BackendUnavailableError("; ".join(passed_over))
@@ -104,7 +106,9 @@ def _make(engine: str, gpu: Gpu | None, threads: int | None, bundle: Bundle | No
     """Import an engine's module only when it is chosen: none of them is needed by the others."""
     if gpu is None:
         if engine != "onnxruntime":
-            raise BackendUnavailableError(f"backend {engine} needs a GPU; pass --device cuda:0, or --backend onnxruntime")
+            raise BackendUnavailableError(
+                f"backend {engine} needs a GPU; pass --device cuda:0 or --backend onnxruntime"
+            )
         from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
 
         return OnnxRuntimeBackend(threads)

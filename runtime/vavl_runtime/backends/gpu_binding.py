@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from vavl_runtime.backends.base import Arrays
 from vavl_runtime.manifest import GraphRecord
 
-# A kept shape holds its buffers, and a CUDA graph the memory of every intermediate tensor. Real clips repeat few shapes:
-# whole windows, full batches of faces, the pyramid of one frame size.
+# A kept shape holds its buffers, and a CUDA graph the memory of every intermediate tensor. Real clips repeat few
+# shapes: whole windows, full batches of faces, the pyramid of one frame size.
 MAX_KEPT_SHAPES = 16
 MAX_REMEMBERED_SHAPES = 256
 _NO_GRAPH = "-1"

@@ -1,7 +1,7 @@
 """ONNX Runtime's GPU providers: their options, and whether they really start.
 
-A provider that is listed may still not load, and ONNX Runtime then goes on with the CPU. Here a graph of one node, which
-must not run on the CPU, tells.
+A provider that is listed may still not load, and ONNX Runtime then goes on with the CPU. A graph of one node that must
+not run on the CPU tells.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from vavl_runtime.errors import BackendUnavailableError
 
 # y = Relu(x) for one float, opset 18, IR 9; tests rebuild it with onnx and compare.
 ONE_NODE = (
-    b"\x08\t\x12\x00:7\n\x0c\n\x01x\x12\x01y\"\x04Relu\x12\x05probeZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01"
+    b'\x08\t\x12\x00:7\n\x0c\n\x01x\x12\x01y"\x04Relu\x12\x05probeZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
     b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x12"
 )
 _PROBE_TIMEOUT_S = 120  # making a first CUDA context takes seconds on a Jetson
@@ -88,14 +88,14 @@ def require_provider(runtime: Any, provider: Provider) -> None:
     name = provider[0]
     if name not in runtime.get_available_providers():
         raise BackendUnavailableError(
-            f"onnxruntime {runtime.__version__} is built without {name}; pip uninstall -y onnxruntime, then pip install "
-            "onnxruntime-gpu (on a Jetson see docs/jetson.md), or run with --device cpu"
+            f"onnxruntime {runtime.__version__} is built without {name}; pip uninstall -y onnxruntime, then pip "
+            "install onnxruntime-gpu (on a Jetson see docs/jetson.md), or run with --device cpu"
         )
     preload_libraries(runtime)
     if not _starts(runtime, provider):
         raise BackendUnavailableError(
-            f"onnxruntime {runtime.__version__} does not start {name}: {why_not(name)}; vavl-doctor says what to install, "
-            "--device cpu does without"
+            f"onnxruntime {runtime.__version__} does not start {name}: {why_not(name)}; vavl-doctor says what to "
+            "install, --device cpu does without"
         )
 
 

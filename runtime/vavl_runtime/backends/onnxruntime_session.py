@@ -60,7 +60,8 @@ def open_session(
     wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
     if wanted not in session.get_providers():
         raise BackendUnavailableError(
-            f"{file}: ONNX Runtime did not start {wanted} but {session.get_providers()}; vavl-doctor says what is missing"
+            f"{file}: ONNX Runtime did not start {wanted} but {session.get_providers()}; vavl-doctor says what is "
+            "missing"
         )
     given = {value.name for value in (*session.get_inputs(), *session.get_outputs())}
     announced = {tensor.name for tensor in (*record.inputs, *record.outputs)}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import typer
 
-from vavl_runtime.errors import VavlError
+from vavl_runtime.errors import InputError, VavlError
 
 
 def new_app(help_text: str) -> typer.Typer:
@@ -42,6 +42,16 @@ def run_app(app: typer.Typer) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # keeps the interpreter's last flush quiet
         sys.exit(1)
+
+
+def device_name(text: str) -> str:
+    """Check the value of ``--device``: a name that cannot be read is bad usage, a device that is missing is not."""
+    from vavl_runtime.devices import parse_device
+
+    try:
+        return str(parse_device(text))
+    except InputError as error:
+        raise typer.BadParameter(str(error).removeprefix("device: ")) from error
 
 
 @contextlib.contextmanager

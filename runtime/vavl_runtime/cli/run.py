@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vavl_runtime.cli.common import UNDECODABLE, exit_on_error, new_app, print_line, run_app
+from vavl_runtime.cli.common import UNDECODABLE, device_name, exit_on_error, new_app, print_line, run_app
 
 if TYPE_CHECKING:
     from vavl_runtime.availability import Use
@@ -29,6 +29,15 @@ class Precision(str, Enum):
     bf16 = "bf16"
     int8 = "int8"
     auto = "auto"
+
+
+class Engine(str, Enum):
+    """Engines that can be asked for."""
+
+    auto = "auto"
+    onnxruntime = "onnxruntime"
+    onnxruntime_tensorrt = "onnxruntime-tensorrt"
+    tensorrt = "tensorrt"
 
 
 class Format(str, Enum):
@@ -60,6 +69,10 @@ def run(
     precision: Annotated[
         Precision, typer.Option(help="Graphs of this precision; 'auto' takes what was measured to be worth it.")
     ] = Precision.fp32,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu or cuda:N; 'auto' takes a GPU if one works.", callback=device_name)
+    ] = "auto",
+    backend: Annotated[Engine, typer.Option(help="Engine; 'auto' takes the best that works.")] = Engine.auto,
 ) -> None:
     """Recognise emotion in clips, by the modalities that are really there."""
     if audio_only and visual_only:
@@ -75,8 +88,13 @@ def run(
         use: Use = "audio" if audio_only else "visual" if visual_only else "auto"
         with (
             _destination(output) as write,
-            Recognizer(bundle, threads=threads, precision=precision.value) as recognizer,
+            Recognizer(
+                bundle, device=device, engine=backend.value, threads=threads, precision=precision.value
+            ) as recognizer,
         ):
+            if device == "auto":
+                passed_over = f" ({'; '.join(recognizer.passed_over)})" if recognizer.passed_over else ""
+                print_line(f"device auto: {recognizer.backend}{passed_over}")
             writer = new_writer(
                 output_format.value,
                 single=len(clips) == 1 and listed[0].path == clips[0],
