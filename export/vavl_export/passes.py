@@ -4,7 +4,9 @@ from collections import Counter
 
 import numpy as np
 import onnx
-from onnx import NodeProto, numpy_helper
+from onnx import NodeProto, helper, numpy_helper
+
+ZERO = "prelu.zero"
 
 
 def fold_transposed_weights(model: onnx.ModelProto) -> None:
@@ -56,6 +58,30 @@ def order_gelu(model: onnx.ModelProto) -> None:
                 inner.input[:] = [x, erf_plus_one[0]]
                 outer.input[:] = [inner.output[0], half[0]]
                 break
+
+
+def split_prelu(model: onnx.ModelProto) -> None:
+    """Write PReLU as max(x, 0) + slope · min(x, 0), the same to the last bit.
+
+    ONNX Runtime's CPU kernel for PReLU is not vectorised: the nets of MTCNN are about half as fast again without it.
+    """
+    nodes: list[NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type != "PRelu":
+            nodes.append(node)
+            continue
+        (x, slope), (y,) = node.input, node.output
+        positive, negative, scaled = (f"{y}.{part}" for part in ("positive", "negative", "scaled"))
+        nodes += [
+            helper.make_node("Relu", [x], [positive]),
+            helper.make_node("Min", [x, ZERO], [negative]),
+            helper.make_node("Mul", [negative, slope], [scaled]),
+            helper.make_node("Add", [positive, scaled], [y]),
+        ]
+    if len(nodes) > len(model.graph.node):
+        model.graph.initializer.append(numpy_helper.from_array(np.float32(0.0), ZERO))
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
 
 
 def _is_erf_plus_one(makers: dict[str, NodeProto], name: str) -> bool:

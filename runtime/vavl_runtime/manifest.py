@@ -135,6 +135,8 @@ class CropRecipe(_Record):
         thresholds: Face probabilities that the three stages ask for.
         factor: Ratio of neighbouring pyramid scales.
         min_probability: A face counts only from this probability on.
+        follow: Once a face is found, smaller ones than this share of it are looked for only when it is gone; 0 looks for
+            all of them every time. The largest face counts, so they would change nothing.
     """
 
     size: Literal[224] = 224
@@ -145,6 +147,7 @@ class CropRecipe(_Record):
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
     factor: Annotated[float, Field(gt=0.1, lt=0.99)] = 0.709
     min_probability: Annotated[float, Field(ge=0, le=1)] = 0.9
+    follow: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class Limits(_Record):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from vavl_export.passes import fold_transposed_weights, order_gelu
+from vavl_export.passes import fold_transposed_weights, order_gelu, split_prelu
 
 
 def _run(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
@@ -45,6 +45,28 @@ def test_gelu_is_written_so_that_it_fuses(swap: bool) -> None:
     np.testing.assert_allclose(_run(model, x), expected, atol=1e-6)
     assert list(model.graph.node[-1].input) == ["halved", "half"]
     assert set(model.graph.node[-2].input) == {"x", "added"}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_prelu_is_split_to_the_same_values(count: int) -> None:
+    slopes = {"first": np.array([-0.5, 0.0, 0.25, 2.0], np.float32), "second": np.float32(0.1)}
+    nodes = [helper.make_node("PRelu", ["x", "first"], ["y" if count == 1 else "hidden"])]
+    if count == 2:
+        nodes.append(helper.make_node("PRelu", ["hidden", "second"], ["y"]))
+    model = _model(nodes, slopes)
+    x = np.random.default_rng(0).standard_normal((50, 4), np.float32)
+    expected = _run(model, x)
+    split_prelu(model)
+    onnx.checker.check_model(model)
+    assert "PRelu" not in {node.op_type for node in model.graph.node}
+    np.testing.assert_array_equal(_run(model, x), expected)
+
+
+def test_without_prelu_nothing_is_added() -> None:
+    model = _model([helper.make_node("Relu", ["x"], ["y"])], {})
+    before = model.SerializeToString()
+    split_prelu(model)
+    assert model.SerializeToString() == before
 
 
 def test_transposes_of_weights_vanish_and_are_shared() -> None:

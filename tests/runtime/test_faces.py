@@ -181,6 +181,51 @@ def test_interpolated_boxes_stay_near_frame_by_frame_detection(detector: Mtcnn, 
         assert overlap(box[None], locate(frame.pixels)[None])[0, 0] > 0.85
 
 
+class SizedDetector:
+    """Sees the face whose side a frame's first pixel tells, and notes how large faces had to be."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    def detect(self, image: NDArray[np.uint8], at_least: float = 0.0) -> Faces:
+        self.asked.append(at_least)
+        side = float(image[0, 0, 0])
+        count = int(side >= max(at_least, 1.0))
+        box = np.array([[10, 10, 10 + side, 14 + side]], np.float32)
+        return Faces(box[:count], np.ones(count, np.float32), np.zeros((count, 5, 2), np.float32))
+
+
+@few
+@given(sides=st.lists(st.integers(0, 200), min_size=1, max_size=8), follow=st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+def test_following_a_face_misses_none(sides: list[int], follow: float) -> None:
+    detector = SizedDetector()
+    locate = FaceLocator(detector, CropRecipe(follow=follow))  # type: ignore[arg-type]
+    previous = 0
+    for side in sides:
+        detector.asked.clear()
+        box = locate(np.full((300, 300, 3), side, np.uint8))
+        assert (box is None) == (side == 0)
+        assert detector.asked[0] == pytest.approx(follow * previous)
+        assert len(detector.asked) == 1 or detector.asked[1:] == [0.0]  # gone or shrunk: all sizes once more
+        previous = side
+
+
+def test_following_a_face_finds_the_same_boxes(detector: Mtcnn, shared: Path) -> None:
+    clips = sorted((shared / "corpora" / "javanese" / "video").glob("*.mp4"))[::48]
+    clips += [shared / "clips" / name for name in ("face_pexels.mp4", "face_then_none_vfr.mov")]
+    distances = []
+    for clip in clips:
+        follow, look_at_all = (FaceLocator(detector, CropRecipe(follow=share)) for share in (0.5, 0.0))
+        for number, frame in enumerate(open_source(clip, Limits()).frames()):
+            if number % 10 == 0:
+                box, expected = follow(frame.pixels), look_at_all(frame.pixels)
+                assert (box is None) == (expected is None)
+                if box is not None and expected is not None:
+                    distances.append(np.abs(box - expected).max())
+    assert len(distances) > 30
+    assert np.mean(np.array(distances) <= 2.0) >= 0.98
+
+
 @few
 @given(
     height=st.integers(8, 60),

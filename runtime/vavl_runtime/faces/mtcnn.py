@@ -50,17 +50,18 @@ class Mtcnn:
         self._run = run
         self._recipe = recipe
 
-    def detect(self, image: NDArray[np.uint8]) -> Faces:
+    def detect(self, image: NDArray[np.uint8], at_least: float = 0.0) -> Faces:
         """Find all faces of an image.
 
         Args:
             image: RGB, uint8, shape (H, W, 3).
+            at_least: Faces of fewer pixels may be missed, which is faster; no less than the recipe's smallest face.
 
         Returns:
             The faces; none if the image is smaller than the smallest face.
         """
         sampler = AreaSampler(image)
-        boxes = self._propose(sampler)
+        boxes = self._propose(sampler, at_least)
         boxes, scores, offsets, _ = self._refine(sampler, boxes, "rnet", 24, self._recipe.thresholds[1])
         kept = suppress(boxes, scores, 0.7)
         boxes = to_squares(_shift(boxes[kept], offsets[kept]))
@@ -73,19 +74,20 @@ class Mtcnn:
         kept = suppress(boxes, scores, 0.7, over="smaller", border=1.0)
         return Faces(boxes[kept], scores[kept], points[kept])
 
-    def _scales(self, sampler: AreaSampler) -> list[float]:
+    def _scales(self, sampler: AreaSampler, at_least: float) -> list[float]:
         scale = CELL / self._recipe.min_face
         side = min(sampler.height, sampler.width) * scale
         scales = []
         while side >= CELL:
-            scales.append(scale)
+            if CELL / scale >= at_least:  # the same scales for every ``at_least``, so that the same faces come out
+                scales.append(scale)
             scale *= self._recipe.factor
             side *= self._recipe.factor
         return scales
 
-    def _propose(self, sampler: AreaSampler) -> Boxes:
+    def _propose(self, sampler: AreaSampler, at_least: float) -> Boxes:
         """Run P-Net over the pyramid; returns squares."""
-        found = [self._propose_at(sampler, scale) for scale in self._scales(sampler)]
+        found = [self._propose_at(sampler, scale) for scale in self._scales(sampler, at_least)]
         if not found:
             return np.empty((0, 4), np.float32)
         boxes, scores, offsets = (np.concatenate(parts) for parts in zip(*found, strict=True))

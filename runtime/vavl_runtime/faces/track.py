@@ -25,15 +25,16 @@ class FaceLocator:
 
     Args:
         detector: The cascade.
-        recipe: Bound on the frame size and least probability.
+        recipe: Bound on the frame size, least probability, and whether to follow a face.
     """
 
     def __init__(self, detector: Mtcnn, recipe: CropRecipe) -> None:
         self._detector = detector
         self._recipe = recipe
+        self._followed = 0.0  # side of the last face found, pixels of its frame
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Boxes | None:
-        """Locate the face.
+        """Locate the face; frames come in the order of the clip.
 
         Args:
             pixels: RGB, uint8, shape (H, W, 3).
@@ -43,8 +44,16 @@ class FaceLocator:
         """
         divisor = -(-max(pixels.shape[:2]) // self._recipe.detect_max_side)
         small = np.asarray(Image.fromarray(pixels).reduce(divisor)) if divisor > 1 else pixels
-        box = largest_face(self._detector.detect(small), self._recipe.min_probability)
-        return None if box is None else box * np.float32(divisor)
+        at_least = self._recipe.follow * self._followed / divisor
+        box = largest_face(self._detector.detect(small, at_least), self._recipe.min_probability)
+        if box is None and at_least > self._recipe.min_face:
+            box = largest_face(self._detector.detect(small), self._recipe.min_probability)
+        if box is None:
+            self._followed = 0.0
+            return None
+        box = box * np.float32(divisor)
+        self._followed = float(min(box[2:] - box[:2]))
+        return box
 
 
 def largest_face(faces: Faces, min_probability: float) -> Boxes | None:
