@@ -14,19 +14,26 @@ javanese=(javanese "$media/corpora/javanese")
 # too, teach an encoder who is speaking rather than how.
 "$bin/vavl-train" features "${javanese[@]}" --audio-encoder prosody --face-encoder landmarks -o "$work/features"
 
-recipe=(--features "$work/features" --preset light --alpha 0.1 --epochs 12 --batch-size 16 --learning-rate 1e-3
+# Chosen by the development speakers of partitions 1 to 5, seed 0. Longer or faster training is worse on them.
+recipe=(--features "$work/features" --preset light --alpha 0.1 --epochs 8 --batch-size 16 --learning-rate 3e-4
     --schedule cosine --weight-decay 0.05 --clip-norm 1 --feature-noise 0.2 --repeat-paired 3 --selection last
     --accelerator cpu)
 for partition in 1 2 3 4 5; do
     "$bin/vavl-train" fit "${javanese[@]}" "${recipe[@]}" --partition $partition -o "$work/partition-$partition"
+done
+for partition in 1 2 3 4 5; do  # other partitions, which no choice has looked at
+    "$bin/vavl-train" fit "${javanese[@]}" "${recipe[@]}" --partition $partition --partition-seed 1 \
+        -o "$work/seed1-partition-$partition"
 done
 for partition in 1 2 3 4 5; do  # what are the audio-only clips worth?
     "$bin/vavl-train" fit "${javanese[@]}" "${recipe[@]}" --partition $partition --paired-only \
         -o "$work/paired-only-$partition"
 done
 "$bin/vavl-train" evaluate "$work"/partition-{1,2,3,4,5} -o "$work/report"
+"$bin/vavl-train" evaluate "$work"/seed1-partition-{1,2,3,4,5} -o "$work/report-seed1" >/dev/null
 "$bin/vavl-train" evaluate "$work"/paired-only-{1,2,3,4,5} -o "$work/report-paired-only" >/dev/null
 cp "$work/report/report.json" benchmarks/evaluations/javanese.json
+cp "$work/report-seed1/report.json" benchmarks/evaluations/javanese_seed1.json
 cp "$work/report-paired-only/report.json" benchmarks/evaluations/javanese_paired_only.json
 
 "$bin/vavl-train" fit "${javanese[@]}" "${recipe[@]}" --partition all -o "$work/all"

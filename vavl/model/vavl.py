@@ -122,6 +122,10 @@ class Vavl(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+        if config.discriminants:  # the network starts from what they say
+            for head in (self.audio.head, self.visual.head, self.audio_visual_head):
+                if head is not None:
+                    nn.init.zeros_(head.rest[-1].weight)
 
     def unimodal(self, modality: Modality, features: Tensor, lengths: Tensor) -> UnimodalOutput:
         """Run one modality's path; the other branch is never touched.

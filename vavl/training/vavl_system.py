@@ -76,9 +76,8 @@ class VavlSystem(System):
         training = self.training
         self.model.eval()
         for branch in self.discriminant_branches().values():
-            branch.discriminants.train(
-                training
-            )  # nothing to freeze: their noise is what keeps the head from overfitting
+            if branch.discriminants is not None:  # nothing to freeze, and their noise keeps the head from overfitting
+                branch.discriminants.train(training)
         with torch.no_grad():
             audio, visual = self._paired(batch, rows)
         self.model.train(training)
