@@ -135,8 +135,8 @@ class CropRecipe(_Record):
         thresholds: Face probabilities that the three stages ask for.
         factor: Ratio of neighbouring pyramid scales.
         min_probability: A face counts only from this probability on.
-        follow: Once a face is found, smaller ones than this share of it are looked for only when it is gone; 0 looks for
-            all of them every time. The largest face counts, so they would change nothing.
+        follow: Once a face is found, smaller ones than this share of it are looked for only when it is gone; 0 looks
+            for all of them every time. The largest face counts, so they would change nothing.
     """
 
     size: Literal[224] = 224
