@@ -29,13 +29,24 @@ def export_onnx(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Short name of the bundle; the output's name by default.")] = None,
     fused: Annotated[bool, typer.Option("--fused", help="Also write end-to-end graphs.")] = False,
+    precision: Annotated[
+        str, typer.Option(help="Comma-separated: fp32 and any of fp16, bf16, int8, written beside it.")
+    ] = "fp32",
+    calibration: Annotated[
+        Path | None, typer.Option(help="Folder of clips with speech and faces: int8 ranges, overflow of fp16.")
+    ] = None,
+    allow_drift: Annotated[
+        bool, typer.Option("--allow-drift", help="Keep variants that drift beyond the tolerance.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
 ) -> None:
     """Export a checkpoint as a bundle: three path graphs, encoders, detector, golden vectors."""
     with exit_on_error():
+        from vavl_export.precision.variants import VariantRequest
         from vavl_export.request import build_request
         from vavl_export.write import write_bundle
 
+        variants = VariantRequest.parse(precision, calibration, allow_drift=allow_drift)
         request = build_request(
             checkpoint,
             preset=preset,
@@ -44,9 +55,54 @@ def export_onnx(
             face_encoder=face_encoder,
             name=name or output.stem,
             fused=fused,
+            variants=variants,
         )
         write_bundle(request, output, overwrite=force, progress=print_line)
         print(output)
+
+
+@app.command("tensorrt", epilog="Example: vavl-export tensorrt my-bundle --precision fp16")
+def export_tensorrt(
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder; its engines go into BUNDLE/engines.")],
+    precision: Annotated[str, typer.Option(help="fp32, or a variant that the bundle has.")] = "fp16",
+    buckets: Annotated[
+        str | None, typer.Option(help="Upper ends of the length buckets, seconds; the last is the window: 4,12.")
+    ] = None,
+    max_batch: Annotated[int, typer.Option(min=1, help="Most clips at once; the runtime needs 1.")] = 1,
+    workspace: Annotated[
+        int | None, typer.Option(min=1, help="Most scratch memory of a layer, MiB; an eighth of the GPU's by default.")
+    ] = None,
+    graph: Annotated[list[str] | None, typer.Option(help="Build this graph only; may be repeated.")] = None,
+    strip: Annotated[bool, typer.Option("--strip", help="Plans without weights, read from the ONNX file.")] = False,
+    version_compatible: Annotated[
+        bool, typer.Option("--version-compatible", help="Plans that newer versions of TensorRT run; may be slower.")
+    ] = False,
+    compute_capability: Annotated[
+        str | None, typer.Option(help="Build for SM86, SM89, …: TensorRT-RTX only, needs no GPU.")
+    ] = None,
+) -> None:
+    """Build TensorRT engines on the device that will run them."""
+    try:
+        seconds = tuple(map(float, buckets.split(","))) if buckets is not None else None
+    except ValueError:
+        raise typer.BadParameter(f"--buckets {buckets}: expected numbers such as 4,12") from None
+    with exit_on_error():
+        from vavl_export.tensorrt.command import run
+
+        engines = run(
+            bundle,
+            precision=precision,  # type: ignore[arg-type]  # checked with the bundle
+            seconds=seconds,
+            batch=max_batch,
+            workspace_mib=workspace,
+            graphs=tuple(graph or ()),
+            stripped=strip,
+            version_compatible=version_compatible,
+            compute_capability=compute_capability,
+            progress=print_line,
+        )
+        for engine in engines:
+            print(engine.plan.parent)
 
 
 @app.command(epilog="Example: vavl-export verify my-bundle")

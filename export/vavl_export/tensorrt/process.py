@@ -1,0 +1,83 @@
+"""Builds one plan in a process of its own, which gives all its memory back and may crash alone."""
+
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from vavl_export.tensorrt.adapter import BuildOptions, BuiltPlan, Progress, build_plan
+from vavl_runtime.backends.tensorrt_library import find_tensorrt
+from vavl_runtime.engines import Profile
+from vavl_runtime.errors import ExportError, VavlError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One plan to build.
+
+    Attributes:
+        library: ``tensorrt`` or ``tensorrt_rtx``.
+        onnx: The ONNX file.
+        profiles: The shapes to serve.
+        options: How to build.
+    """
+
+    library: str
+    onnx: Path
+    profiles: tuple[Profile, ...]
+    options: BuildOptions
+
+
+def build_in_process(job: Job, progress: Progress = lambda share: None) -> BuiltPlan:
+    """Build a plan in a new process.
+
+    Args:
+        job: What to build.
+        progress: Called with the share that is done, 0 to 1.
+
+    Returns:
+        The plan.
+
+    Raises:
+        VavlError: As `build_plan`; `ExportError` too if the process dies, as it does when memory runs out.
+    """
+    context = multiprocessing.get_context("spawn")  # a forked process would share a broken CUDA context
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(job, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        return _follow(job, ours, progress)
+    except EOFError as error:
+        process.join()
+        raise ExportError(
+            f"{job.onnx}: the process that built the engine died (exit {process.exitcode}); if memory ran out, close "
+            "other programs or lower --workspace"
+        ) from error
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+
+
+def _follow(job: Job, pipe: Connection, progress: Callable[[float], None]) -> BuiltPlan:
+    while True:
+        message = pipe.recv()
+        if isinstance(message, float):
+            progress(message)
+        elif isinstance(message, VavlError):
+            raise message
+        elif isinstance(message, BuiltPlan):
+            return message
+        else:
+            raise ExportError(f"{job.onnx}: building the engine failed: {message}")
+
+
+def _work(job: Job, pipe: Connection) -> None:
+    try:
+        pipe.send(build_plan(find_tensorrt((job.library,)), job.onnx, job.profiles, job.options, pipe.send))
+    except VavlError as error:
+        pipe.send(error)
+    except Exception as error:  # any other goes to the parent, which says which graph it was
+        pipe.send(f"{type(error).__name__}: {error}")
