@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains the bundle that the package carries, from the Javanese corpus, and measures it on speakers it has never met.
-# About half an hour on two CPU cores; killed and started again, it goes on where it was.
+# About a quarter of an hour on two CPU cores; killed and started again, it goes on where it was.
 #
 #   examples/train_demo.sh [FOLDER_WITH_CORPORA] [WORK_FOLDER]
 set -euo pipefail
@@ -21,7 +21,7 @@ recipe=(--features "$work/features" --preset light --alpha 0.1 --epochs 8 --batc
 for partition in 1 2 3 4 5; do
     "$bin/vavl-train" fit "${javanese[@]}" "${recipe[@]}" --partition $partition -o "$work/partition-$partition"
 done
-for partition in 1 2 3 4 5; do  # other partitions, which no choice has looked at
+for partition in 1 2 3 4 5; do  # how much do the figures owe to these five partitions?
     "$bin/vavl-train" fit "${javanese[@]}" "${recipe[@]}" --partition $partition --partition-seed 1 \
         -o "$work/seed1-partition-$partition"
 done
