@@ -105,18 +105,36 @@ def export_tensorrt(
             print(engine.plan.parent)
 
 
-@app.command(epilog="Example: vavl-export verify my-bundle")
-def verify(bundle: Annotated[Path, typer.Argument(help="Bundle folder or .vavl file.")]) -> None:
-    """Check hashes, graph rules, weight sharing and PyTorch's golden vectors; exit 1 if a check fails."""
+@app.command(epilog="Example: vavl-export verify my-bundle --corpus javanese folder")
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder or .vavl file.")],
+    corpus: Annotated[
+        tuple[str, Path] | None,
+        typer.Option(help="Kind and folder of a labelled corpus: what do the variants cost there?"),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the drift on the corpus to a JSON file.")] = None,
+) -> None:
+    """Check hashes, graph rules, weight sharing, PyTorch's golden vectors and drift; exit 1 if a check fails."""
     with exit_on_error():
-        from vavl_export.verify import verify_bundle
+        from vavl_export.verify import corpus_checks, verify_bundle
         from vavl_runtime.bundle import open_bundle
 
         failed = 0
         with open_bundle(bundle) as opened:
             for check in verify_bundle(opened):
                 failed += not check.passed
-                print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}")
+                print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}", flush=True)
+            if corpus is not None:
+                from vavl.corpora import open_corpus
+                from vavl_export.precision.corpus import corpus_drift, drift_bytes
+                from vavl_runtime.files import write_atomically
+
+                drift = corpus_drift(opened, open_corpus(*corpus), print_line)
+                if report is not None:
+                    write_atomically(report, drift_bytes(drift))
+                for check in corpus_checks(drift):
+                    failed += not check.passed
+                    print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}")
         print(f"{failed} failed" if failed else "all checks passed")
         raise typer.Exit(1 if failed else 0)
 

@@ -8,6 +8,7 @@ import torch
 from vavl.checkpoint import Checkpoint, CheckpointDescription, load_checkpoint
 from vavl.config import light_config, paper_config
 from vavl.model import Vavl
+from vavl_export.precision.variants import VariantRequest
 from vavl_export.write import ExportRequest
 from vavl_runtime.errors import ConfigError
 
@@ -26,6 +27,7 @@ def build_request(
     face_encoder: str | None,
     name: str,
     fused: bool,
+    variants: VariantRequest | None = None,
 ) -> ExportRequest:
     """Load a checkpoint, or make random weights of a preset, and settle the encoders.
 
@@ -37,6 +39,7 @@ def build_request(
         face_encoder: Replaces the checkpoint's reference.
         name: Short name of the bundle.
         fused: Also write end-to-end graphs.
+        variants: Which lower precisions to write beside fp32; none by default.
 
     Returns:
         What to export.
@@ -53,7 +56,8 @@ def build_request(
         changes["audio_encoder"] = audio_encoder
     if face_encoder is not None:
         changes["face_encoder"] = face_encoder
-    return ExportRequest(loaded.model, loaded.description.model_copy(update=changes), name, fused)
+    description = loaded.description.model_copy(update=changes)
+    return ExportRequest(loaded.model, description, name, fused, variants or VariantRequest())
 
 
 def random_checkpoint(preset: str, seed: int) -> Checkpoint:

@@ -1,6 +1,6 @@
-"""Checks a finished bundle: hashes, graph rules, shared weights, and golden vectors rerun in ONNX Runtime."""
+"""Checks a finished bundle: hashes, graph rules, shared weights, golden vectors rerun in ONNX Runtime, and drift."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,12 +9,17 @@ import onnxruntime as ort
 from onnx import numpy_helper
 
 from vavl_export import golden
+from vavl_export.precision.corpus import CorpusDrift
+from vavl_export.precision.drift import measure_drift
+from vavl_export.precision.report import read_report
 from vavl_export.rules import check_rules
 from vavl_runtime.bundle import Bundle
-from vavl_runtime.errors import ExportError, VavlError
+from vavl_runtime.errors import ExportError, ParityError, VavlError
+from vavl_runtime.manifest import LowPrecision, Precision
 
 PATHS = ("audio", "visual", "audio_visual")
 SHARING_LIMIT = 1.05
+REPEATED = 1.5  # drift on noise may differ so much between processors, relative to what was measured at export
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,29 @@ def verify_bundle(bundle: Bundle) -> Iterator[Check]:
     for name in bundle.manifest.graphs:
         yield _try(f"rules {name}", partial(_rules, bundle, name))
         yield _try(f"golden {name}", partial(_golden, bundle, name))
-    yield _try("weights stored once", partial(_sharing, bundle))
+    yield _try("weights stored once", partial(_sharing, bundle, "fp32"))
+    for precision in sorted({name for path in PATHS for name in bundle.manifest.graphs[path].variants}):
+        yield _try(f"weights stored once {precision}", partial(_sharing, bundle, precision))
+    for name, graph in bundle.manifest.graphs.items():
+        for precision in graph.variants:
+            yield _try(f"rules {name} {precision}", partial(_rules, bundle, name, precision))
+            yield _try(f"drift {name} {precision}", partial(_drift, bundle, name, precision))
+
+
+def corpus_checks(drift: Sequence[CorpusDrift]) -> Iterator[Check]:
+    """Turn drift on a corpus into checks; only those over all lengths can fail.
+
+    Args:
+        drift: What `vavl_export.precision.corpus.corpus_drift` found.
+
+    Yields:
+        One result after the other.
+    """
+    for found in drift:
+        everything = found.up_to_s == float("inf")
+        length = "" if everything else f", clips below {found.up_to_s:g} s"
+        name = f"{found.corpus} {found.path} {found.precision} ({found.how}{length})"
+        yield Check(name, found.passed or not everything, found.describe())
 
 
 def _try(name: str, check: Callable[[], str]) -> Check:
@@ -62,8 +89,8 @@ def _hashes(bundle: Bundle) -> str:
     return f"{len(bundle.manifest.files)} files"
 
 
-def _rules(bundle: Bundle, name: str) -> str:
-    model = onnx.load(bundle.graph_file(name), load_external_data=False)
+def _rules(bundle: Bundle, name: str, precision: Precision | None = None) -> str:
+    model = onnx.load(bundle.graph_file(name, precision), load_external_data=False)
     check_rules(model, name)
     return f"opset {model.opset_import[0].version}, {len(model.graph.node)} operators"
 
@@ -84,10 +111,33 @@ def _golden(bundle: Bundle, name: str) -> str:
     return f"relative L2 error at most {worst:.1e} over {len(vectors)} inputs"
 
 
-def _sharing(bundle: Bundle) -> str:
+def _drift(bundle: Bundle, name: str, precision: LowPrecision) -> str:
+    lines = []
+    for found in measure_drift(bundle, only=(name, precision)):
+        bound = found.tolerance if found.tolerance is not None else REPEATED * _recorded(bundle, name, precision)
+        if not found.worst <= bound:
+            raise ParityError(f"{found.describe()}, at most {bound:.1e} expected")
+        lines.append(found.describe())
+    return "; ".join(lines)
+
+
+def _recorded(bundle: Bundle, name: str, precision: LowPrecision) -> float:
+    """Drift on golden inputs as measured at export."""
+    report = read_report(bundle)
+    for found in report.graphs if report is not None else ():
+        if (found.graph, found.precision, found.inputs) == (name, precision, "golden"):
+            return max(found.worst, golden.TOLERANCE["fp32"])
+    raise ExportError(f"no drift of {name} {precision} in the parity report; export the bundle again")
+
+
+def _sharing(bundle: Bundle, precision: Precision) -> str:
     manifest = bundle.manifest
-    stored = sum(manifest.files[data].bytes for data in {manifest.graphs[path].data for path in PATHS})
-    alone = weight_bytes(onnx.load(bundle.graph_file("audio_visual"), load_external_data=True))
+    records = {path: manifest.graphs[path].in_precision(precision) for path in PATHS}
+    exact = {manifest.graphs[path].data for path in PATHS}
+    if precision != "fp32" and (same := [path for path, record in records.items() if record.data in exact]):
+        return f"{', '.join(same)} stay fp32"
+    stored = sum(manifest.files[data].bytes for data in {record.data for record in records.values()})
+    alone = weight_bytes(onnx.load(bundle.graph_file("audio_visual", precision), load_external_data=True))
     ratio = stored / alone
     if ratio > SHARING_LIMIT:
         raise ExportError(

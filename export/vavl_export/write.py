@@ -22,6 +22,8 @@ from vavl.model import Vavl
 from vavl_export import golden
 from vavl_export.fused import FUSED, fuse_path, fused_name, fused_plan
 from vavl_export.graphs import GraphPlan, detector_plans, encoder_plans, path_plans
+from vavl_export.listing import list_files
+from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_export.rules import check_rules
 from vavl_export.to_onnx import export_graph
 from vavl_export.weights import WeightFiles
@@ -33,7 +35,6 @@ from vavl_runtime.manifest import (
     SCHEMA_VERSION,
     CropRecipe,
     EncoderRecord,
-    FileRecord,
     GraphRecord,
     Limits,
     Manifest,
@@ -58,6 +59,7 @@ class ExportRequest:
         description: Its configuration and encoder references.
         name: Short name of the bundle.
         fused: Also write end-to-end graphs.
+        variants: Which lower precisions to write beside fp32.
         crop: Face detection and crop recipe.
         limits: Bounds; token and sample limits are taken from the model and the encoder.
     """
@@ -66,6 +68,7 @@ class ExportRequest:
     description: CheckpointDescription
     name: str
     fused: bool = False
+    variants: VariantRequest = field(default_factory=VariantRequest)
     crop: CropRecipe = field(default_factory=CropRecipe)
     limits: Limits = field(default_factory=Limits)
 
@@ -82,7 +85,7 @@ def write_bundle(request: ExportRequest, output: Path, *, overwrite: bool = Fals
     Raises:
         ConfigError: Encoders and model do not fit each other.
         ExportError: A graph cannot be exported or breaks a rule.
-        ParityError: A graph computes something else than PyTorch.
+        ParityError: A graph computes something else than PyTorch, or a variant drifts too far.
         OutputError: The output cannot be written.
     """
     audio = load_audio_encoder(request.description.audio_encoder, request.model.config.waveform_normalization)
@@ -107,6 +110,8 @@ def _fill(
     graphs = _write_graphs(request, audio, face, folder, progress)
     manifest = _describe(request, audio, face, graphs, folder)
     write_atomically(folder / FILE_NAME, (manifest.model_dump_json(indent=1) + "\n").encode())
+    if request.variants.precisions:
+        add_variants(folder, request.variants, progress)
 
 
 def _check_encoders(
@@ -198,9 +203,6 @@ def _describe(
     detector_files = sorted((folder / "detector").glob("*"))
     detector_hash = hashlib.sha256(b"".join(path.read_bytes() for path in detector_files)).hexdigest()
     trained = request.description.trained and audio.trained and face.trained
-    files = {
-        path.relative_to(folder).as_posix(): _file_record(path) for path in sorted(folder.rglob("*")) if path.is_file()
-    }
     return _checked(
         schema_version=SCHEMA_VERSION,
         name=request.name,
@@ -222,7 +224,7 @@ def _describe(
             ),
         },
         graphs=graphs,
-        files=files,
+        files=list_files(folder),
         provenance={
             "vavl-edge": __version__,
             "torch": torch.__version__,
@@ -251,11 +253,6 @@ def _encoder_record(encoder: LoadedEncoder[AudioEncoder] | LoadedEncoder[FaceEnc
         trained=encoder.trained,
         dim=encoder.module.dim,
     )
-
-
-def _file_record(path: Path) -> FileRecord:
-    content = path.read_bytes()
-    return FileRecord(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def _pack(folder: Path, archive: Path) -> None:

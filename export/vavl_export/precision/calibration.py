@@ -1,0 +1,87 @@
+"""Real inputs for every graph: clips go through the runtime's own reading and feature code; what arrives is kept."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vavl_export.golden import Arrays
+from vavl_runtime import Recognizer
+from vavl_runtime.backends.base import Arrays as Inputs
+from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
+from vavl_runtime.cli.clips import list_clips
+from vavl_runtime.errors import ConfigError, InputError
+from vavl_runtime.precision import VARIANT_GRAPHS
+
+MAX_CLIPS = 32
+CALLS_PER_CLIP = 2  # of one graph: the face encoder is called for every four frames, which look alike
+
+
+def calibration_inputs(bundle: Path, folder: Path, progress: Callable[[str], None]) -> dict[str, list[Arrays]]:
+    """Run a bundle's fp32 graphs on clips and keep their inputs.
+
+    Args:
+        bundle: A bundle folder.
+        folder: Clips; at most `MAX_CLIPS`, evenly spread over the names, are used.
+        progress: Told of clips that cannot be read.
+
+    Returns:
+        Inputs by graph name, for every graph of `VARIANT_GRAPHS`.
+
+    Raises:
+        InputError: There are no clips.
+        ConfigError: No clip reaches some graph, for want of sound or of a face.
+    """
+    clips = _spread(_clips(folder))
+    recorder = _Recorder()
+    with Recognizer(bundle, backend=recorder) as recognizer:
+        for clip in clips:
+            recorder.start_clip()
+            try:
+                recognizer.predict(clip, all_paths=True)
+            except InputError as error:
+                progress(f"calibration goes without a clip: {error}")
+    if starved := [name for name in VARIANT_GRAPHS if not recorder.kept[name]]:
+        raise ConfigError(
+            f"--calibration {folder}: none of {len(clips)} clips reaches {', '.join(starved)}; "
+            "give clips that hold both speech and a face"
+        )
+    return {name: recorder.kept[name] for name in VARIANT_GRAPHS}
+
+
+def _clips(folder: Path) -> list[Path]:
+    listed = list_clips([folder])
+    for clip in listed:
+        if clip.error is not None:
+            raise clip.error
+    return [clip.path for clip in listed]
+
+
+def _spread(clips: Sequence[Path]) -> list[Path]:
+    if len(clips) <= MAX_CLIPS:
+        return list(clips)
+    chosen = np.linspace(0, len(clips) - 1, MAX_CLIPS).round().astype(int)
+    return [clips[index] for index in chosen]
+
+
+class _Recorder(OnnxRuntimeBackend):
+    """Runs graphs and keeps what they are fed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, list[Arrays]] = defaultdict(list)
+        self._calls: dict[str, int] = defaultdict(int)
+
+    def start_clip(self) -> None:
+        """Keep the first calls from here on."""
+        self._calls.clear()
+
+    def run(self, name: str, inputs: Inputs) -> dict[str, NDArray[Any]]:
+        """Run a graph; see `Backend.run`."""
+        self._calls[name] += 1
+        if name in VARIANT_GRAPHS and self._calls[name] <= CALLS_PER_CLIP:
+            self.kept[name].append({key: value.copy() for key, value in inputs.items()})
+        return super().run(name, inputs)

@@ -1,0 +1,230 @@
+"""What a lower precision costs on a labelled corpus: labels that flip, and F1 or CCC, by path and by length."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from vavl.corpora import Clip, Corpus
+from vavl.evaluation.metrics import path_metrics
+from vavl.features.extract import read_clip
+from vavl_export import golden
+from vavl_export.golden import Arrays
+from vavl_export.precision.running import WAYS, CheckedGraph, How
+from vavl_runtime.answers import PathAnswers
+from vavl_runtime.backends.base import Arrays as Inputs
+from vavl_runtime.bundle import Bundle
+from vavl_runtime.errors import ConfigError, InputError
+from vavl_runtime.manifest import PathName, Precision
+
+Way = tuple[Precision, How]
+FP32: Way = ("fp32", "run")
+PATHS: tuple[PathName, ...] = ("audio", "visual", "audio_visual")
+LENGTHS_S = (2.0, 4.0, 8.0, float("inf"))  # upper bounds of what is reported together
+
+
+class CorpusDrift(BaseModel):
+    """Answers of one path on a corpus, beside those of its fp32 graphs.
+
+    Attributes:
+        corpus: Name of the corpus.
+        path: ``audio``, ``visual`` or ``audio_visual``.
+        precision: Precision of encoders and path.
+        how: ``run`` or ``emulated``.
+        up_to_s: Longest clip that counts here, seconds; infinite for clips of all lengths.
+        clips: Clips that this path answers.
+        flips: Clips whose most probable label changed; 0 for attributes.
+        distance: Mean distance of probabilities or scores, over clips and labels.
+        fp32: Metrics of the fp32 graphs: ``macro_f1`` and ``micro_f1``, or ``ccc_`` and the attribute.
+        variant: Metrics of the variant.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+
+    corpus: str
+    path: PathName
+    precision: Precision
+    how: How
+    up_to_s: float
+    clips: int
+    flips: int
+    distance: float
+    fp32: dict[str, float]
+    variant: dict[str, float]
+
+    @property
+    def loss(self) -> float:
+        """How much the metric that the paper reports falls, at most."""
+        return max(value - self.variant[name] for name, value in self.fp32.items() if name != "micro_f1")
+
+    @property
+    def passed(self) -> bool:
+        """Whether flips and loss are within `golden.FLIPS` and `golden.METRIC_LOSS`."""
+        few = self.flips <= golden.FLIPS[self.precision] * self.clips
+        return few and self.loss <= golden.METRIC_LOSS[self.precision]
+
+    def describe(self) -> str:
+        """One line for people."""
+        changes = ", ".join(f"{name} {value:.4f} -> {self.variant[name]:.4f}" for name, value in self.fp32.items())
+        share = f"{self.flips} of {self.clips} labels flip ({100 * self.flips / self.clips:.2f} %)"
+        return f"{share}, {changes}, mean distance {self.distance:.1e}"
+
+
+def drift_bytes(drift: Sequence[CorpusDrift]) -> bytes:
+    """The content of a JSON file of drift on a corpus."""
+    return TypeAdapter(list[CorpusDrift]).dump_json(list(drift), indent=1) + b"\n"
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """What every precision says about one clip: scores by path and way, in the order of the bundle's labels."""
+
+    seconds: float
+    target: tuple[float, ...]
+    scores: dict[tuple[PathName, Way], tuple[float, ...]]
+
+
+def corpus_drift(bundle: Bundle, corpus: Corpus, progress: Callable[[str], None]) -> list[CorpusDrift]:
+    """Answer a corpus in every precision that a bundle has.
+
+    Args:
+        bundle: The bundle.
+        corpus: Clips with labels among the bundle's.
+        progress: Told of clips that cannot be read, and now and then of how far it got.
+
+    Returns:
+        One result for each path, precision and way of running it, over all lengths; then by length.
+
+    Raises:
+        ConfigError: The corpus has another task, labels that the bundle lacks, or no readable clip.
+    """
+    columns = _columns(bundle, corpus)
+    ways = _ways(bundle)
+    graphs = _Graphs(bundle, ways)
+    answered: list[_Answered] = []
+    for number, clip in enumerate(corpus.clips, 1):
+        try:
+            answered.append(graphs.answer(clip, columns))
+        except InputError as error:
+            progress(f"left out: {error}")
+        if number % 50 == 0:
+            progress(f"{number} of {len(corpus.clips)} clips")
+    if not answered:
+        raise ConfigError(f"corpus {corpus.name}: none of its clips can be read")
+    bounds = [LENGTHS_S[-1], *LENGTHS_S]
+    starts = [0.0, 0.0, *LENGTHS_S[:-1]]
+    results = []
+    for start, end in zip(starts, bounds, strict=True):
+        within = [clip for clip in answered if start <= clip.seconds < end]
+        results += [
+            found for way in ways[1:] for path in PATHS for found in _compare(bundle, corpus, path, way, end, within)
+        ]
+    return results
+
+
+def _columns(bundle: Bundle, corpus: Corpus) -> list[int]:
+    """Where each label of the bundle stands in the corpus's targets; -1 for classes that it has no clips of."""
+    manifest = bundle.manifest
+    unknown = [label for label in corpus.labels if label not in manifest.labels]
+    missing = [label for label in manifest.labels if label not in corpus.labels]
+    if corpus.task != manifest.task or unknown or (missing and manifest.task == "regression"):
+        raise ConfigError(
+            f"corpus {corpus.name}: {corpus.task} of {', '.join(corpus.labels)}; the bundle does {manifest.task} of "
+            f"{', '.join(manifest.labels)}"
+        )
+    return [corpus.labels.index(label) if label in corpus.labels else -1 for label in manifest.labels]
+
+
+def _ways(bundle: Bundle) -> list[Way]:
+    precisions = set.intersection(
+        *(set(bundle.manifest.graphs[name].variants) for name in (*PATHS, "audio_encoder", "face_encoder"))
+    )
+    if not precisions:
+        raise ConfigError(f"bundle {bundle.name}: has no variants to compare; export with --precision fp16,bf16,int8")
+    return [FP32, *((precision, how) for precision in sorted(precisions) for how in WAYS[precision])]
+
+
+class _Graphs:
+    """The graphs of a bundle in every precision, fed from one reading of each clip."""
+
+    def __init__(self, bundle: Bundle, ways: Sequence[Way]) -> None:
+        self._manifest = bundle.manifest
+        self._ways = ways
+        self._graphs = {
+            (name, way): CheckedGraph(bundle, name, *way)
+            for name in (*PATHS, "audio_encoder", "face_encoder")
+            for way in ways
+        }
+        self._detector = {name: CheckedGraph(bundle, name, *FP32) for name in ("pnet", "rnet", "onet")}
+
+    def answer(self, clip: Clip, columns: Sequence[int]) -> _Answered:
+        """Read a clip once and answer by every path it allows, in every precision."""
+        manifest = self._manifest
+        answers: dict[tuple[PathName, Way], PathAnswers] = defaultdict(PathAnswers)
+        seconds = 0.0
+        for window in read_clip(clip, self._run, manifest.crop, manifest.limits).windows:
+            lasts = {"audio": window.audio_seconds, "visual": window.visual_seconds}
+            seconds += max(lasts.values())
+            features = {"audio": self._split(window.audio), "visual": self._split(window.visual)}
+            for path in PATHS:
+                needed = ("audio", "visual") if path == "audio_visual" else (path,)
+                if any(features[modality] is None for modality in needed):
+                    continue
+                for number, way in enumerate(self._ways):
+                    fed: Arrays = {}
+                    for modality in needed:
+                        values = features[modality][number]  # type: ignore[index]  # those that are None were left out
+                        fed[f"{modality}_features"] = values[None]
+                        fed[f"{modality}_lengths"] = np.array([len(values)], np.int64)
+                    longest = max(lasts[modality] for modality in needed)
+                    answers[path, way].add(path, longest, self._graphs[path, way].run(fed))
+        scores = {
+            (path, way): tuple(found.finish(manifest)[path].scores.values()) for (path, way), found in answers.items()
+        }
+        target = tuple(clip.target[column] if column >= 0 else 0.0 for column in columns)
+        return _Answered(seconds, target, scores)
+
+    def _run(self, name: str, stage: str, inputs: Inputs) -> dict[str, NDArray[Any]]:
+        """Run a graph for the reader, which only cuts and joins features along time.
+
+        So those of all precisions can lie side by side in one array, and each clip is decoded and searched for faces
+        once.
+        """
+        fed = dict(inputs)
+        if name in self._detector:
+            return self._detector[name].run(fed)
+        outputs = [self._graphs[name, way].run(fed) for way in self._ways]
+        features = "audio_features" if name == "audio_encoder" else "face_features"
+        return outputs[0] | {features: np.concatenate([output[features] for output in outputs], axis=-1)}
+
+    def _split(self, values: NDArray[np.float32] | None) -> list[NDArray[np.float32]] | None:
+        return None if values is None else np.split(values, len(self._ways), axis=-1)
+
+
+def _compare(
+    bundle: Bundle, corpus: Corpus, path: PathName, way: Way, up_to_s: float, clips: Sequence[_Answered]
+) -> Iterator[CorpusDrift]:
+    manifest = bundle.manifest
+    clips = [clip for clip in clips if (path, way) in clip.scores]
+    if not clips:
+        return
+    exact = np.array([clip.scores[path, FP32] for clip in clips])
+    got = np.array([clip.scores[path, way] for clip in clips])
+    target = np.array([clip.target for clip in clips])
+    classes = manifest.task == "classification"
+    yield CorpusDrift(
+        corpus=corpus.name,
+        path=path,
+        precision=way[0],
+        how=way[1],
+        up_to_s=up_to_s,
+        clips=len(clips),
+        flips=int((exact.argmax(1) != got.argmax(1)).sum()) if classes else 0,
+        distance=float(np.abs(exact - got).mean()),
+        fp32=path_metrics(manifest.task, manifest.labels, exact, target),
+        variant=path_metrics(manifest.task, manifest.labels, got, target),
+    )

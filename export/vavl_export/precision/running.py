@@ -1,0 +1,51 @@
+"""How variants are run to be checked: as they are, or emulated where this machine has no kernels for them."""
+
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from vavl_export.golden import Arrays
+from vavl_export.precision.emulate import emulate
+from vavl_export.precision.probes import open_session
+from vavl_runtime.bundle import Bundle
+from vavl_runtime.manifest import Precision
+
+How = Literal["run", "emulated"]
+
+# ONNX Runtime's CPU runs fp16 graphs in fp32 between casts, and refuses most of bf16.
+WAYS: dict[Precision, tuple[How, ...]] = {
+    "fp32": ("run",),
+    "fp16": ("run", "emulated"),
+    "bf16": ("emulated",),
+    "int8": ("run",),
+}
+
+
+class CheckedGraph:
+    """A graph of a bundle, open on the CPU.
+
+    Args:
+        bundle: The bundle.
+        name: The graph.
+        precision: ``fp32`` or a variant that the graph has.
+        how: ``run`` as it is, or ``emulated``.
+    """
+
+    def __init__(self, bundle: Bundle, name: str, precision: Precision, how: How) -> None:
+        self.name = name
+        self.precision = precision
+        self.how = how
+        place = bundle.graph_file(name, precision)
+        record = bundle.manifest.graphs[name]
+        self.outputs = [tensor.name for tensor in record.outputs]
+        if how == "emulated":
+            self._session = open_session(emulate(onnx.load(place), precision), optimize=False)
+        else:
+            self._session = open_session(place)
+
+    def run(self, inputs: Arrays) -> dict[str, "NDArray[np.generic]"]:
+        """Run it; outputs come by name."""
+        values: list[Any] = self._session.run(self.outputs, inputs)
+        return dict(zip(self.outputs, values, strict=True))

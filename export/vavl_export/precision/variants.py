@@ -1,0 +1,191 @@
+"""Adds lower-precision variants to a finished fp32 bundle, with the report of how far they drift."""
+
+import posixpath
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import onnx
+
+from vavl_export import golden
+from vavl_export.golden import Arrays
+from vavl_export.listing import list_files
+from vavl_export.precision.calibration import calibration_inputs
+from vavl_export.precision.drift import GraphDrift, golden_cases, measure_drift
+from vavl_export.precision.int8 import quantization_drift, quantize
+from vavl_export.precision.overflow import activation_peaks, lower_safely
+from vavl_export.precision.report import PARITY_FILE, HalfReport, ParityReport
+from vavl_export.precision.speed import measure_speed, target_name
+from vavl_export.rules import check_rules
+from vavl_export.weights import WeightFiles
+from vavl_runtime.bundle import Bundle, open_bundle
+from vavl_runtime.errors import ConfigError, ParityError
+from vavl_runtime.files import write_atomically
+from vavl_runtime.manifest import FILE_NAME, GraphRecord, LowPrecision, Manifest, SpeedRecord, VariantRecord
+from vavl_runtime.precision import VARIANT_GRAPHS
+
+Progress = Callable[[str], None]
+WATCHED = 8  # inputs on which rounding is emulated; fp32 activations are watched on all
+
+
+@dataclass(frozen=True)
+class VariantRequest:
+    """Which variants to make.
+
+    Attributes:
+        precisions: What to make beside fp32.
+        calibration: Folder of clips; int8 needs it, the others are watched on them.
+        allow_drift: Keep variants that drift beyond the tolerance.
+    """
+
+    precisions: tuple[LowPrecision, ...] = ()
+    calibration: Path | None = None
+    allow_drift: bool = False
+
+    @staticmethod
+    def parse(precisions: str, calibration: Path | None, *, allow_drift: bool) -> "VariantRequest":
+        """Read a list of precisions.
+
+        Args:
+            precisions: Such as ``fp32,fp16``; fp32 is always there.
+            calibration: See the class.
+            allow_drift: See the class.
+
+        Returns:
+            The request.
+
+        Raises:
+            ConfigError: An unknown precision, or int8 without clips.
+        """
+        named = [name.strip() for name in precisions.split(",") if name.strip()]
+        known = get_args(LowPrecision)
+        if wrong := [name for name in named if name not in ("fp32", *known)]:
+            raise ConfigError(f"--precision {','.join(wrong)}: expected a list of fp32, {', '.join(known)}")
+        if "int8" in named and calibration is None:
+            raise ConfigError("--precision int8: its ranges come from real clips; name a folder of them: --calibration")
+        return VariantRequest(tuple(name for name in known if name in named), calibration, allow_drift)
+
+
+def add_variants(folder: Path, request: VariantRequest, progress: Progress) -> ParityReport:
+    """Write variants into a bundle folder, with ``parity.json``, and list them in its manifest.
+
+    Args:
+        folder: A finished fp32 bundle.
+        request: What to make.
+        progress: Called with a line of text at each step.
+
+    Returns:
+        How far they drift.
+
+    Raises:
+        ConfigError: The clips do not reach every graph.
+        ExportError: A variant breaks the rules for graphs.
+        ParityError: A variant drifts beyond `golden.TOLERANCE`, and that is not allowed.
+    """
+    with open_bundle(folder) as bundle:
+        real: dict[str, list[Arrays]] | None = None
+        if request.calibration is not None:
+            progress(f"calibrating on {request.calibration}")
+            real = calibration_inputs(folder, request.calibration, progress)
+        writer = _Writer(bundle, request.precisions, real or {}, progress)
+        for name in VARIANT_GRAPHS:
+            writer.write(name)
+    _save(folder, bundle.manifest, writer.records)
+    with open_bundle(folder) as bundle:
+        progress("measuring drift")
+        drift = tuple(measure_drift(bundle, real))
+    report = ParityReport(target=target_name(), clips=real is not None, half=tuple(writer.half), graphs=drift)
+    write_atomically(folder / PARITY_FILE, report.to_bytes())
+    _save(folder, bundle.manifest, writer.records)
+    _judge(drift, request, progress)
+    return report
+
+
+class _Writer:
+    """Makes the variants of one graph after the other; those of the paths share their weights in each precision."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        precisions: Sequence[LowPrecision],
+        real: dict[str, list[Arrays]],
+        progress: Progress,
+    ) -> None:
+        self.half: list[HalfReport] = []
+        self.records: dict[str, dict[LowPrecision, VariantRecord]] = {}
+        self._bundle = bundle
+        self._precisions = precisions
+        self._real = real
+        self._progress = progress
+        self._weights = WeightFiles(bundle.root)
+
+    def write(self, name: str) -> None:
+        model = onnx.load(self._bundle.graph_file(name))
+        record, real = self._bundle.manifest.graphs[name], self._real.get(name, [])
+        # Golden inputs are noise that may reach further than any clip, and verifying must not overflow either.
+        watched = [*(fed for fed, _ in golden_cases(self._bundle, name)), *real]
+        exact = activation_peaks(model, watched) if {"fp16", "bf16"} & set(self._precisions) else {}
+        made = self.records.setdefault(name, {})
+        for precision in self._precisions:
+            self._progress(f"lowering {name} to {precision}")
+            if precision == "int8":
+                made[precision] = self._int8(name, model, record, real)
+                continue
+            half = lower_safely(model, precision, exact, watched[:: max(1, len(watched) // WATCHED)])
+            self.half.append(HalfReport.of(name, precision, half))
+            for tensor, peak in half.islands.items():
+                self._progress(f"{name}.{tensor} reaches {peak:.3g}: stays fp32")
+            made[precision] = self._save(name, half.model, record, precision)
+
+    def _int8(self, name: str, model: onnx.ModelProto, record: GraphRecord, inputs: Sequence[Arrays]) -> VariantRecord:
+        quantized = quantize(model, inputs)
+        if quantized is None:
+            return self._unquantized(name, record, "it has nothing to quantise between its first and last product")
+        drift = quantization_drift(model, quantized, inputs)
+        if drift > golden.TOLERANCE["int8"]:
+            reason = f"int8 drifts by {drift:.1e} on real clips, at most {golden.TOLERANCE['int8']:.0e} expected"
+            return self._unquantized(name, record, reason)
+        saved = self._save(name, quantized, record, "int8")
+        root = self._bundle.root
+        speed = measure_speed(root / record.file, root / saved.file, record, inputs)
+        if speed.reason is not None:
+            self._progress(f"{name} gains nothing from int8: {speed.reason}")
+        return saved.model_copy(update={"speed": speed})
+
+    def _unquantized(self, name: str, record: GraphRecord, reason: str) -> VariantRecord:
+        """The fp32 graph itself, where quantising makes no sense."""
+        self._progress(f"{name} stays fp32: {reason}")
+        speed = SpeedRecord(target=target_name(), speedup=1.0, reason=f"stays fp32: {reason}")
+        return VariantRecord(file=record.file, data=record.data, speed=speed)
+
+    def _save(self, name: str, model: onnx.ModelProto, record: GraphRecord, precision: LowPrecision) -> VariantRecord:
+        check_rules(model, f"{name} {precision}")
+        file, data = beside(record.file, precision), beside(record.data, precision)
+        self._weights.externalize(model, file, data)
+        self._weights.close(data)
+        write_atomically(self._bundle.root / file, model.SerializeToString(deterministic=True))
+        return VariantRecord(file=file, data=data)
+
+
+def _save(folder: Path, manifest: Manifest, variants: dict[str, dict[LowPrecision, VariantRecord]]) -> None:
+    """List variants, and whatever files are in the folder now, in the manifest."""
+    graphs = {
+        name: graph.model_copy(update={"variants": variants.get(name, {})}) for name, graph in manifest.graphs.items()
+    }
+    listed = manifest.model_copy(update={"graphs": graphs, "files": list_files(folder)})
+    write_atomically(folder / FILE_NAME, (listed.model_dump_json(indent=1) + "\n").encode())
+
+
+def _judge(drift: Sequence[GraphDrift], request: VariantRequest, progress: Progress) -> None:
+    far = [found.describe() for found in drift if found.tolerance is not None and not found.worst <= found.tolerance]
+    for line in far:
+        progress(f"drifts too far: {line}")
+    if far and not request.allow_drift:
+        raise ParityError(f"{'; '.join(far)}; leave the precision out, or keep it with --allow-drift")
+
+
+def beside(path: str, precision: str) -> str:
+    """Where the variant of a file lies: ``audio.onnx`` becomes ``audio.fp16.onnx``."""
+    stem, suffix = posixpath.splitext(path)
+    return f"{stem}.{precision}{suffix}"
