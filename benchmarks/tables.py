@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks import compatibility, prepacking
 from vavl_runtime.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
@@ -119,7 +120,17 @@ def fit_cpu_figure(record: dict[str, Any]) -> str:
     )
 
 
-TABLES = {"clip_cpu": (clip_cpu, clip_cpu_figure), "fit_cpu": (fit_cpu, fit_cpu_figure)}
+def no_figure(record: dict[str, Any]) -> str:
+    """For results that the README does not quote."""
+    return ""
+
+
+TABLES = {
+    "clip_cpu": (clip_cpu, clip_cpu_figure),
+    "compatibility": (compatibility.table, no_figure),
+    "fit_cpu": (fit_cpu, fit_cpu_figure),
+    "prepacking": (prepacking.table, no_figure),
+}
 
 
 def pages() -> dict[Path, str]:
