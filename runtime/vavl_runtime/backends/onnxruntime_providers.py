@@ -93,8 +93,9 @@ def require_provider(runtime: Any, provider: Provider) -> None:
         )
     preload_libraries(runtime)
     if not _starts(runtime, provider):
+        reason = why_not(name) or "it starts alone, but not in this process, which may have loaded another CUDA"
         raise BackendUnavailableError(
-            f"onnxruntime {runtime.__version__} does not start {name}: {why_not(name)}; vavl-doctor says what to "
+            f"onnxruntime {runtime.__version__} does not start {name}: {reason}; vavl-doctor says what to "
             "install, --device cpu does without"
         )
 
@@ -107,14 +108,14 @@ def preload_libraries(runtime: Any) -> None:
             preload()
 
 
-def why_not(name: str) -> str:
+def why_not(name: str) -> str | None:
     """Say why a provider does not start. ONNX Runtime only logs it, so a process of its own tries once more.
 
     Args:
         name: The provider.
 
     Returns:
-        The reason, in one line.
+        The reason, in one line; None if it starts.
     """
     command = [sys.executable, "-m", __name__, name]
     try:
@@ -122,7 +123,7 @@ def why_not(name: str) -> str:
     except subprocess.TimeoutExpired:
         return f"no answer within {_PROBE_TIMEOUT_S} s"
     if done.returncode == 0:
-        return "it starts in a process of its own, but not here; are there two onnxruntimes on the path?"
+        return None
     return reason_in_log(done.stderr)
 
 

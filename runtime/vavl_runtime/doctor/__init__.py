@@ -1,0 +1,7 @@
+"""``vavl-doctor``: what this machine can run, and the exact command that mends what it cannot."""
+
+from vavl_runtime.doctor.environment import Environment, this_machine
+from vavl_runtime.doctor.remedies import Remedy
+from vavl_runtime.doctor.report import Fact, Report, examine
+
+__all__ = ["Environment", "Fact", "Remedy", "Report", "examine", "this_machine"]

@@ -1,0 +1,132 @@
+"""What is there: one function for each thing that a backend needs."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vavl_runtime.backends.onnxruntime_session import CUDA, TENSORRT
+from vavl_runtime.doctor.environment import Environment, Library, OnnxRuntimeBuild
+from vavl_runtime.doctor.jetson import POWER_MODE_COMMAND, RELEASE_FILE, Jetson, parse_power_mode, parse_release
+
+CUDA_MAJORS = (13, 12)
+TENSORRT_MAJORS = (11, 10, 8)
+CUDNN_MAJORS = (9, 8)
+GPU_PROVIDERS = (CUDA, TENSORRT)
+_SMI = ("nvidia-smi", "--query-gpu=index,driver_version,memory.free", "--format=csv,noheader,nounits")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """All that was asked, once.
+
+    Attributes:
+        environment: Where it came from.
+        jetson: None on other machines.
+        cuda: CUDA runtimes that load, by major.
+        cudnn: cuDNNs that load, by major.
+        tensorrt: TensorRTs that load, by major.
+        onnxruntime: The build, or why it cannot be imported.
+        providers: By listed GPU provider: None if it starts, else the reason.
+    """
+
+    environment: Environment
+    jetson: Jetson | None
+    cuda: dict[int, Library]
+    cudnn: dict[int, Library]
+    tensorrt: dict[int, Library]
+    onnxruntime: OnnxRuntimeBuild | str
+    providers: dict[str, str | None]
+
+
+def look(environment: Environment) -> Machine:
+    """Ask everything.
+
+    Args:
+        environment: The machine to ask.
+
+    Returns:
+        The answers.
+    """
+
+    def loadable(name: str, majors: tuple[int, ...]) -> dict[int, Library]:
+        found = {major: environment.library(f"{name}.so.{major}") for major in majors}
+        return {major: library for major, library in found.items() if library is not None}
+
+    build = environment.onnxruntime()
+    listed = build.providers if isinstance(build, OnnxRuntimeBuild) else ()
+    return Machine(
+        environment=environment,
+        jetson=parse_release(environment.read(RELEASE_FILE)),
+        cuda=loadable("libcudart", CUDA_MAJORS),
+        cudnn=loadable("libcudnn", CUDNN_MAJORS),
+        tensorrt=loadable("libnvinfer", TENSORRT_MAJORS),
+        onnxruntime=build,
+        providers={name: environment.provider(name) for name in GPU_PROVIDERS if name in listed},
+    )
+
+
+def facts(machine: Machine) -> Iterator[tuple[str, str]]:
+    """Say what is there.
+
+    Args:
+        machine: The answers.
+
+    Yields:
+        A name and a value in words.
+    """
+    environment = machine.environment
+    yield "machine", f"{environment.architecture}, Python {environment.python}"
+    if machine.jetson is not None:
+        yield "JetPack", f"{machine.jetson.jetpack} (L4T {machine.jetson.l4t})"
+        mode = parse_power_mode(environment.run(POWER_MODE_COMMAND))
+        yield "power mode", mode or "nvpmodel does not tell; run vavl-doctor with sudo"
+    yield "memory", _memory(environment)
+    yield "disk", f"{environment.free_disk_bytes / 1e9:.1f} GB free in the home folder"
+    yield from _driver(environment)
+    yield "CUDA", _versions(machine.cuda)
+    yield "cuDNN", _versions(machine.cudnn)
+    yield "TensorRT", _tensorrt(machine)
+    if isinstance(machine.onnxruntime, str):
+        yield "onnxruntime", machine.onnxruntime
+        return
+    build = machine.onnxruntime
+    yield "onnxruntime", f"{build.version}, " + (f"built for CUDA {build.cuda}" if build.cuda else "CPU build")
+    for name, reason in machine.providers.items():
+        yield name, "starts" if reason is None else f"does not start: {reason}"
+
+
+def _memory(environment: Environment) -> str:
+    text = environment.read("/proc/meminfo") or ""
+    sizes = {key: int(kb) * 1024 / 1e9 for key, kb in re.findall(r"^(MemTotal|MemAvailable):\s+(\d+) kB", text, re.M)}
+    if len(sizes) < 2:
+        return "not told"
+    return f"{sizes['MemAvailable']:.1f} of {sizes['MemTotal']:.1f} GB free"
+
+
+def _driver(environment: Environment) -> Iterator[tuple[str, str]]:
+    driver = environment.driver
+    cuda = f"CUDA up to {driver.cuda[0]}.{driver.cuda[1]}" if driver.cuda else ""
+    yield "driver", "; ".join(filter(None, (cuda, driver.problem)))
+    # Boards with shared memory answer [N/A] for free memory: there it is the machine's.
+    told = dict(re.findall(r"^(\d+), (.+)$", (environment.run(_SMI) if driver.gpus else None) or "", re.M))
+    for gpu in driver.gpus:
+        major, minor = gpu.compute_capability
+        version, _, free = told.get(str(gpu.index), ", ").partition(", ")
+        words = [gpu.name, f"compute capability {major}.{minor}", f"{gpu.memory_bytes / 1e9:.1f} GB"]
+        words += ["shared with the machine"] if gpu.integrated else []
+        words += [f"{int(free) * 2**20 / 1e9:.1f} GB free"] if free.strip().isdigit() else []
+        words += [f"driver {version}"] if version else []
+        yield f"cuda:{gpu.index}", ", ".join(words)
+
+
+def _versions(libraries: dict[int, Library]) -> str:
+    if not libraries:
+        return "none that loads"
+    return ", ".join(
+        ".".join(map(str, library.version)) if library.version else str(major) for major, library in libraries.items()
+    )
+
+
+def _tensorrt(machine: Machine) -> str:
+    module = "" if machine.environment.module("tensorrt") else "; Python module tensorrt: none"
+    return _versions(machine.tensorrt) + module

@@ -1,0 +1,72 @@
+"""A stand-in for ``libcuda.so.1`` that fills what ctypes points to."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FakeGpu:
+    name: str = "NVIDIA H100 80GB HBM3"
+    compute_capability: tuple[int, int] = (9, 0)
+    memory_bytes: int = 85_000_000_000
+    integrated: bool = False
+
+
+ORIN = FakeGpu("Orin", (8, 7), 8_000_000_000, integrated=True)
+
+
+@dataclass
+class FakeDriver:
+    """The driver's library; ``init`` is what ``cuInit`` returns."""
+
+    gpus: Sequence[FakeGpu] = field(default_factory=lambda: [FakeGpu()])
+    version: int = 13020
+    init: int = 0
+
+    def cuDriverGetVersion(self, version: Any) -> int:  # noqa: N802
+        version._obj.value = self.version
+        return 0
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802
+        return self.init
+
+    def cuDeviceGetCount(self, count: Any) -> int:  # noqa: N802
+        count._obj.value = len(self.gpus)
+        return 0
+
+    def cuDeviceGet(self, device: Any, ordinal: int) -> int:  # noqa: N802
+        device._obj.value = ordinal
+        return 0
+
+    def cuDeviceGetName(self, name: Any, length: int, device: Any) -> int:  # noqa: N802
+        name.value = self.gpus[device.value].name.encode()[: length - 1]
+        return 0
+
+    def cuDeviceTotalMem_v2(self, size: Any, device: Any) -> int:  # noqa: N802
+        size._obj.value = self.gpus[device.value].memory_bytes
+        return 0
+
+    def cuDeviceGetAttribute(self, value: Any, attribute: int, device: Any) -> int:  # noqa: N802
+        gpu = self.gpus[device.value]
+        value._obj.value = {18: int(gpu.integrated), 75: gpu.compute_capability[0], 76: gpu.compute_capability[1]}[
+            attribute
+        ]
+        return 0
+
+    def cuGetErrorString(self, status: int, text: Any) -> int:  # noqa: N802
+        known = {100: b"no CUDA-capable device is detected", 804: b"forward compatibility was attempted"}
+        text._obj.value = ctypes.c_char_p(known[status]).value if status in known else None
+        return 0 if status in known else 1
+
+    def load(self, library: str) -> "FakeDriver":
+        assert library == "libcuda.so.1"
+        return self
+
+
+def no_driver(library: str) -> Any:
+    raise OSError(f"{library}: cannot open shared object file: No such file or directory")
+
+
+Load = Callable[[str], Any]

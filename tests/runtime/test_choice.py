@@ -1,0 +1,212 @@
+"""Which backend is made for which device and engine; nothing is replaced by something else unless ``auto`` was said."""
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tests.runtime.fake_driver import FakeDriver, FakeGpu, Load, no_driver
+from tests.runtime.fake_onnxruntime import CPU, CUDA, TENSORRT, FakeOnnxRuntime
+from vavl_runtime import ArrayClip, Recognizer
+from vavl_runtime.backends import choice, onnxruntime, onnxruntime_providers
+from vavl_runtime.backends.choice import ENGINES, choose_backend
+from vavl_runtime.backends.fake import FakeBackend
+from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
+from vavl_runtime.backends.onnxruntime_gpu import OnnxRuntimeGpuBackend
+from vavl_runtime.bundle import Bundle, open_bundle
+from vavl_runtime.cli.run import Engine, app
+from vavl_runtime.devices import probe_driver
+from vavl_runtime.errors import BackendUnavailableError, InputError
+from vavl_runtime.manifest import GraphRecord, TensorRecord
+
+GPU = FakeDriver(gpus=[FakeGpu(), FakeGpu("second")]).load
+
+
+class _TensorRt(FakeBackend):
+    """In place of the native TensorRT backend."""
+
+    def __init__(self, device: int, bundle: Bundle | None) -> None:
+        super().__init__()
+        self.device = device
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeOnnxRuntime:
+    fake = FakeOnnxRuntime(lambda inputs: list(inputs.values()))
+    fake.loadable.add(CPU)
+    monkeypatch.setitem(sys.modules, "onnxruntime", fake)
+    monkeypatch.setattr(onnxruntime_providers, "why_not", lambda name: "a library is missing")
+    module = ModuleType("vavl_runtime.backends.tensorrt")
+    module.TensorRtBackend = _TensorRt  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vavl_runtime.backends.tensorrt", module)
+    return fake
+
+
+@pytest.fixture
+def with_engines(bundle: Path) -> Path:
+    (bundle / "engines").mkdir()
+    return bundle
+
+
+def test_auto_without_a_driver_is_the_cpu_and_says_why(runtime: FakeOnnxRuntime) -> None:
+    chosen = choose_backend(threads=1, load=no_driver)
+    assert isinstance(chosen.backend, OnnxRuntimeBackend) and not chosen.gpu
+    (reason,) = chosen.passed_over
+    assert "no NVIDIA driver" in reason
+
+
+def test_auto_with_a_gpu_is_cuda(runtime: FakeOnnxRuntime) -> None:
+    chosen = choose_backend(load=GPU)
+    assert isinstance(chosen.backend, OnnxRuntimeGpuBackend) and chosen.gpu
+    assert f"{CUDA} cuda:0" in chosen.backend.describe()
+    assert chosen.passed_over == ("tensorrt: no engines in the bundle; vavl-export tensorrt builds them",)
+
+
+def test_auto_with_engines_is_tensorrt(runtime: FakeOnnxRuntime, with_engines: Path) -> None:
+    with open_bundle(with_engines) as opened:
+        chosen = choose_backend(bundle=opened, load=GPU)
+    assert isinstance(chosen.backend, _TensorRt)
+    assert (chosen.gpu, chosen.passed_over) == (True, ())
+
+
+def test_auto_with_a_gpu_that_does_not_work_is_the_cpu_and_says_why(runtime: FakeOnnxRuntime) -> None:
+    runtime.loadable = {CPU}
+    chosen = choose_backend(load=GPU)
+    assert isinstance(chosen.backend, OnnxRuntimeBackend) and not chosen.gpu
+    assert any(f"does not start {CUDA}: a library is missing" in reason for reason in chosen.passed_over)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("load", [no_driver, FakeDriver(gpus=[]).load, FakeDriver(init=100).load])
+def test_a_named_gpu_is_never_replaced(runtime: FakeOnnxRuntime, engine: str, load: Load) -> None:
+    with pytest.raises(BackendUnavailableError, match=r"device cuda:0: .*--device cpu") as caught:
+        choose_backend("cuda:0", engine, load=load)
+    assert caught.value.exit_code == 4
+
+
+def test_a_named_gpu_whose_provider_does_not_start_is_never_replaced(runtime: FakeOnnxRuntime) -> None:
+    runtime.loadable = {CPU}
+    for engine in ("auto", "onnxruntime"):
+        with pytest.raises(BackendUnavailableError, match=f"does not start {CUDA}: a library is missing"):
+            choose_backend("cuda:0", engine, load=GPU)
+
+
+def test_the_named_gpu_is_used(runtime: FakeOnnxRuntime) -> None:
+    assert "cuda:1 (second)" in choose_backend("cuda:1", "onnxruntime", load=GPU).backend.describe()
+    tensorrt = choose_backend("cuda:1", "tensorrt", load=GPU).backend
+    assert isinstance(tensorrt, _TensorRt) and tensorrt.device == 1
+    with pytest.raises(BackendUnavailableError, match="cuda:2: this machine has cuda:0"):
+        choose_backend("cuda:2", load=GPU)
+
+
+def test_engines_of_gpus_need_one(runtime: FakeOnnxRuntime) -> None:
+    for engine in ("tensorrt", "onnxruntime-tensorrt"):
+        with pytest.raises(BackendUnavailableError, match=f"backend {engine} needs a GPU; pass --device cuda:0"):
+            choose_backend("cpu", engine, load=GPU)
+        with pytest.raises(BackendUnavailableError, match="device cuda:0: no NVIDIA driver"):
+            choose_backend("auto", engine, load=no_driver)
+
+
+def test_the_tensorrt_provider_is_taken_when_named(runtime: FakeOnnxRuntime, light_bundle: Path) -> None:
+    with open_bundle(light_bundle) as opened:
+        chosen = choose_backend("auto", "onnxruntime-tensorrt", bundle=opened, load=GPU)
+    assert TENSORRT in chosen.backend.describe() and chosen.gpu
+
+
+def test_the_cpu_asks_no_driver(runtime: FakeOnnxRuntime) -> None:
+    def load(library: str) -> Any:
+        raise AssertionError("the driver was asked")
+
+    assert isinstance(choose_backend("cpu", load=load).backend, OnnxRuntimeBackend)
+
+
+def test_unknown_names(runtime: FakeOnnxRuntime) -> None:
+    with pytest.raises(InputError, match="device: got 'tpu'"):
+        choose_backend("tpu")
+    with pytest.raises(InputError, match="backend: got 'openvino', expected one of auto, onnxruntime"):
+        choose_backend("cpu", "openvino")
+
+
+def test_the_command_offers_every_engine() -> None:
+    assert tuple(engine.value for engine in Engine) == ENGINES
+
+
+# Weights on the CPU ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "precision", "shared"), [(10, "fp32", "0"), (100, "fp32", "1"), (100, "fp16", "1"), (100, "int8", "0")]
+)
+def test_large_weights_stay_in_their_file(
+    size: int, precision: str, shared: str, runtime: FakeOnnxRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "SHARED_FROM_BYTES", 50)
+    (tmp_path / "weights.bin").write_bytes(bytes(size))
+    tensor = TensorRecord(name="x", dtype="float32", shape=("batch",))
+    record = GraphRecord(
+        file="encoders/graph.onnx",
+        data="encoders/weights.bin",
+        precision=precision,  # type: ignore[arg-type]
+        inputs=(tensor,),
+        outputs=(tensor.model_copy(update={"name": "y"}),),
+    )
+    runtime.records["graph"] = record
+    backend = OnnxRuntimeBackend(1)
+    backend.load("graph", tmp_path / "graph.onnx", record)
+    assert runtime.sessions[-1].session_options.entries["session.disable_prepacking"] == shared
+
+
+# Through the recogniser and the command -------------------------------------------------------------------------
+
+
+def _without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "probe_driver", lambda load: probe_driver(no_driver))
+
+
+def _run(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_a_missing_device_ends_with_code_4_and_no_output(example_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_driver(monkeypatch)
+    result = _run(example_clip, "--audio-only", "--device", "cuda:0", "-f", "json")
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert re.fullmatch(r"error: device cuda:0: no NVIDIA driver .*--device cpu.*\n", result.stderr)
+
+
+def test_auto_says_on_stderr_what_it_took(example_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_driver(monkeypatch)
+    result = _run(example_clip, "--audio-only", "--threads", 1)
+    assert result.exit_code == 0
+    assert re.search(
+        r"^device auto: onnxruntime .* CPUExecutionProvider x1 \(no NVIDIA driver .*\)$", result.stderr, re.M
+    )
+    assert "device auto" not in _run(example_clip, "--audio-only", "--threads", 1, "--device", "cpu").stderr
+
+
+def test_a_name_that_is_no_device_is_bad_usage(example_clip: Path) -> None:
+    result = _run(example_clip, "--device", "tpu")
+    assert result.exit_code == 2
+    assert "expected auto, cpu or cuda:N" in " ".join(result.stderr.split())
+
+
+def test_the_result_says_what_ran(light_bundle: Path) -> None:
+    clip = ArrayClip(audio=np.full(16_000, 0.1, np.float32))
+    with Recognizer(light_bundle, device="cpu", threads=1) as recognizer:
+        assert recognizer.passed_over == ()
+        assert "CPUExecutionProvider x1" in recognizer.predict(clip).backend
+
+
+def test_a_refused_device_leaves_no_unpacked_archive(
+    light_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: Path
+) -> None:
+    _without_driver(monkeypatch)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(BackendUnavailableError, match="no NVIDIA driver"):
+        Recognizer(archive, device="cuda:0")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,234 @@
+"""The doctor on made-up machines: what fits is left alone, every conflict is found with the command that mends it."""
+
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from tests.runtime.machines import CPU, CUDA, H100, JETPACK_6, JETPACK_7, TENSORRT, MadeUp, jetson, server
+from vavl_runtime import doctor as doctor_package
+from vavl_runtime.cli.doctor import app
+from vavl_runtime.devices import Driver
+from vavl_runtime.doctor import examine
+from vavl_runtime.doctor.environment import OnnxRuntimeBuild
+from vavl_runtime.doctor.jetson import parse_power_mode, parse_release
+
+GOOD = {
+    "cpu": MadeUp(),
+    "server cu12": server(12, "1.26.0"),
+    "server cu13": server(13, "1.31.1"),
+    "jetpack 6": JETPACK_6,
+    "jetpack 7": JETPACK_7,
+}
+
+
+def _facts(machine: MadeUp) -> dict[str, str]:
+    facts: dict[str, str] = examine(machine.environment()).to_json()["facts"]
+    return facts
+
+
+def _one(machine: MadeUp, kind: str = "conflicts") -> tuple[str, str]:
+    """The only conflict, or the only advice."""
+    (remedy,) = getattr(examine(machine.environment()), kind)
+    return remedy.problem, remedy.command
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_fits_is_left_alone(name: str) -> None:
+    report = examine(GOOD[name].environment())
+    assert (report.conflicts, report.advice) == ((), ())
+    assert list(report.lines())[-1] == "no conflict found"
+
+
+def test_a_server_is_described() -> None:
+    facts = _facts(server(13, "1.31.1"))
+    assert facts["driver"] == "CUDA up to 13.2"
+    assert facts["cuda:0"] == ("NVIDIA H100 80GB HBM3, compute capability 9.0, 85.0 GB, 83.9 GB free, driver 580.65.06")
+    assert (facts["CUDA"], facts["cuDNN"], facts["TensorRT"]) == ("13.2.0", "9.12.0", "10.13.3")
+    assert facts["onnxruntime"] == "1.31.1, built for CUDA 13"
+    assert (facts[CUDA], facts[TENSORRT]) == ("starts", "starts")
+    assert "JetPack" not in facts
+
+
+def test_a_jetson_is_described() -> None:
+    facts = _facts(JETPACK_6)
+    assert facts["JetPack"] == "6.1 or 6.2 (L4T 36.4.3)"
+    assert facts["power mode"] == "MAXN_SUPER"
+    assert facts["memory"] == "5.1 of 8.2 GB free"
+    assert "shared with the machine" in facts["cuda:0"] and "N/A" not in facts["cuda:0"]
+    assert _facts(JETPACK_7)["JetPack"] == "7.2 (L4T 39.2.0)"
+
+
+def test_both_onnxruntimes() -> None:
+    both = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
+    problem, command = _one(server(13, "1.31.1", distributions=both))
+    assert "onnxruntime 1.32.0 and onnxruntime-gpu 1.31.1 are both installed" in problem
+    assert command == (
+        "python -m pip uninstall -y onnxruntime onnxruntime-gpu && "
+        "python -m pip install --no-deps 'onnxruntime-gpu==1.31.1'"
+    )
+    assert _one(MadeUp(distributions=both))[1].endswith("'onnxruntime==1.32.0'")  # no GPU to keep the other one for
+
+
+def test_a_build_for_a_newer_cuda_than_the_driver() -> None:
+    machine = server(13, "1.31.1", driver=Driver((12, 6), (H100,), None), broken={CUDA: "libcublasLt.so.13: cannot"})
+    problem, command = _one(machine)
+    assert problem == "onnxruntime 1.31.1 is built for CUDA 13, the driver serves CUDA 12.6 at most"
+    assert command == "python -m pip install 'onnxruntime-gpu[cuda,cudnn]<1.27' nvidia-cublas-cu12"
+
+
+def test_a_build_for_an_older_cuda_than_the_libraries() -> None:
+    machine = server(13, "1.26.0", build=OnnxRuntimeBuild("1.26.0", 12, (CUDA, CPU)), broken={CUDA: "libcudart.so.12"})
+    problem, command = _one(machine)
+    assert problem == "onnxruntime 1.26.0 is built for CUDA 12, the libraries here are of CUDA 13"
+    assert command == "python -m pip install 'onnxruntime-gpu[cuda,cudnn]==1.26.0' nvidia-cublas-cu12"
+
+
+def test_both_cudas_are_no_conflict() -> None:
+    both = {"libcudart.so.12": (12, 6, 0), "libcudart.so.13": (13, 0, 0), "libcudnn.so.9": (9, 1, 0)}
+    assert examine(server(13, "1.31.1", libraries=both).environment()).conflicts == ()
+
+
+def test_a_tensorrt_that_the_provider_cannot_load() -> None:
+    libraries = {"libcudart.so.13": (13, 2, 0), "libnvinfer.so.11": (11, 4, 1)}
+    broken = {TENSORRT: "libnvinfer.so.10: cannot open shared object file"}
+    problem, command = _one(server(13, "1.31.1", libraries=libraries, broken=broken))
+    assert "links libnvinfer.so.10, here is TensorRT 11" in problem
+    assert command == "python -m pip install 'tensorrt-cu13>=10.13,<11'"
+    board = replace(JETPACK_7, libraries=libraries, broken=broken)
+    assert "--backend tensorrt" in _one(board)[1]
+    with_both = libraries | {"libnvinfer.so.10": (10, 16, 2)}
+    assert examine(server(13, "1.31.1", libraries=with_both).environment()).conflicts == ()
+
+
+def test_tensorrt_11_on_jetpack_6() -> None:
+    problem, command = _one(replace(JETPACK_6, distributions={"onnxruntime-gpu": "1.23.0", "tensorrt": "11.4.1"}))
+    assert "does not run on JetPack 6" in problem
+    assert command.startswith("python -m pip uninstall -y tensorrt && sudo apt-get install")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "wanted"), [(12, "[cuda,cudnn]<1.27' nvidia-cublas-cu12"), (13, "[cuda,cudnn]' nvidia-cublas")]
+)
+def test_an_idle_gpu_is_no_conflict(cuda: int, wanted: str) -> None:
+    machine = MadeUp(driver=Driver((cuda, 2), (H100,), None))
+    assert examine(machine.environment()).conflicts == ()
+    problem, command = _one(machine, "advice")
+    assert "there is a GPU, but onnxruntime 1.32.0 is built for the CPU" in problem
+    assert command.startswith("python -m pip uninstall -y onnxruntime && ") and command.endswith(wanted)
+
+
+def test_a_provider_that_does_not_start_is_shown_with_its_reason() -> None:
+    machine = server(13, "1.31.1", libraries={}, broken={CUDA: "libcublasLt.so.13: cannot open", TENSORRT: "the same"})
+    assert _facts(machine)[CUDA] == "does not start: libcublasLt.so.13: cannot open"
+    problem, command = _one(machine, "advice")
+    assert "does not start its CUDA provider: libcublasLt.so.13: cannot open" in problem
+    assert command == "python -m pip install 'onnxruntime-gpu[cuda,cudnn]==1.31.1' nvidia-cublas"
+
+
+def test_a_virtual_environment_that_hides_tensorrt() -> None:
+    problem, command = _one(replace(JETPACK_6, modules=()), "advice")
+    assert "this Python does not see its module" in problem
+    assert command == "python3 -m venv --system-site-packages .venv"
+
+
+def test_no_onnxruntime() -> None:
+    machine = MadeUp(build="onnxruntime cannot be imported (No module named 'onnxruntime')", distributions={})
+    assert "cannot be imported" in _facts(machine)["onnxruntime"]
+    assert _one(machine, "advice")[1] == "python -m pip install --force-reinstall onnxruntime"
+
+
+@pytest.mark.parametrize(
+    ("release", "jetpack", "major", "cuda"),
+    [
+        ("36 (release), REVISION: 3.0", "6.0", 6, 12),
+        ("36 (release), REVISION: 5.0", "6.2", 6, 12),
+        ("38 (release), REVISION: 2.0", "7.0", 7, 13),
+        ("38 (release), REVISION: 4.0", "7.1", 7, 13),
+        ("99 (release), REVISION: 1", "not known to this version", None, None),
+    ],
+)
+def test_releases(release: str, jetpack: str, major: int | None, cuda: int | None) -> None:
+    board = parse_release(f"# R{release}, GCID: 1\n")
+    assert board is not None
+    assert (board.jetpack, board.major, board.cuda) == (jetpack, major, cuda)
+    assert _facts(jetson(release, H100, (13, 0), (10, 13, 0)))["JetPack"].startswith(jetpack)
+
+
+@given(st.one_of(st.none(), st.text()))
+def test_any_text_is_a_release_or_none(text: str | None) -> None:
+    assert parse_release(text) is None or str(text).startswith("#")
+    assert parse_power_mode(text) is None or "NV Power Mode:" in str(text)
+
+
+@given(
+    st.builds(
+        MadeUp,
+        driver=st.sampled_from([MadeUp().driver, Driver((12, 6), (H100,), None), Driver((13, 0), (H100,), None)]),
+        distributions=st.dictionaries(
+            st.sampled_from(["onnxruntime", "onnxruntime-gpu", "tensorrt"]), st.sampled_from(["1.23.0", "11.4.1"])
+        ),
+        libraries=st.dictionaries(
+            st.sampled_from(["libcudart.so.12", "libcudart.so.13", "libnvinfer.so.10", "libnvinfer.so.11"]),
+            st.just((1, 2, 3)),
+        ),
+        build=st.builds(
+            OnnxRuntimeBuild,
+            st.just("1.26.0"),
+            st.sampled_from([None, 12, 13]),
+            st.sampled_from([(CPU,), (CUDA, CPU), (TENSORRT, CUDA, CPU)]),
+        )
+        | st.just("onnxruntime cannot be imported"),
+        broken=st.dictionaries(st.sampled_from([CUDA, TENSORRT]), st.just("reason")),
+        files=st.just({}),
+    )
+)
+def test_every_finding_has_a_command(machine: MadeUp) -> None:
+    report = examine(machine.environment())
+    values = json.loads(json.dumps(report.to_json()))
+    assert set(values) == {"facts", "conflicts", "advice"}
+    for remedy in (*report.conflicts, *report.advice):
+        assert remedy.problem and remedy.command.split()[0] in ("python", "python3", "vavl-run")
+    assert len({fact.name for fact in report.facts}) == len(report.facts)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("conflict", [False, True])
+def test_the_command(as_json: bool, conflict: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
+    machine = MadeUp(distributions=both) if conflict else MadeUp()
+    monkeypatch.setattr(doctor_package, "this_machine", machine.environment)
+    result = CliRunner().invoke(app, ["--json"] if as_json else [])
+    assert result.exit_code == int(conflict)
+    if as_json:
+        values: dict[str, Any] = json.loads(result.stdout)
+        assert len(values["conflicts"]) == int(conflict)
+    else:
+        assert ("conflict: " in result.stdout) == conflict
+
+
+def test_this_machine() -> None:
+    """Whatever it is, it is described in full and without a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vavl_runtime.cli.doctor", "--json"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert {"machine", "memory", "disk", "driver", "CUDA", "TensorRT", "onnxruntime"} <= json.loads(done.stdout)[
+        "facts"
+    ].keys()
+
+
+def test_help_is_quick() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "vavl_runtime.cli.doctor", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "Example: vavl-doctor --json" in done.stdout
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 0.5
