@@ -143,7 +143,10 @@ def _configure(library: TensorRt, config: Any, options: BuildOptions) -> None:
             f"{library} builds for the GPU at hand only; --compute-capability needs TensorRT-RTX"
         )
     if library.name == "tensorrt":  # TensorRT-RTX times nothing when it builds
-        config.set_timing_cache(config.create_timing_cache(options.timing_cache), ignore_mismatch=False)
+        cache = config.create_timing_cache(options.timing_cache)
+        if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
+            # Damaged, or of another driver: timings are only a matter of time.
+            config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
 
 
 def _set_compute_capability(library: TensorRt, config: Any, wanted: str | None) -> None:

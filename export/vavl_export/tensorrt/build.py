@@ -80,8 +80,9 @@ def build_engines(
     """
     wanted = list(_plan(bundle, library, machine, buckets, options, precision, graphs))
     missing: list[_Wanted] = []
+    names = {item.key.folder for item in wanted}
     for item in wanted:
-        if reason := _why_build(bundle, item, machine):
+        if reason := _why_build(bundle, item, machine, names):
             progress(f"{item.title}: {reason}")
             missing.append(item)
         else:
@@ -129,8 +130,11 @@ def _plan(
             yield _Wanted(key, record, onnx, len(served) * (manifest.files[record.data].bytes + _LEAST_COST))
 
 
-def _why_build(bundle: Bundle, item: _Wanted, machine: Machine) -> str | None:
-    """Why an engine must be built, in one sentence; None if it is there and in order."""
+def _why_build(bundle: Bundle, item: _Wanted, machine: Machine, names: set[str]) -> str | None:
+    """Why an engine must be built, in one sentence; None if it is there and in order.
+
+    ``names`` are the folders of everything wanted: engines for the graph's other buckets give no reason.
+    """
     reasons = []
     for folder in engine_folders(bundle.root, item.key.graph, item.key.precision):
         try:
@@ -141,10 +145,9 @@ def _why_build(bundle: Bundle, item: _Wanted, machine: Machine) -> str | None:
             continue
         if engine.record.key == item.key:
             return None
-        if not set(engine.record.key.profiles) & set(item.key.profiles):
-            reasons.append(f"{folder}: built for other lengths")
-        else:
-            reasons.append(f"{folder}: built with other options")
+        if folder.name not in names:
+            same = all(profile in item.key.profiles for profile in engine.record.key.profiles)
+            reasons.append(f"{folder}: built {'with other options' if same else 'for other lengths'}")
     return f"to be built, {reasons[-1]}" if reasons else "to be built"
 
 
