@@ -12,8 +12,8 @@ demo: $(RUNTIME)  ## the example clip by all three paths, with the runtime alone
 	$(BIN)/vavl-run examples/astronaut.mp4 --audio-only
 	$(BIN)/vavl-run examples/astronaut.mp4 --visual-only
 
-test: $(DEV)  ## the fast tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(DEV)  ## the fast tests, builds by TensorRT-RTX among them
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-slow: $(DEV)  ## paper-sized models, long media, a fresh installation
 	$(BIN)/python -m pytest -m slow

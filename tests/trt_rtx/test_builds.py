@@ -1,0 +1,59 @@
+"""Every graph builds for every kind of GPU, and every attention block becomes one fused kernel."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.tensorrt_build import PRECISIONS, TARGETS, attention_blocks, fused_attention
+from vavl.config import light_config, paper_config
+from vavl.encoders.wav2vec2 import LARGE_ROBUST_LAYERS
+from vavl_export.tensorrt.command import run
+from vavl_export.tensorrt.profiles import GRAPHS
+from vavl_runtime.engines import Engine
+from vavl_runtime.precision import VARIANT_GRAPHS
+
+pytestmark = pytest.mark.trt_rtx
+
+
+def build(bundle: Path, precision: str, target: str) -> list[Engine]:
+    """Build with the shipped profiles; an error of the parser or the builder raises."""
+    return run(
+        bundle,
+        precision=precision,  # type: ignore[arg-type]
+        seconds=None,
+        batch=1,
+        workspace_mib=None,
+        graphs=(),
+        stripped=False,
+        version_compatible=False,
+        compute_capability=target,
+        progress=print,
+    )
+
+
+def check(engines: list[Engine], blocks: dict[str, int], precision: str) -> None:
+    assert [engine.record.key.graph for engine in engines] == list(GRAPHS)
+    for engine in engines:
+        key = engine.record.key
+        assert key.precision == (precision if key.graph in VARIANT_GRAPHS else "fp32")
+        assert fused_attention(engine) == blocks[key.graph]
+        assert engine.record.activation_bytes
+
+
+# Before each push one kind of GPU will do; the slow tier builds for all.
+LIGHT = [pytest.param(target, marks=() if target == "SM86" else pytest.mark.slow) for target in TARGETS]
+
+
+@pytest.mark.parametrize("target", LIGHT)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_light_bundle(light_variants: Path, precision: str, target: str) -> None:
+    check(build(light_variants, precision, target), attention_blocks(light_config(), 0), precision)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_paper_bundle(paper_variants: Path, precision: str, target: str) -> None:
+    blocks = attention_blocks(paper_config(), LARGE_ROBUST_LAYERS)
+    assert (blocks["audio_encoder"], blocks["audio_visual"]) == (12, 10)
+    check(build(paper_variants, precision, target), blocks, precision)
