@@ -49,6 +49,17 @@ class Graphs:
         Returns:
             Outputs by name.
         """
+        self.load(name, timer)
+        with timer.stage(stage):
+            return self.backend.run(name, inputs)
+
+    def load(self, name: str, timer: StageTimer) -> None:
+        """Load a graph unless it is loaded.
+
+        Args:
+            name: A graph of the manifest.
+            timer: Loading is booked as ``load``.
+        """
         if self._closed:
             raise BackendUnavailableError("the recogniser is closed; make a new one")
         if name not in self._loaded:
@@ -57,8 +68,6 @@ class Graphs:
                 record = self.bundle.manifest.graphs[name].in_precision(precision)
                 self.backend.load(name, self.bundle.graph_file(name, precision), record)
             self._loaded.add(name)
-        with timer.stage(stage):
-            return self.backend.run(name, inputs)
 
     def close(self) -> None:
         """Release the graphs and what an archive unpacked."""

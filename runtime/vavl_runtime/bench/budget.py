@@ -1,7 +1,8 @@
 """The stage budget of a clip for people: which stage took how long, on which thread, and what stayed unaccounted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from vavl_runtime.bench.record import Budget
 from vavl_runtime.timing import WAIT, StageBudget
 
 STAGES: dict[str, tuple[str, ...]] = {  # titles, in the order of the work, and the timer's names behind them
@@ -36,23 +37,48 @@ def grouped(stages: Mapping[str, float]) -> dict[str, float]:
     return {title: sums[title] for title in [*order, *(sums.keys() - STAGES.keys())]}
 
 
-def budget_lines(budget: StageBudget) -> list[str]:
+def mean_budget(budgets: Sequence[StageBudget]) -> Budget:
+    """Average the budgets of clips.
+
+    Args:
+        budgets: What timers booked, one for each clip, at least one.
+
+    Returns:
+        Means of a clip; the coverage is that of the sums.
+    """
+    share = 1000 / len(budgets)
+    busy: dict[str, dict[str, float]] = {}
+    for budget in budgets:
+        for thread, stages in budget.busy_s.items():
+            mean = busy.setdefault(thread, {})
+            for name, seconds in stages.items():
+                mean[name] = mean.get(name, 0.0) + share * seconds
+    total = sum(budget.total_s for budget in budgets)
+    return Budget(
+        total_ms=share * total,
+        covered=min(sum(budget.covered_s for budget in budgets) / total, 1.0),
+        concurrent_ms=share * sum(budget.concurrent_s for budget in budgets),
+        busy_ms=busy,
+    )
+
+
+def budget_lines(budget: Budget) -> list[str]:
     """Write a budget as a small table.
 
     Args:
-        budget: What a timer booked.
+        budget: A budget.
 
     Returns:
         Lines: a stage each, with its share of the wall time, then the sum.
     """
-    wall = max(budget.total_s, 1e-12)
     lines = []
-    for thread, stages in budget.busy_s.items():
-        where = f"  on {thread}" if len(budget.busy_s) > 1 else ""
-        for title, seconds in grouped(stages).items():
-            lines.append(f"{title:14} {1000 * seconds:9.1f} ms {100 * seconds / wall:5.1f} %{where}")
-    overlap = f", {1000 * budget.concurrent_s:.1f} ms of it on several threads at once" if budget.concurrent_s else ""
+    for thread, stages in budget.busy_ms.items():
+        where = f"  on {thread}" if len(budget.busy_ms) > 1 else ""
+        for title, milliseconds in grouped(stages).items():
+            share = 100 * milliseconds / max(budget.total_ms, 1e-9)
+            lines.append(f"{title:14} {milliseconds:9.1f} ms {share:5.1f} %{where}")
+    overlap = f", {budget.concurrent_ms:.1f} ms of it on several threads at once" if budget.concurrent_ms else ""
     lines.append(
-        f"{'wall time':14} {1000 * budget.total_s:9.1f} ms, stages account for {100 * budget.covered:.1f} %{overlap}"
+        f"{'wall time':14} {budget.total_ms:9.1f} ms, stages account for {100 * budget.covered:.1f} %{overlap}"
     )
     return lines

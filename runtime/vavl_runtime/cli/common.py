@@ -7,13 +7,15 @@ import sys
 from collections.abc import Iterator
 
 import typer
+from typer.core import TyperGroup
 
 from vavl_runtime.errors import InputError, VavlError
 
 
-def new_app(help_text: str) -> typer.Typer:
+def new_app(help_text: str, group: type[TyperGroup] | None = None) -> typer.Typer:
     """Make an application without rich formatting, which costs start-up time and colours pipes."""
     return typer.Typer(
+        cls=group,
         help=help_text,
         no_args_is_help=True,
         add_completion=False,

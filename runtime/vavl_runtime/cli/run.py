@@ -118,7 +118,7 @@ def run(
 def _records(
     recognizer: "Recognizer", listed: "list[Listed]", use: "Use", all_paths: bool, profile: bool
 ) -> "Iterator[Record]":
-    from vavl_runtime.bench.budget import budget_lines
+    from vavl_runtime.bench.budget import budget_lines, mean_budget
     from vavl_runtime.errors import InputError
     from vavl_runtime.result import error_json
 
@@ -130,8 +130,9 @@ def _records(
             if clip.error is not None:
                 raise clip.error
             result = recognizer.predict(clip.path, use=use, all_paths=all_paths)
-            for line in [f"{clip.path}: where the time went", *budget_lines(result.budget)] if profile else ():
-                print_line(line)
+            if profile:
+                for line in (f"{clip.path}: where the time went", *budget_lines(mean_budget([result.budget]))):
+                    print_line(line)
             yield result.to_json()
         except InputError as error:
             print_line(f"error: {error}")

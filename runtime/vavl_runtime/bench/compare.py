@@ -1,0 +1,132 @@
+"""Sets results side by side: which cell became slower, by how much, and whether that can be chance.
+
+A cell has regressed if it is slower by more than the tolerance and the interval of the ratio, by the bootstrap over
+windows, lies above 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from vavl_runtime.bench.record import Cell, CellKey, Figures, Report
+from vavl_runtime.bench.statistics import percentile, ratio_interval
+from vavl_runtime.errors import IncomparableError
+
+Verdict = Literal["same", "slower", "faster", "unclear", "failed"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One cell of a report against the same cell of the baseline.
+
+    Attributes:
+        base: The baseline's cell.
+        other: The cell to judge.
+        ratio: Time of the other, as a multiple of the baseline's; None if one of both failed.
+        low: Lower end of the ratio's interval; None where rates are compared, which have no windows.
+        high: Upper end.
+        verdict: ``slower`` and ``faster`` by more than the tolerance and more than chance; ``unclear``: by more than
+            the tolerance, but perhaps by chance.
+    """
+
+    base: Cell
+    other: Cell
+    ratio: float | None
+    low: float | None
+    high: float | None
+    verdict: Verdict
+
+    @property
+    def regressed(self) -> bool:
+        """Whether the alarm goes off."""
+        return self.verdict in ("slower", "failed")
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """A report against the baseline.
+
+    Attributes:
+        pairs: Cells of both.
+        only_base: Cells that the other report lacks.
+        only_other: Cells that the baseline lacks.
+    """
+
+    pairs: tuple[Comparison, ...]
+    only_base: tuple[CellKey, ...]
+    only_other: tuple[CellKey, ...]
+
+
+def compare_reports(base: Report, other: Report, tolerance: float, across: frozenset[str] = frozenset()) -> Comparisons:
+    """Compare a report with a baseline.
+
+    Args:
+        base: The baseline.
+        other: The report to judge.
+        tolerance: Share by which a cell may be slower.
+        across: Parts of the key in which cells may differ: ``backend``, ``device``, ``precision``, ``threads``.
+
+    Returns:
+        The comparisons, in the baseline's order.
+
+    Raises:
+        IncomparableError: The scopes differ, no cell is in both, or a cell is there twice once ``across`` is left out.
+    """
+    scopes = [sorted({cell.key.scope for cell in report.cells}) for report in (base, other)]
+    if scopes[0] != scopes[1]:
+        raise IncomparableError(
+            f"scopes differ: {' and '.join(scopes[0]) or 'none'} against {' and '.join(scopes[1]) or 'none'}; a graph, "
+            "the model and a whole clip are different work, measure both with the same --scope"
+        )
+    bases, others = (_by_key(report, across) for report in (base, other))
+    if not bases.keys() & others.keys():
+        raise IncomparableError(
+            "no cell is in both: they differ in subject, scenario, media, batch, or in what --across may name "
+            "(backend, device, precision, threads)"
+        )
+    return Comparisons(
+        pairs=tuple(_compare(cell, others[key], tolerance) for key, cell in bases.items() if key in others),
+        only_base=tuple(cell.key for key, cell in bases.items() if key not in others),
+        only_other=tuple(cell.key for key, cell in others.items() if key not in bases),
+    )
+
+
+def _by_key(report: Report, across: frozenset[str]) -> dict[CellKey, Cell]:
+    cells: dict[CellKey, Cell] = {}
+    for cell in report.cells:
+        left_out: dict[str, str | None] = {part: None if part == "threads" else "" for part in across}
+        key = cell.key.model_copy(update=left_out)
+        if key in cells:
+            raise IncomparableError(
+                f"{cell.key.scope} {cell.key.subject}, batch {cell.key.batch}: there more than once in one report when "
+                f"{', '.join(sorted(across)) or 'nothing'} is left out; measure one of them only"
+            )
+        cells[key] = cell
+    return cells
+
+
+def _compare(base: Cell, other: Cell, tolerance: float) -> Comparison:
+    if base.figures is None or other.figures is None:
+        verdict: Verdict = "failed" if base.figures is not None else "unclear"
+        return Comparison(base, other, None, None, None, verdict)
+    if base.figures.server is not None and other.figures.server is not None:
+        rates = base.figures.server.highest_rate_per_s, other.figures.server.highest_rate_per_s
+        if rates[0] == rates[1]:
+            return Comparison(base, other, 1.0, None, None, "same")
+        ratio = rates[0] / rates[1] if rates[1] > 0 else float("inf")
+        changed: Verdict = "slower" if ratio > 1 + tolerance else "faster" if ratio < 1 / (1 + tolerance) else "same"
+        return Comparison(base, other, ratio, None, None, changed)
+    ratio, low, high = ratio_interval(_medians(base.figures), _medians(other.figures))
+    return Comparison(base, other, ratio, low, high, _judge(ratio, low, high, tolerance))
+
+
+def _medians(figures: Figures) -> Sequence[float]:
+    return [percentile(window.latencies_ms, 50) for window in figures.windows]
+
+
+def _judge(ratio: float, low: float, high: float, tolerance: float) -> Verdict:
+    if ratio > 1 + tolerance:
+        return "slower" if low > 1 else "unclear"
+    if ratio < 1 / (1 + tolerance):
+        return "faster" if high < 1 else "unclear"
+    return "same"

@@ -1,0 +1,196 @@
+"""Whether a device keeps up with a live stream, what limits it, and the cheapest setting that would do.
+
+A clip is answered again and again, and the time of each stage is set against the seconds of media it was for. A load
+of 1 means that the stage alone takes all of the time. What depends on frames is scaled to the frame rate asked for;
+loads of other strides and detection intervals are computed, other precisions and encoders are measured.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+from vavl_runtime.bench.budget import grouped
+from vavl_runtime.bench.clock import Clock
+from vavl_runtime.bench.statistics import percentile
+from vavl_runtime.errors import InputError
+from vavl_runtime.result import ClipResult
+
+Encoders = Literal["own", "light"]
+
+SUSTAINED = 95  # percentile of the answers' loads that must leave the reserve
+LEAST_ANSWERS = 3
+STRIDES = (1, 2, 3, 5)
+INTERVALS = (1, 2, 4)  # multiples of the bundle's own detection interval
+_ONCE = ("open", "load")  # of a clip, and so of no stream
+_EVERY_FRAME = ("decode_video",)
+_CHOSEN_FRAMES = ("detect", "track", "crop", "face_encoder")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A way to run.
+
+    Attributes:
+        encoders: The bundle's own, or those of the light bundle.
+        precision: Of the graphs.
+        stride: Every n-th frame is looked at.
+        detect_every: Frames looked at from one face detection to the next.
+    """
+
+    encoders: Encoders
+    precision: str
+    stride: int
+    detect_every: int
+
+    def __str__(self) -> str:
+        encoders = "the light bundle" if self.encoders == "light" else "this bundle"
+        frames = "every frame" if self.stride == 1 else f"every {self.stride}. frame"
+        return f"{encoders} in {self.precision}, {frames}, a face detection on every {self.detect_every}. of them"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Answers of one bundle in one precision.
+
+    Attributes:
+        setting: How it ran: all frames, the bundle's own detection interval.
+        fps: Frame rate of the clip.
+        loads: For each answer: seconds by stage for a second of media, overlap of threads taken off.
+    """
+
+    setting: Setting
+    fps: float
+    loads: tuple[Mapping[str, float], ...]
+
+    def stages(self, fps: float, stride: int = 1, interval: int = 1) -> list[dict[str, float]]:
+        """Loads by stage, for each answer, at another frame rate, stride or detection interval.
+
+        Args:
+            fps: Frames a second of the stream.
+            stride: Every n-th frame is looked at.
+            interval: The bundle's own detection interval is multiplied by this.
+        """
+        rate = fps / self.fps
+        scales = dict.fromkeys(_EVERY_FRAME, rate) | dict.fromkeys(_CHOSEN_FRAMES, rate / stride)
+        scales["detect"] /= interval
+        scales["path"] = max(rate / stride, 1.0)  # half of its work is for the sound, which stays
+        return [{name: load * scales.get(name, 1.0) for name, load in loads.items()} for loads in self.loads]
+
+    def load(self, fps: float, stride: int = 1, interval: int = 1) -> float:
+        """The sustained load, see `SUSTAINED`."""
+        return percentile([sum(stages.values()) for stages in self.stages(fps, stride, interval)], SUSTAINED)
+
+
+@dataclass(frozen=True)
+class LiveVerdict:
+    """The answer to "will it run".
+
+    Attributes:
+        fps: The frame rate asked for.
+        reserve: Share of the time that must stay free.
+        passed: Whether it does with the setting as it is.
+        load: Sustained load; the head-room is 1 minus it.
+        stages: Mean load by stage.
+        limiting: The stage that takes most.
+        answers: Clips answered.
+        cheapest: The setting that gives up least and leaves the reserve; None if it passed, or if none does.
+        cheapest_load: Its load.
+    """
+
+    fps: float
+    reserve: float
+    passed: bool
+    load: float
+    stages: Mapping[str, float]
+    limiting: str
+    answers: int
+    cheapest: Setting | None
+    cheapest_load: float | None
+
+
+def probe(predict: Callable[[], ClipResult], setting: Setting, seconds: float, clock: Clock) -> Probe:
+    """Answer a clip again and again.
+
+    Args:
+        predict: Answers the clip.
+        setting: How that runs.
+        seconds: How long to go on; at least `LEAST_ANSWERS` answers count, and one before them warms up.
+        clock: Where time is read.
+
+    Returns:
+        What was measured.
+
+    Raises:
+        InputError: The clip does not exercise both modalities.
+    """
+    result = predict()
+    if result.path != "audio_visual":
+        raise InputError(
+            f"{result.clip}: answered by {result.path}, expected audio_visual (audio: {result.reasons.audio}, "
+            f"visual: {result.reasons.visual}); probe with a clip that has sound and a face"
+        )
+    loads: list[dict[str, float]] = []
+    start = clock.now()
+    while len(loads) < LEAST_ANSWERS or clock.now() - start < seconds:
+        result = predict()
+        stages = {name: busy for name, busy in result.budget.stages_s.items() if name not in _ONCE}
+        busy = sum(result.budget.stages_s.values())
+        overlap = result.budget.covered_s / busy if busy > 0 else 1.0
+        loads.append({name: overlap * value / result.duration_s for name, value in stages.items()})
+    return Probe(setting, result.faces.frames / result.duration_s, tuple(loads))
+
+
+def judge(own: Probe, fps: float, reserve: float, others: Callable[[], Iterator[Probe]]) -> LiveVerdict:
+    """Decide, and look for a way out if it fails.
+
+    Args:
+        own: The setting as it is.
+        fps: Frames a second of the stream.
+        reserve: Share of the time that must stay free.
+        others: Probes other precisions and encoders; only asked if the setting as it is fails.
+
+    Returns:
+        The verdict.
+    """
+    load = own.load(fps)
+    passed = load <= 1 - reserve
+    answers = own.stages(fps)
+    mean = {name: sum(stages.get(name, 0.0) for stages in answers) / len(answers) for name in answers[0]}
+    stages = grouped(mean)
+    found = None if passed else cheapest((own, *others()), fps, reserve)
+    return LiveVerdict(
+        fps=fps,
+        reserve=reserve,
+        passed=passed,
+        load=load,
+        stages=stages,
+        limiting=max(stages, key=lambda name: stages[name]),
+        answers=len(own.loads),
+        cheapest=found[0] if found else None,
+        cheapest_load=found[1] if found else None,
+    )
+
+
+def cheapest(probes: Sequence[Probe], fps: float, reserve: float) -> tuple[Setting, float] | None:
+    """Find the setting that gives up least and leaves the reserve.
+
+    What is given up counts in this order: light encoders most, then frames, then precision, then detections.
+
+    Args:
+        probes: What was measured; the earlier, the less its precision gives up.
+        fps: Frames a second of the stream.
+        reserve: Share of the time that must stay free.
+
+    Returns:
+        The setting and its load, or None.
+    """
+    for encoders, stride in product(("own", "light"), STRIDES):
+        for candidate, interval in product(probes, INTERVALS):
+            if candidate.setting.encoders != encoders:
+                continue
+            load = candidate.load(fps, stride, interval)
+            if load <= 1 - reserve:
+                base = candidate.setting
+                return Setting(base.encoders, base.precision, stride, interval * base.detect_every), load
+    return None

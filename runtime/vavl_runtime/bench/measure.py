@@ -1,0 +1,171 @@
+"""Measures one cell: load, first result, windows or trials, memory, energy, the machine's state."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from vavl_runtime.backends.base import Backend
+from vavl_runtime.backends.choice import Chosen, choose_backend
+from vavl_runtime.bench.budget import mean_budget
+from vavl_runtime.bench.clock import Clock, SystemClock
+from vavl_runtime.bench.conditions import read_condition
+from vavl_runtime.bench.energy import EnergyMeter, open_energy_counter
+from vavl_runtime.bench.memory import MemoryProbe
+from vavl_runtime.bench.plan import CellSpec
+from vavl_runtime.bench.record import (
+    Cell,
+    CellKey,
+    Figures,
+    Media,
+    ServerOutcome,
+    Steadiness,
+    Throughput,
+    WindowRecord,
+)
+from vavl_runtime.bench.scenarios import ServerSettings, search_rate
+from vavl_runtime.bench.scopes import ClipSubject, GraphSubject, ModelSubject, Subject
+from vavl_runtime.bench.statistics import summarise
+from vavl_runtime.bench.windows import Window, WindowSettings, measure_windows, spread
+from vavl_runtime.bundle import open_bundle
+from vavl_runtime.devices import parse_device
+from vavl_runtime.errors import InputError
+from vavl_runtime.graphs import Graphs
+from vavl_runtime.manifest import PathName
+from vavl_runtime.precision import PrecisionChoice
+from vavl_runtime.recognizer import Recognizer
+
+Closer = Callable[[], None]
+
+
+def measure_cell(spec: CellSpec, clock: Clock | None = None, backend: Backend | None = None) -> Cell:
+    """Measure one combination in this process.
+
+    Args:
+        spec: What to measure.
+        clock: Where time is read; the machine's clock by default.
+        backend: A ready-made backend; by default the one that the specification names.
+
+    Returns:
+        The cell with its figures.
+
+    Raises:
+        VavlError: The bundle, the device, the precision or the input is at fault.
+    """
+    clock = clock or SystemClock()
+    gpu = _gpu_index(spec.device)
+    with contextlib.ExitStack() as stack:
+        meter = EnergyMeter(stack.enter_context(open_energy_counter(gpu)), clock)
+        meter.observe_idle()
+        memory = MemoryProbe(gpu)
+        start = clock.now()
+        subject, described = _open_subject(spec, backend, stack)
+        loaded = clock.now()
+        subject.query()
+        first_result = clock.now()
+        subject.budgets.clear()
+        before = read_condition(gpu)
+        meter.start()
+        queries = 0
+
+        def query() -> None:
+            nonlocal queries
+            subject.query()
+            queries += 1
+
+        counted, steadiness, server = _play(spec, query, clock)
+        energy = meter.stop(queries * spec.batch)
+        latencies = [latency for window in counted for latency in window.latencies_s]
+        seconds = sum(window.seconds for window in counted)
+        key = spec.planned_key().model_copy(update={"backend": described, "media": subject.media})
+        return Cell(
+            key=CellKey.model_validate(key.model_dump()),
+            figures=Figures(
+                load_ms=1000 * (loaded - start),
+                first_result_ms=1000 * (first_result - start),
+                latency=summarise(latencies),
+                throughput=_throughput(len(latencies) * spec.batch / seconds, subject.media),
+                steadiness=steadiness,
+                windows=tuple(
+                    WindowRecord(
+                        seconds=window.seconds,
+                        latencies_ms=tuple(round(1000 * latency, 4) for latency in window.latencies_s),
+                    )
+                    for window in counted
+                ),
+                server=server,
+                budget=mean_budget(subject.budgets) if subject.budgets else None,
+                memory=memory.read(),
+                energy=energy,
+                before=before,
+                after=read_condition(gpu),
+            ),
+        )
+
+
+def _gpu_index(device: str) -> int | None:
+    parsed = parse_device(device)
+    if parsed.kind == "auto":
+        raise InputError("device: got auto; a measurement names its device: cpu or cuda:N")
+    return parsed.index if parsed.kind == "cuda" else None
+
+
+def _open_subject(spec: CellSpec, backend: Backend | None, stack: contextlib.ExitStack) -> tuple[Subject, str]:
+    """Open and load what a specification names; returns it with what really runs."""
+    bundle = stack.enter_context(open_bundle(spec.bundle))
+    if backend is None:
+        chosen = choose_backend(spec.device, spec.engine, spec.threads, bundle)
+    else:
+        chosen = Chosen(backend, gpu=False, passed_over=())
+    precision = cast(PrecisionChoice, spec.precision)  # checked by what receives it
+    if spec.scope == "clip":
+        if spec.clip is None:
+            raise InputError("scope clip: got no media file; name one with --clip")
+        device = "cuda" if chosen.gpu else "cpu"
+        recognizer = stack.enter_context(
+            Recognizer(bundle.root, backend=chosen.backend, device=device, precision=precision)
+        )
+        return ClipSubject(recognizer, spec.clip, cast(PathName, spec.subject), spec.batch), recognizer.backend
+    graphs = Graphs(bundle, chosen.backend, precision, gpu=chosen.gpu)
+    stack.callback(graphs.close)
+    if spec.scope == "graph":
+        return GraphSubject(graphs, spec.subject, spec.batch, spec.seconds or 1.0), graphs.backend.describe()
+    if spec.seconds is None:
+        raise InputError("scope model: got no media length; name one with --seconds")
+    subject = ModelSubject(graphs, cast(PathName, spec.subject), spec.batch, spec.seconds)
+    return subject, graphs.backend.describe()
+
+
+def _play(
+    spec: CellSpec, query: Callable[[], None], clock: Clock
+) -> tuple[Sequence[Window], Steadiness, ServerOutcome | None]:
+    """Play the scenario; returns what counts, whether it was steady, and the server's outcome."""
+    settings = spec.windows
+    if spec.scenario != "server":
+        windows = measure_windows(query, clock, settings)
+        verdict = Steadiness(
+            verdict="steady" if windows.steady else "unstable",
+            tolerance=settings.tolerance,
+            spread=windows.spread,
+            settling_windows=len(windows.settling),
+        )
+        return windows.counted, verdict, None
+    alone = measure_windows(query, clock, WindowSettings(settings.warm_up_s, settings.warm_up_queries, windows=3))
+    service_s = alone.seconds / len(alone.latencies_s)
+    outcome, window = search_rate(
+        query, clock, service_s, ServerSettings(spec.bound_ms / 1000, trial_s=settings.limit_s / 3)
+    )
+    verdict = Steadiness(
+        verdict="open_loop",
+        tolerance=settings.tolerance,
+        spread=spread([w.median_s for w in alone.counted]),
+        settling_windows=len(alone.settling),
+    )
+    return [window], verdict, outcome
+
+
+def _throughput(clips_per_s: float, media: Media) -> Throughput:
+    return Throughput(
+        clips_per_s=clips_per_s,
+        frames_per_s=clips_per_s * media.frames if media.frames else None,
+        real_time_factor=1 / (clips_per_s * media.seconds) if media.seconds else None,
+    )

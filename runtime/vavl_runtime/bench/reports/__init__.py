@@ -1,0 +1,1 @@
+"""A report for its readers: terminal, CSV, Markdown, one HTML page. JSON is the record itself."""

@@ -1,0 +1,173 @@
+"""Plots of a report as SVG: latency distributions, throughput against batch, stage waterfall, latency against length.
+
+Colours are Okabe and Ito's, which colour-blind people can tell apart; markers differ as well. Matplotlib is imported
+when the first plot is drawn, and never its global state.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from vavl_runtime.bench.budget import grouped
+from vavl_runtime.bench.record import Cell, Figures, Report
+from vavl_runtime.bench.reports.columns import media_text
+from vavl_runtime.errors import OutputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+MARKERS = "os^Dv<>P"
+POINTS = 200  # of a distribution's curve; its largest value is always one of them
+INCH_A_BAR = 0.3
+
+Series = dict[str, list[tuple[float, Figures]]]
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Make a figure.
+
+    Args:
+        width: Inches.
+        height: Inches.
+
+    Raises:
+        OutputError: Matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise OutputError("plots need matplotlib; pip install 'vavl-edge[report]', or write .md instead") from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def draw_plots(report: Report) -> dict[str, str]:
+    """Draw what the report has figures for.
+
+    Args:
+        report: The report.
+
+    Returns:
+        SVG by title; a plot that would be empty is left out.
+
+    Raises:
+        OutputError: Matplotlib is not installed.
+    """
+    drawn: dict[str, str] = {}
+    cells = [cell for cell in report.cells if cell.figures is not None]
+    if cells:
+        drawn["Latency distributions"] = _svg(_distributions(cells))
+    if by_batch := _series(cells, "batch"):
+        figure = new_figure(8, 4)
+        _lines(figure.subplots(), by_batch, "batch", "clips/s", lambda figures: figures.throughput.clips_per_s)
+        drawn["Throughput against batch"] = _svg(figure)
+    if staged := [cell for cell in cells if cell.figures and cell.figures.budget]:
+        drawn["Stage waterfall"] = _svg(_waterfall(staged))
+    if by_length := _series(cells, "seconds"):
+        figure = new_figure(8, 4)
+        _lines(figure.subplots(), by_length, "media, s", "p50 latency, ms", lambda figures: figures.latency.p50_ms)
+        drawn["Latency against length"] = _svg(figure)
+    return drawn
+
+
+def _svg(figure: "Figure") -> str:
+    """The figure as an element for a page: without XML's prologue, text as text."""
+    import matplotlib
+
+    text = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "vavl-bench"}):
+        figure.savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def cell_name(cell: Cell) -> str:
+    """A cell in one line."""
+    key = cell.key
+    return f"{key.scope} {key.subject}, {key.scenario}, {key.precision}, batch {key.batch}, {media_text(key.media)}"
+
+
+def _distributions(cells: list[Cell]) -> "Figure":
+    """Share of queries that take longer, on a logarithmic scale, which shows the tail."""
+    figure = new_figure(8, 4 + 0.18 * len(cells))
+    axes = figure.subplots()
+    for number, cell in enumerate(cells):
+        assert cell.figures is not None
+        ranked = sorted(value for window in cell.figures.windows for value in window.latencies_ms)
+        picked = sorted({round(i * (len(ranked) - 1) / (POINTS - 1)) for i in range(POINTS)})
+        axes.step(
+            [ranked[i] for i in picked],
+            [1 - i / len(ranked) for i in picked],
+            where="post",
+            color=COLOURS[number % len(COLOURS)],
+            linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
+            label=cell_name(cell),
+        )
+    axes.set(xscale="log", yscale="log", xlabel="latency, ms", ylabel="share of queries that take at least as long")
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside lower left", fontsize="small")
+    return figure
+
+
+def _series(cells: list[Cell], axis: str) -> Series:
+    """Cells that differ only in batch or in length, where there are at least two of a kind."""
+    series: Series = {}
+    for cell in cells:
+        assert cell.figures is not None
+        key = cell.key
+        if key.scenario in ("multi-stream", "server"):
+            continue
+        place = key.batch if axis == "batch" else key.media.seconds
+        if place is None:
+            continue
+        other = f"{media_text(key.media)}" if axis == "batch" else f"batch {key.batch}"
+        name = f"{key.scope} {key.subject}, {key.scenario}, {key.precision}, {key.device}, {other}"
+        series.setdefault(name, []).append((place, cell.figures))
+    return {name: sorted(points, key=lambda p: p[0]) for name, points in series.items() if len(points) > 1}
+
+
+def _lines(axes: "Axes", series: Series, x: str, y: str, of: Callable[[Figures], float]) -> None:
+    for number, (name, points) in enumerate(series.items()):
+        axes.plot(
+            [place for place, _ in points],
+            [of(figures) for _, figures in points],
+            marker=MARKERS[number % len(MARKERS)],
+            color=COLOURS[number % len(COLOURS)],
+            label=name,
+        )
+    places = sorted({place for points in series.values() for place, _ in points})
+    axes.set(xlabel=x, ylabel=y, ylim=(0, None), xticks=places, xticklabels=[f"{place:g}" for place in places])
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+
+
+def _bars(cell: Cell) -> Iterator[tuple[str, str, float, float]]:
+    """Thread, stage, start and length of each bar, milliseconds; stages of a thread follow one another."""
+    assert cell.figures is not None and cell.figures.budget is not None
+    for thread, stages in cell.figures.budget.busy_ms.items():
+        start = 0.0
+        for title, length in grouped(stages).items():
+            yield thread, title, start, length
+            start += length
+
+
+def _waterfall(cells: list[Cell]) -> "Figure":
+    """One panel a cell: mean stages of a clip, each beginning where the one before ends, and the wall time."""
+    heights = [len(list(_bars(cell))) + 3 for cell in cells]
+    figure = new_figure(8, INCH_A_BAR * sum(heights) + 0.4)
+    panels = figure.subplots(len(cells), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for cell, axes in zip(cells, panels, strict=True):
+        assert cell.figures is not None and cell.figures.budget is not None
+        bars = list(_bars(cell))
+        threads = list(cell.figures.budget.busy_ms)
+        for row, (thread, _, start, length) in enumerate(bars):
+            axes.barh(row, length, left=start, color=COLOURS[threads.index(thread) % len(COLOURS)])
+            axes.text(start + length, row, f" {length:.1f}", va="center", fontsize="x-small")
+        axes.axvline(cell.figures.budget.total_ms, color=COLOURS[-1], linestyle="--")
+        several = len(threads) > 1
+        axes.set_yticks(range(len(bars)), [f"{title} ({thread})" if several else title for thread, title, _, _ in bars])
+        axes.invert_yaxis()
+        axes.margins(x=0.1)
+        axes.set_title(f"{cell_name(cell)}; dashed: wall time", fontsize="small")
+        axes.set_xlabel("ms")
+    return figure

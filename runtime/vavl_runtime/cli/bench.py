@@ -1,0 +1,86 @@
+"""``vavl-bench``: what a bundle costs on this machine, and whether that changed."""
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vavl_runtime.cli import bench_live, bench_run
+from vavl_runtime.cli.bench_options import OutputOption
+from vavl_runtime.cli.common import exit_on_error, new_app, run_app
+from vavl_runtime.cli.default_command import DefaultCommandGroup
+
+app = new_app(
+    "Measure a bundle: latency, throughput, memory and energy, by graph, model and whole clip. "
+    "'vavl-bench BUNDLE' is short for 'vavl-bench run BUNDLE'.",
+    DefaultCommandGroup,
+)
+app.command(epilog=bench_run.EPILOG)(bench_run.run)
+app.command("will-it-run", epilog=bench_live.EPILOG)(bench_live.will_it_run)
+
+
+class Part(str, Enum):
+    """Parts of a cell's key in which compared cells may differ."""
+
+    backend = "backend"
+    device = "device"
+    precision = "precision"
+    threads = "threads"
+
+
+@app.command(
+    epilog="Example: vavl-bench compare before.json after.json --tolerance 5    "
+    "Exit codes: 0 no regression, 1 a regression, 2 bad usage, 3 not comparable."
+)
+def compare(
+    baseline: Annotated[Path, typer.Argument(help="JSON of the baseline.")],
+    others: Annotated[list[Path], typer.Argument(help="JSON of the runs to judge.")],
+    tolerance: Annotated[float, typer.Option(min=0, help="A cell may be slower by this, percent.")] = 5.0,
+    across: Annotated[
+        list[Part] | None, typer.Option(help="Compare cells that differ in this, such as precision. Repeat for more.")
+    ] = None,
+) -> None:
+    """Set runs side by side; exit 1 if a cell became slower by more than the tolerance and more than chance."""
+    with exit_on_error():
+        from vavl_runtime.bench.compare import compare_reports
+        from vavl_runtime.bench.record import read_report
+        from vavl_runtime.bench.reports.table import comparison_table
+
+        base = read_report(baseline)
+        differing = frozenset(part.value for part in across or [])
+        regressed = 0
+        for place in others:
+            comparisons = compare_reports(base, read_report(place), tolerance / 100, differing)
+            print(comparison_table(comparisons, baseline.name, place.name))
+            regressed += sum(pair.regressed for pair in comparisons.pairs)
+        print(f"{regressed} regressed by more than {tolerance:g} %" if regressed else "no regression")
+        raise typer.Exit(1 if regressed else 0)
+
+
+@app.command(epilog="Example: vavl-bench report result.json -o result.html -o result.md")
+def report(
+    result: Annotated[Path, typer.Argument(help="JSON of a run.")],
+    output: OutputOption = None,
+) -> None:
+    """Write a run again in another format; without -o, print its table."""
+    with exit_on_error():
+        from vavl_runtime.bench.record import read_report
+        from vavl_runtime.bench.reports.table import report_table
+        from vavl_runtime.bench.reports.writing import write_as
+
+        read = read_report(result)
+        for place in output or []:
+            write_as(read, place)
+        if not output:
+            sys.stdout.write(report_table(read))
+
+
+def main() -> None:
+    """Run the command line."""
+    run_app(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Comparing runs: no alarm without a cause, an alarm with one, and no comparison of different work."""
+
+import pytest
+
+from tests.bench.fakes import always, jittered
+from tests.bench.reports import made_cell, made_report
+from vavl_runtime.bench.compare import Comparison, compare_reports
+from vavl_runtime.bench.record import Cell, Failure, Report
+from vavl_runtime.errors import IncomparableError
+
+TOLERANCE = 0.05
+TRIES = 20
+
+
+def noisy(seed: int, factor: float = 1.0) -> Report:
+    return made_report(made_cell(jittered(factor * 0.01, seed)))
+
+
+def only_pair(base: Report, other: Report, tolerance: float = TOLERANCE) -> Comparison:
+    (pair,) = compare_reports(base, other, tolerance).pairs
+    return pair
+
+
+def test_equal_runs_raise_no_alarm_in_twenty_tries() -> None:
+    verdicts = [only_pair(noisy(2 * n), noisy(2 * n + 1)).verdict for n in range(TRIES)]
+    assert verdicts == ["same"] * TRIES
+
+
+def test_a_planted_slow_down_of_ten_percent_is_found() -> None:
+    pairs = [only_pair(noisy(2 * n), noisy(2 * n + 1, 1.1)) for n in range(TRIES)]
+    assert [pair.verdict for pair in pairs] == ["slower"] * TRIES
+    assert all(pair.regressed for pair in pairs)
+    assert only_pair(noisy(1, 1.1), noisy(2)).verdict == "faster"
+
+
+def test_a_slow_down_within_the_tolerance_is_none() -> None:
+    assert only_pair(noisy(0), noisy(1, 1.1), tolerance=0.2).verdict == "same"
+
+
+def test_wild_windows_are_unclear_and_no_alarm() -> None:
+    def wild(factor: float, seed: int) -> Report:
+        return made_report(made_cell((factor * d for d in jittered(0.4, seed, jitter=0.6)), seconds=1.0))
+
+    pairs = [only_pair(wild(1.0, n), wild(1.1, n + 50)) for n in range(TRIES)]
+    assert "slower" not in {pair.verdict for pair in pairs if pair.low is not None and pair.low <= 1}
+    assert any(pair.verdict == "unclear" for pair in pairs)
+
+
+def test_rates_are_compared_upside_down() -> None:
+    base, slow = (made_report(made_cell(always(d), scenario="server")) for d in (0.01, 0.012))
+    pair = only_pair(base, slow)
+    assert pair.verdict == "slower"
+    assert pair.ratio is not None and pair.ratio > 1.1
+    assert (pair.low, pair.high) == (None, None)
+    assert only_pair(base, base).verdict == "same"
+
+
+def test_different_scopes_are_refused() -> None:
+    graph = made_report(made_cell(always(0.01)))
+    model = made_report(made_cell(always(0.01), scope="model"))
+    with pytest.raises(IncomparableError, match="scopes differ: graph against model"):
+        compare_reports(graph, model, TOLERANCE)
+    both = made_report(*graph.cells, *model.cells)
+    with pytest.raises(IncomparableError, match="graph and model"):
+        compare_reports(graph, both, TOLERANCE)
+
+
+def test_nothing_in_common_is_refused() -> None:
+    with pytest.raises(IncomparableError, match="no cell is in both"):
+        compare_reports(
+            made_report(made_cell(always(0.01), batch=1)), made_report(made_cell(always(0.01), batch=2)), TOLERANCE
+        )
+
+
+def test_cells_of_one_side_are_named() -> None:
+    one, two = made_cell(always(0.01), batch=1), made_cell(always(0.01), batch=2)
+    comparisons = compare_reports(made_report(one, two), made_report(one), TOLERANCE)
+    assert [key.batch for key in comparisons.only_base] == [2]
+    assert comparisons.only_other == ()
+
+
+def test_backends_are_compared_across_if_told_so() -> None:
+    ours = made_cell(always(0.01))
+    theirs = ours.model_copy(update={"key": ours.key.model_copy(update={"backend": "another", "threads": 7})})
+    with pytest.raises(IncomparableError, match="no cell is in both"):
+        compare_reports(made_report(ours), made_report(theirs), TOLERANCE)
+    across = frozenset({"backend", "threads"})
+    assert len(compare_reports(made_report(ours), made_report(theirs), TOLERANCE, across).pairs) == 1
+    with pytest.raises(IncomparableError, match="more than once in one report when backend, threads is left out"):
+        compare_reports(made_report(ours, theirs), made_report(ours), TOLERANCE, across)
+
+
+def test_a_cell_that_fails_now_is_an_alarm() -> None:
+    whole = made_cell(always(0.01))
+    failed = Cell(key=whole.key, error=Failure(kind="input", message="broken"))
+    assert only_pair(made_report(whole), made_report(failed)).regressed
+    assert not only_pair(made_report(failed), made_report(whole)).regressed

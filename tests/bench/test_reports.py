@@ -1,0 +1,141 @@
+"""Reports for readers: what is in the record is in each of them, and the page is looked at in a browser."""
+
+import csv
+import io
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.bench.fakes import always, jittered
+from tests.bench.reports import made_cell, made_report
+from vavl_runtime.bench.compare import compare_reports
+from vavl_runtime.bench.record import Budget, Cell, Failure, Report
+from vavl_runtime.bench.reports.page import report_page
+from vavl_runtime.bench.reports.plots import COLOURS, draw_plots
+from vavl_runtime.bench.reports.table import comparison_table, report_table
+from vavl_runtime.bench.reports.text import report_csv, report_markdown
+from vavl_runtime.bench.reports.writing import check_output, write_as
+from vavl_runtime.errors import OutputError
+
+BUDGET = Budget(
+    total_ms=100.0,
+    covered=0.99,
+    concurrent_ms=15.0,
+    busy_ms={"MainThread": {"decode_video": 20.0, "detect": 60.0}, "sound": {"audio_encoder": 34.0}},
+)
+PLOTS = ["Latency distributions", "Throughput against batch", "Stage waterfall", "Latency against length"]
+
+
+def with_budget(cell: Cell) -> Cell:
+    assert cell.figures is not None
+    return cell.model_copy(update={"figures": cell.figures.model_copy(update={"budget": BUDGET})})
+
+
+@pytest.fixture(scope="module")
+def rich() -> Report:
+    """A report that fills every plot, with a server cell and a failed one."""
+    cells = [
+        made_cell(jittered(0.01 * batch * seconds, seed=batch), batch=batch, seconds=float(seconds))
+        for batch in (1, 2, 4)
+        for seconds in (1, 3)
+    ]
+    server = made_cell(always(0.01), scenario="server")
+    failed = Cell(key=cells[0].key.model_copy(update={"batch": 64}), error=Failure(kind="input", message="too <large>"))
+    return made_report(with_budget(cells[0]), *cells[1:], server, failed)
+
+
+Written = Callable[[Report], str]
+
+
+@pytest.mark.parametrize("write", [report_table, report_markdown, report_page])
+def test_every_cell_and_its_figures_are_there(rich: Report, write: Written) -> None:
+    text = write(rich)
+    for cell in rich.cells:
+        if cell.figures is not None:
+            assert f"{cell.figures.latency.p50_ms:.2f}" in text
+            assert f"{cell.figures.latency.max_ms:.2f}" in text
+    assert "too <large>" in text or "too &lt;large&gt;" in text
+    assert "graph" in text and "server" in text
+
+
+def test_csv_is_csv_with_units_in_its_header(rich: Report) -> None:
+    rows = list(csv.DictReader(io.StringIO(report_csv(rich))))
+    assert len(rows) == len(rich.cells)
+    first = rich.cells[0].figures
+    assert first is not None
+    assert float(rows[0]["p99_ms"]) == first.latency.p99_ms
+    assert rows[-1]["p99_ms"] == ""
+    assert rows[0]["bundle_sha256"] == "0" * 64
+
+
+def test_the_notes_say_what_to_mistrust() -> None:
+    unstable = made_cell(0.01 * 1.05**i for i in range(10_000))
+    text = report_table(made_report(unstable, finished=False))
+    assert "INTERRUPTED" in text
+    assert "1 of 1 cells UNSTABLE: windows disagreed by more than 5 %" in text
+    assert "energy not measured: no GPU in use" in text
+    assert "scope graph: one graph" in text
+
+
+def test_a_comparison_shows_both_sides(rich: Report) -> None:
+    text = comparison_table(compare_reports(rich, rich, 0.05), "a.json", "b.json")
+    assert text.count("same") == len([cell for cell in rich.cells if cell.figures])
+    assert "a.json" in text and "b.json" in text
+
+
+def test_the_page_needs_nothing_from_outside(rich: Report) -> None:
+    page = report_page(rich)
+    addresses = set(re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', page))
+    assert {address for address in addresses if not address.startswith("#")} == set()
+    assert "<script" not in page
+
+
+def test_a_plot_without_points_is_left_out() -> None:
+    assert list(draw_plots(made_report(made_cell(always(0.01))))) == ["Latency distributions"]
+    assert draw_plots(made_report()) == {}
+
+
+def test_html_without_matplotlib_is_refused_before_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    with pytest.raises(OutputError, match=r"pip install 'vavl-edge\[report\]'"):
+        check_output(Path("a.html"))
+    with pytest.raises(OutputError, match=r"got the suffix '\.pdf', expected \.json, \.csv, \.md, \.html"):
+        check_output(Path("a.pdf"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """A browser without a window."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
+        if found := shutil.which(name):
+            return found
+    pytest.skip("no Chromium or Chrome on this machine to look at the page with")
+
+
+@pytest.mark.slow
+def test_a_browser_shows_the_page(rich: Report, browser: str, tmp_path: Path) -> None:
+    write_as(rich, tmp_path / "page.html")
+    picture = tmp_path / "page.png"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1400,3200"]
+    command = [browser, *flags, f"--user-data-dir={tmp_path / 'profile'}"]
+    address = (tmp_path / "page.html").as_uri()
+    environment = os.environ | {"HOME": str(tmp_path)}
+    for what in (["--dump-dom"], [f"--screenshot={picture}"]):
+        done = subprocess.run([*command, *what, address], capture_output=True, text=True, timeout=240, env=environment)
+        assert done.returncode == 0, done.stderr
+        if what == ["--dump-dom"]:
+            assert re.findall(r"<h2>(.*?)</h2>", done.stdout) == ["Figures", *PLOTS]
+            assert done.stdout.count("<svg") == len(PLOTS)
+            assert done.stdout.count("<tr") == len(rich.cells) + 1
+    with Image.open(picture) as image:
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    for colour in COLOURS[:3]:
+        wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert (pixels == wanted).all(axis=1).sum() > 50, f"nothing is drawn in {colour}"

@@ -1,0 +1,109 @@
+"""A run keeps what is finished: after every cell, on interruption, on failure."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench.fakes import always, spec
+from tests.bench.reports import made_cell, made_report
+from vavl_runtime.bench.plan import CellSpec, Plan
+from vavl_runtime.bench.record import Cell, Report, read_report, write_report
+from vavl_runtime.bench.running import measure_apart, run_plan
+from vavl_runtime.bench.scenarios import STREAMS
+from vavl_runtime.bench.windows import WindowSettings
+from vavl_runtime.bundle import PACKAGED_BUNDLE
+from vavl_runtime.errors import BackendUnavailableError, InputError
+
+CELLS = [spec(batch=batch) for batch in (1, 2, 3)]
+
+
+def measure(cell: CellSpec) -> Cell:
+    return made_cell(always(0.01), batch=cell.batch)
+
+
+def plan(**changes: object) -> Plan:
+    fields: dict[str, object] = {
+        "bundle": PACKAGED_BUNDLE,
+        "scopes": ("graph", "model", "clip"),
+        "paths": ("audio_visual", "audio"),
+        "graphs": ("audio", "pnet"),
+        "scenarios": ("single-stream",),
+        "devices": ("cpu",),
+        "engines": ("auto",),
+        "precisions": ("fp32", "int8"),
+        "threads": None,
+        "batches": (1, 4),
+        "lengths_s": (1.0, 3.0),
+        "clips": (Path("a.mp4"), Path("b.mp4")),
+        "bound_ms": 100.0,
+        "windows": WindowSettings(),
+    }
+    return Plan(**fields | changes)  # type: ignore[arg-type]
+
+
+def test_every_cell_is_kept_as_soon_as_it_is_measured() -> None:
+    kept: list[Report] = []
+    report = run_plan(CELLS, made_report(finished=False), keep=kept.append, tell=str, measure=measure)
+    assert [len(r.cells) for r in kept] == [1, 2, 3, 3]
+    assert [r.finished for r in kept] == [False, False, False, True]
+    assert report.finished
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BackendUnavailableError("no such device"), MemoryError])
+def test_what_an_interruption_leaves_can_be_read(error: BaseException, tmp_path: Path) -> None:
+    def interrupted(cell: CellSpec) -> Cell:
+        if cell.batch == 3:
+            raise error
+        return measure(cell)
+
+    place = tmp_path / "a.json"
+    with pytest.raises(error if isinstance(error, type) else type(error)):
+        run_plan(
+            CELLS,
+            made_report(finished=False),
+            keep=lambda report: write_report(report, place),
+            tell=str,
+            measure=interrupted,
+        )
+    left = read_report(place)
+    assert [cell.key.batch for cell in left.cells] == [1, 2]
+    assert not left.finished
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_cell_that_fails_does_not_end_the_run() -> None:
+    def failing(cell: CellSpec) -> Cell:
+        if cell.batch == 2:
+            raise InputError("this batch is refused")
+        return measure(cell)
+
+    told: list[str] = []
+    report = run_plan(CELLS, made_report(), keep=lambda _: None, tell=told.append, measure=failing)
+    assert [cell.error is None for cell in report.cells] == [True, False, True]
+    failed = report.cells[1]
+    assert failed.error is not None
+    assert (failed.error.kind, failed.error.message, failed.key.batch) == ("input", "this batch is refused", 2)
+    assert "error: this batch is refused" in told
+
+
+def test_errors_cross_the_process() -> None:
+    with pytest.raises(InputError, match="got 60 s, expected"):
+        measure_apart(spec(seconds=60.0))
+
+
+def test_a_plan_holds_every_combination_once() -> None:
+    cells = list(plan().cells())
+    assert len(cells) == len(set(cells))
+    by_scope = {scope: [c for c in cells if c.scope == scope] for scope in ("graph", "model", "clip")}
+    # Two precisions; the audio graph has two lengths and P-Net none; both have two batches.
+    assert len(by_scope["graph"]) == 2 * (2 * 2 + 2)
+    assert len(by_scope["model"]) == 2 * 2 * 2 * 2
+    assert len(by_scope["clip"]) == 2 * 2 * 2
+    assert {c.batch for c in by_scope["clip"]} == {1}
+    assert all(c.seconds is None for c in cells if c.subject == "pnet")
+
+
+def test_scenarios_settle_the_batch() -> None:
+    cells = list(plan(scenarios=("multi-stream", "server", "offline")).cells())
+    batches = {s: {c.batch for c in cells if c.scenario == s} for s in ("multi-stream", "server", "offline")}
+    assert batches == {"multi-stream": {STREAMS}, "server": {1}, "offline": {1, 4}}
