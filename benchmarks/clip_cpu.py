@@ -1,16 +1,25 @@
-"""The whole audio-visual run of one clip on the CPU: this runtime against the obvious PyTorch pipeline, in one run.
+"""The whole audio-visual run of one clip on the CPU: this runtime against what one would build otherwise, in one run.
 
-    python -m benchmarks.clip_cpu CLIP [--repeats 3] [-o benchmarks/results/clip_cpu.json]
+    python -m benchmarks.clip_cpu CLIP [--repeats 5] [--bundle BUNDLE] [-o benchmarks/results/clip_cpu.json]
 
-Both sides have the paper's sizes and the same random weights (wav2vec2-large, 12 layers; EfficientNet-B2; VAVL 512),
-the same number of threads, the same frames and the same crop function. The PyTorch pipeline is what one writes with
-facenet-pytorch, timm and transformers: every frame detected, eager. Rounds alternate, and the least time of each stage
-counts. A third column runs this runtime with detection on every frame, so that its share of the gain is plain.
+All sides have the paper's sizes and the same random weights (wav2vec2-large, 12 layers; EfficientNet-B2; VAVL 512), the
+same number of threads, the same frames and the same crop function:
+
+    pytorch                facenet-pytorch, timm and transformers as one writes them down, every frame detected, eager
+    torch.compile          the same, all networks compiled
+    parts, onnxruntime     faces on every fifth frame, interpolated as the runtime does it; the bundle's graphs in ONNX
+    parts, openvino        Runtime with default options, or in OpenVINO (float32)
+    best parts             of the last two the faster one, stage by stage and round by round
+    vavl_runtime           this runtime, and again with a detection on every frame
+
+Rounds alternate. Also measured: memory of a process that runs this runtime alone, with these weights and with the
+packaged bundle. Needs the extras `export` and `bench`.
 """
 
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -18,161 +27,165 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import torch
-import transformers
+from numpy.typing import NDArray
 
+from benchmarks.engines import Run, open_default, open_openvino, open_torch
 from benchmarks.environment import environment
-from vavl_export.request import build_request, random_checkpoint
+from benchmarks.modules import torch_modules
+from benchmarks.pipelines import STAGES, PeerPipeline
+from benchmarks.resident import resident_mb
+from benchmarks.rounds import advantage, least_and_median
+from vavl_export.request import build_request
 from vavl_export.write import write_bundle
 from vavl_runtime import Recognizer
-from vavl_runtime.faces import crop_face
+from vavl_runtime.bundle import PACKAGED_BUNDLE, Bundle, open_bundle
 from vavl_runtime.files import write_atomically
-from vavl_runtime.manifest import CropRecipe
+from vavl_runtime.manifest import FILE_NAME, Manifest
 
-STAGES = ("decode", "detect", "crop", "audio_encoder", "face_encoder", "path")
-FACE_BATCH = 8  # the fastest for eager PyTorch of 4, 8 and 16
+GRAPHS = ("audio_encoder", "face_encoder", "audio_visual")
+OURS, EVERY_FRAME = "vavl_runtime", "vavl_runtime, every frame detected"
+PARTS = ("parts, onnxruntime", "parts, openvino")
+TORCH_FACES = 8  # crops at once: the fastest for eager PyTorch of 4, 8 and 16
+Seconds = dict[str, float]
+Side = Callable[[Path], tuple[Seconds, NDArray[np.float32]]]
 
 
-class TorchPipeline:
-    """facenet-pytorch, timm, transformers and VAVL, eager, with the weights of the bundle."""
+def peer_sides(bundle: Bundle, threads: int) -> dict[str, Side]:
+    """Build the pipelines that do without the runtime."""
+    manifest, recipe = bundle.manifest, bundle.manifest.crop
+    modules = torch_modules(manifest, "paper")
 
-    def __init__(self) -> None:
-        from facenet_pytorch import MTCNN
+    def torch_runs(*, compiled: bool) -> dict[str, Run]:
+        return {name: open_torch(modules[name], manifest.graphs[name], compiled=compiled) for name in GRAPHS}
 
-        from vavl.encoders import load_face_encoder
-        from vavl.encoders.wav2vec2 import LARGE_ROBUST
+    files = {name: bundle.graph_file(name) for name in GRAPHS}
+    default = {name: open_default(file, threads) for name, file in files.items()}
+    openvino = {name: open_openvino(file, threads) for name, file in files.items()}
+    return {
+        "pytorch": PeerPipeline(torch_runs(compiled=False), recipe, every=1, face_batch=TORCH_FACES),
+        "torch.compile": PeerPipeline(
+            torch_runs(compiled=True), recipe, every=1, face_batch=TORCH_FACES, compiled=True
+        ),
+        **{
+            name: PeerPipeline(runs, recipe, every=recipe.detect_every, face_batch=TORCH_FACES)
+            for name, runs in zip(PARTS, (default, openvino), strict=True)
+        },
+    }
 
-        self.detector = MTCNN(keep_all=True)
-        with torch.random.fork_rng(devices=[]):  # the library's own class, with the same weights
-            torch.manual_seed(0)
-            self.wav2vec2 = transformers.Wav2Vec2Model(transformers.Wav2Vec2Config(**LARGE_ROBUST)).eval()
-        self.face = load_face_encoder("random:timm:tf_efficientnet_b2@0").module
-        self.model = random_checkpoint("paper", 0).model
 
-    @torch.no_grad()
-    def run(self, clip: Path, bundle: Recognizer) -> tuple[dict[str, float], np.ndarray]:
-        """Answer for a clip; returns seconds by stage and the prediction."""
-        seconds: dict[str, float] = {}
+def runtime_side(recognizer: Recognizer) -> Side:
+    """The runtime, its stages named like those of the peers."""
 
-        def timed(stage: str, call: Callable[[], Any]) -> Any:
+    def run(clip: Path) -> tuple[Seconds, NDArray[np.float32]]:
+        result = recognizer.predict(clip)
+        timings = {stage: value / 1000 for stage, value in result.timings_ms.items()}
+        seconds = {stage: timings.get(stage, 0.0) for stage in STAGES}
+        seconds["decode"] = sum(timings[stage] for stage in ("open", "decode_audio", "resample", "decode_video"))
+        seconds["detect"] += timings["track"]
+        return seconds, np.array(list(result.scores.values()), np.float32)
+
+    return run
+
+
+def with_every_frame_detected(place: Path, folder: Path) -> Path:
+    """Copy a bundle, by links, with another recipe."""
+    shutil.copytree(place, folder, copy_function=os.link)
+    file = folder / FILE_NAME
+    manifest = Manifest.model_validate_json(file.read_bytes())
+    changed = manifest.model_copy(update={"crop": manifest.crop.model_copy(update={"detect_every": 1})})
+    file.unlink()  # a link to the original
+    file.write_text(changed.model_dump_json())
+    return folder
+
+
+def best_parts(rounds: dict[str, list[Seconds]]) -> list[Seconds]:
+    """Take the faster of the two engines for every stage of a round."""
+    best = []
+    for one, other in zip(*(rounds[name] for name in PARTS), strict=True):
+        seconds = {stage: min(one[stage], other[stage]) for stage in STAGES}
+        best.append({**seconds, "whole": sum(seconds.values())})
+    return best
+
+
+def summary(rounds: dict[str, list[Seconds]]) -> dict[str, Any]:
+    """Least time of every stage, and the whole clip: its times, and how much faster this runtime is."""
+    whole = {name: [each["whole"] for each in taken] for name, taken in rounds.items()}
+    return {
+        "seconds": {name: {s: min(each[s] for each in taken) for s in STAGES} for name, taken in rounds.items()},
+        "whole": {name: least_and_median(times) for name, times in whole.items()},
+        "advantage": {name: advantage(whole[OURS], times) for name, times in whole.items() if name != OURS},
+    }
+
+
+def take_rounds(sides: dict[str, Side], clip: Path, repeats: int) -> tuple[dict[str, list[Seconds]], dict[str, float]]:
+    """Let the sides answer in rounds; the first one warms up.
+
+    Returns:
+        Seconds by stage and of the ``whole`` of each round, by side; and the largest difference of a probability from
+        PyTorch's answer.
+    """
+    rounds: dict[str, list[Seconds]] = {name: [] for name in sides}
+    answers: dict[str, NDArray[np.float32]] = {}
+    for number in range(repeats + 1):
+        for name in list(sides)[:: -1 if number % 2 else 1]:
             start = time.perf_counter()
-            result = call()
-            seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - start
-            return result
-
-        sound = timed("decode", lambda: decode_sound(clip))
-        frames = timed("decode", lambda: decode_frames(clip))
-        boxes = timed("detect", lambda: [self._largest(frame) for frame in frames])
-        recipe = bundle.manifest.crop
-        crops = timed(
-            "crop", lambda: [crop_face(f, box, recipe) for f, box in zip(frames, boxes, strict=True) if box is not None]
-        )
-        audio = timed("audio_encoder", lambda: self._hear(sound))
-        visual = timed("face_encoder", lambda: self._see(crops))
-        return seconds, timed("path", lambda: self._answer(audio, visual))
-
-    def _largest(self, frame: np.ndarray) -> np.ndarray | None:
-        boxes, probabilities = self.detector.detect(frame)
-        if boxes is None or probabilities[0] < CropRecipe().min_probability:
-            return None
-        return np.asarray(boxes[0], np.float32)
-
-    def _hear(self, sound: np.ndarray) -> torch.Tensor:
-        waveform = torch.from_numpy((sound - sound.mean()) / np.sqrt(sound.var() + 1e-7))[None]
-        return self.wav2vec2(waveform).last_hidden_state
-
-    def _see(self, crops: list[np.ndarray]) -> torch.Tensor:
-        batches = [torch.from_numpy(np.stack(crops[i : i + FACE_BATCH])) for i in range(0, len(crops), FACE_BATCH)]
-        return torch.cat([self.face(batch) for batch in batches])[None]
-
-    def _answer(self, audio: torch.Tensor, visual: torch.Tensor) -> np.ndarray:
-        outputs = [
-            self.model.unimodal(name, features, torch.tensor([features.shape[1]]))
-            for name, features in (("audio", audio), ("visual", visual))
-        ]
-        return self.model.presentation(self.model.audio_visual(*outputs)[0])[0].numpy()
+            seconds, answers[name] = sides[name](clip)
+            whole = time.perf_counter() - start
+            print(f"{name}: {whole:.2f} s", file=sys.stderr)
+            if number:
+                rounds[name].append({**seconds, "whole": whole})
+    expected = answers["pytorch"]
+    return rounds, {name: float(np.abs(answer - expected).max()) for name, answer in answers.items()}
 
 
-def decode_sound(clip: Path) -> np.ndarray:
-    """Decode the sound as PyAV's documentation shows it."""
-    with av.open(str(clip)) as container:
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=16_000)
-        parts = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
-        return np.concatenate([part.to_ndarray().reshape(-1) for part in [*parts, *resampler.resample(None)]])
-
-
-def decode_frames(clip: Path) -> list[np.ndarray]:
-    """Decode the frames as PyAV's documentation shows it."""
-    with av.open(str(clip)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-
-
-def run_runtime(clip: Path, recognizer: Recognizer) -> tuple[dict[str, float], np.ndarray]:
-    """Answer for a clip with the runtime; returns seconds by stage and the prediction."""
-    result = recognizer.predict(clip)
-    timings = {stage: value / 1000 for stage, value in result.timings_ms.items()}
-    seconds = {stage: timings.get(stage, 0.0) for stage in STAGES}
-    seconds["decode"] = sum(timings[stage] for stage in ("open", "decode_audio", "resample", "decode_video"))
-    seconds["detect"] += timings["track"]
-    return seconds, np.array(list(result.scores.values()))
-
-
-def export_paper_bundle(folder: Path, crop: CropRecipe) -> Path:
+def export_paper_bundle(folder: Path) -> Path:
     """Export the paper-sized bundle with random weights."""
-    from dataclasses import replace
-
     request = build_request(
         None, preset="paper", seed=0, audio_encoder=None, face_encoder=None, name="paper", fused=False
     )
-    place = folder / f"paper-{crop.detect_every}"
-    write_bundle(replace(request, crop=crop), place, progress=lambda line: print(line, file=sys.stderr))
-    return place
+    write_bundle(request, folder / "paper", progress=lambda line: print(line, file=sys.stderr))
+    return folder / "paper"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--bundle", type=Path, help="of `vavl-export onnx --preset paper`; by default exported first")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--output", "-o", type=Path, default=Path("benchmarks/results/clip_cpu.json"))
     arguments = parser.parse_args()
-    threads = len(os.sched_getaffinity(0))
+    threads = arguments.threads
     torch.set_num_threads(threads)
-    pipeline = TorchPipeline()
-    with tempfile.TemporaryDirectory() as folder:
-        recognizers = {
-            "vavl_runtime": Recognizer(export_paper_bundle(Path(folder), CropRecipe()), threads=threads),
-            "vavl_runtime, every frame detected": Recognizer(
-                export_paper_bundle(Path(folder), CropRecipe(detect_every=1)), threads=threads
-            ),
+    beside = arguments.bundle.resolve().parent if arguments.bundle else None  # links do not cross file systems
+    with tempfile.TemporaryDirectory(dir=beside) as folder:
+        place = arguments.bundle or export_paper_bundle(Path(folder))
+        memory = {
+            "paper": resident_mb(place, arguments.clip, threads),
+            "packaged": resident_mb(PACKAGED_BUNDLE, arguments.clip, threads),
         }
-        runs: dict[str, Callable[[], tuple[dict[str, float], np.ndarray]]] = {
-            "pytorch_eager": lambda: pipeline.run(arguments.clip, recognizers["vavl_runtime"])
-        }
-        for name, recognizer in recognizers.items():
-            runs[name] = lambda recognizer=recognizer: run_runtime(arguments.clip, recognizer)  # type: ignore[misc]
-        rounds: dict[str, list[dict[str, float]]] = {name: [] for name in runs}
-        predictions: dict[str, np.ndarray] = {}
-        for number in range(arguments.repeats + 1):  # the first round warms up
-            for name, run in runs.items():
-                seconds, predictions[name] = run()
-                print(f"{name}: {sum(seconds.values()):.2f} s", file=sys.stderr)
-                if number:
-                    rounds[name].append(seconds)
-        result = recognizers["vavl_runtime"].predict(arguments.clip)
-    best = {name: {stage: min(r[stage] for r in each) for stage in STAGES} for name, each in rounds.items()}
+        every = with_every_frame_detected(place, Path(folder) / "every")
+        with (
+            open_bundle(place) as bundle,
+            Recognizer(place, device="cpu", threads=threads) as recognizer,
+            Recognizer(every, device="cpu", threads=threads) as every_frame,
+        ):
+            sides = peer_sides(bundle, threads)
+            sides |= {OURS: runtime_side(recognizer), EVERY_FRAME: runtime_side(every_frame)}
+            rounds, differences = take_rounds(sides, arguments.clip, arguments.repeats)
+            result = recognizer.predict(arguments.clip)
+    rounds["best parts"] = best_parts(rounds)
     record = {
         "benchmark": "clip_cpu",
         "command": f"python -m benchmarks.clip_cpu {arguments.clip.name} --repeats {arguments.repeats}",
-        "environment": environment(threads, ("torch", "onnxruntime", "timm", "transformers")),
+        "environment": environment(threads, ("torch", "onnxruntime", "openvino", "timm", "transformers")),
         "clip": {"name": arguments.clip.name, "seconds": result.duration_s, "frames": result.faces.frames},
-        "seconds": best,
-        "totals": {name: min(sum(r.values()) for r in each) for name, each in rounds.items()},
+        **summary(rounds),
+        "largest_prediction_difference": differences,
+        "resident_mb": memory,
         "rounds": rounds,
-        "largest_prediction_difference": {
-            name: float(np.abs(predictions[name] - predictions["pytorch_eager"]).max()) for name in recognizers
-        },
     }
     write_atomically(arguments.output, (json.dumps(record, indent=1) + "\n").encode())
     print(arguments.output)

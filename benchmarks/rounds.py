@@ -1,4 +1,4 @@
-"""Turn by turn: what else a shared machine does slows every side of a comparison alike, and only ratios are believed."""
+"""Turn by turn: what else a shared machine does slows all sides of a comparison alike, and only ratios are believed."""
 
 import statistics
 import time

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import compatibility, prepacking
+from benchmarks import clip_table, compatibility, graphs_table, prepacking
 from vavl_runtime.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
@@ -22,53 +22,6 @@ HEADER = """# Benchmarks
 Made by `python -m benchmarks.tables` from `benchmarks/results/*.json`; do not edit. Speeds are compared within one run
 only: the machines are shared and noisy.
 """
-
-
-def clip_cpu(record: dict[str, Any]) -> str:
-    """The table of `benchmarks.clip_cpu`."""
-    base, ours, every = record["seconds"]
-    environment = record["environment"]
-    clip = record["clip"]
-    lines = [
-        "## One clip on the CPU, paper-sized, audio-visual",
-        "",
-        f"`{record['command']}`: a clip of {clip['seconds']:.1f} s, {clip['frames']} frames; "
-        f"{environment['processor']}, {environment['threads']} threads, torch {environment['torch']}, onnxruntime "
-        f"{environment['onnxruntime']}. Random weights, fp32; least of {len(record['rounds'][base])} rounds. "
-        "Scope: file in, answer out, models loaded.",
-        "",
-        "| stage | PyTorch eager, ms | vavl-run, ms | faster | every frame detected, ms | faster |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    rows = [
-        (stage, *(record["seconds"][name][stage] for name in (base, ours, every))) for stage in record["seconds"][base]
-    ]
-    rows.append(("**whole clip**", *(record["totals"][name] for name in (base, ours, every))))
-    for stage, eager, fast, each in rows:
-        lines.append(
-            f"| {stage} | {1000 * eager:.0f} | {1000 * fast:.0f} | {eager / fast:.1f} x "
-            f"| {1000 * each:.0f} | {eager / each:.1f} x |"
-        )
-    difference = record["largest_prediction_difference"]
-    lines += [
-        "",
-        f"Largest difference of a probability from PyTorch's answer: {difference[every]:.1e} with every frame "
-        f"detected, {difference[ours]:.1e} with the default recipe (detection on every fifth frame, the boxes between "
-        "interpolated).",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def clip_cpu_figure(record: dict[str, Any]) -> str:
-    """The README's line of `benchmarks.clip_cpu`."""
-    base, ours, every = record["totals"]
-    eager, fast, each = (record["totals"][name] for name in (base, ours, every))
-    return (
-        f"- A {record['clip']['seconds']:.1f} s clip, paper-sized model, file in, answer out, "
-        f"{record['environment']['threads']} CPU threads: {fast:.1f} s, against {eager:.1f} s for the eager PyTorch "
-        f"pipeline (facenet-pytorch, timm, transformers): **{eager / fast:.1f} x faster**; {eager / each:.1f} x with a "
-        f"face detection on every frame. `{record['command']}`\n"
-    )
 
 
 def fit_cpu(record: dict[str, Any]) -> str:
@@ -126,9 +79,10 @@ def no_figure(record: dict[str, Any]) -> str:
 
 
 TABLES = {
-    "clip_cpu": (clip_cpu, clip_cpu_figure),
+    "clip_cpu": (clip_table.table, clip_table.figure),
     "compatibility": (compatibility.table, no_figure),
     "fit_cpu": (fit_cpu, fit_cpu_figure),
+    "graphs_cpu": (graphs_table.table, no_figure),
     "prepacking": (prepacking.table, no_figure),
 }
 

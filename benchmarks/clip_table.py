@@ -1,0 +1,85 @@
+"""The table and the README's line of `benchmarks.clip_cpu`."""
+
+from collections.abc import Iterable
+from typing import Any
+
+OURS, EVERY_FRAME, BEST_PARTS = "vavl_runtime", "vavl_runtime, every frame detected", "best parts"
+TITLES = {
+    "pytorch": "PyTorch eager",
+    "torch.compile": "torch.compile",
+    BEST_PARTS: "best parts",
+    OURS: "vavl-run",
+    EVERY_FRAME: "vavl-run, every frame detected",
+}
+ABOUT_PARTS = (
+    " *Best parts* is facenet-pytorch on every fifth frame with the same interpolation, and for each stage the faster "
+    "of ONNX Runtime with default options and OpenVINO on the bundle's graphs."
+)
+BUNDLES = (("paper", "these weights"), ("packaged", "the packaged bundle"))
+ENGINES = ("torch", "onnxruntime", "openvino")
+
+
+def table(record: dict[str, Any]) -> str:
+    """The table of a result."""
+    machine, clip, whole = record["environment"], record["clip"], record["whole"]
+    difference = record["largest_prediction_difference"]
+    sides = [side for side in TITLES if side in whole]
+    lines = [
+        "## One clip on the CPU, paper-sized, audio-visual",
+        "",
+        f"`{record['command']}`: a clip of {clip['seconds']:.1f} s, {clip['frames']} frames; {machine['processor']}, "
+        f"{machine['threads']} threads, {_versions(machine)}. Random weights, fp32; {len(record['rounds'][OURS])} "
+        "rounds in which the sides take turns, least time of each stage, ms. Scope: file in, answer out, models loaded."
+        + (ABOUT_PARTS if BEST_PARTS in whole else ""),
+        "",
+        "| stage | " + " | ".join(TITLES[side] for side in sides) + " |",
+        "|---|" + "---:|" * len(sides),
+    ]
+    for stage in record["seconds"][OURS]:
+        lines.append(f"| {stage} | {_cells(1000 * record['seconds'][side][stage] for side in sides)} |")
+    for title, statistic in (("least", "least"), ("median", "median")):
+        lines.append(f"| **whole clip**, {title} | {_cells(1000 * whole[side][statistic] for side in sides)} |")
+    gains = " | ".join(_gain(record["advantage"].get(side)) for side in sides)
+    lines += [
+        f"| vavl-run is faster than this, by medians (least to largest of a round) | {gains} |",
+        "",
+        f"Largest difference of a probability from PyTorch's answer: {difference[EVERY_FRAME]:.1e} with every frame "
+        f"detected, {difference[OURS]:.1e} with the default recipe (detection on every fifth frame, the boxes between "
+        "interpolated).",
+    ]
+    if memory := record.get("resident_mb"):
+        lines += ["", "| resident memory of vavl-run's part alone, MB | at its peak | after it, no mapped file |"]
+        lines += ["|---|---:|---:|"]
+        lines += [f"| {title} | {memory[name]['peak']:.0f} | {memory[name]['own']:.0f} |" for name, title in BUNDLES]
+    return "\n".join(lines) + "\n"
+
+
+def figure(record: dict[str, Any]) -> str:
+    """The README's line."""
+    least = {side: times["least"] for side, times in record["whole"].items()}
+    gain = {side: f"{each['of_medians']:.1f} x" for side, each in record["advantage"].items()}
+    others = {
+        "torch.compile": "than torch.compile",
+        BEST_PARTS: "than facenet-pytorch on every fifth frame with the faster of ONNX Runtime and OpenVINO",
+    }
+    text = (
+        f"- A {record['clip']['seconds']:.1f} s clip, paper-sized model, file in, answer out, "
+        f"{record['environment']['threads']} CPU threads: {least[OURS]:.1f} s, against {least['pytorch']:.1f} s for "
+        f"the eager PyTorch pipeline (facenet-pytorch, timm, transformers): **{gain['pytorch']} faster**"
+    )
+    text += "".join(f"; {gain[side]} {words}" for side, words in others.items() if side in gain)
+    return f"{text}. `{record['command']}`\n"
+
+
+def _versions(machine: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {machine[name].split('-')[0]}" for name in ENGINES if name in machine)
+
+
+def _cells(values: Iterable[float]) -> str:
+    return " | ".join(f"{value:.0f}" for value in values)
+
+
+def _gain(advantage: dict[str, float] | None) -> str:
+    if advantage is None:
+        return ""
+    return f"{advantage['of_medians']:.2f} x ({advantage['least']:.2f} to {advantage['largest']:.2f})"

@@ -1,0 +1,118 @@
+"""The tables of `benchmarks.graphs_cpu`."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+OURS = "vavl_runtime"
+PEERS = ("onnxruntime", "openvino", "openvino fixed", "pytorch", "torch.compile")
+TITLES = {
+    OURS: "vavl-run",
+    "onnxruntime": "ONNX Runtime, defaults",
+    "openvino": "OpenVINO",
+    "openvino fixed": "OpenVINO, fixed shapes",
+    "pytorch": "PyTorch eager",
+    "torch.compile": "torch.compile",
+}
+REDUCED = {
+    f"{OURS} int8": "vavl-run int8",
+    f"{OURS} fp16": "vavl-run fp16",
+    "onnxruntime int8": "ONNX Runtime int8",
+    "openvino int8": "OpenVINO int8",
+    "openvino bf16": "OpenVINO bf16",
+}
+
+Case = dict[str, Any]
+
+
+def table(record: dict[str, Any]) -> str:
+    """The tables of a result."""
+    machine, cases = record["environment"], record["cases"]
+    lines = [
+        "## Every graph on the CPU, against its peers",
+        "",
+        f"`{record['command']}`: {machine['processor']}, {machine['threads']} threads for every side; onnxruntime "
+        f"{machine['onnxruntime']}, OpenVINO {machine['openvino'].split('-')[0]}, torch {machine['torch']}. Arrays in, "
+        f"arrays out, graphs loaded. Medians of {record['rounds']} rounds in which the sides take turns; in brackets "
+        "how many times faster vavl-run is, by medians of the same rounds.",
+        "",
+        *_exact("Batch 1, float32, ms a call:", _single(cases)),
+        "",
+        *_exact(f"Each side at its best batch of {_batches(cases)}, float32, ms a clip or face:", _best(cases)),
+    ]
+    reduced = [case for case in cases if any(side in case["time_s"] for side in REDUCED)]
+    if reduced:
+        lines += ["", *_reduced(reduced)]
+    return "\n".join(lines) + "\n"
+
+
+def _media(case: Case) -> str:
+    return "a face" if case["seconds"] is None else f"{case['seconds']:g} s"
+
+
+def _batches(cases: Sequence[Case]) -> str:
+    sizes = sorted({case["batch"] for case in cases})
+    return ", ".join(map(str, sizes[:-1])) + f" and {sizes[-1]}" if len(sizes) > 1 else str(sizes[0])
+
+
+def _single(cases: Iterable[Case]) -> list[tuple[Case, dict[str, tuple[float, str]]]]:
+    """Rows of batch 1: by side, milliseconds and nothing to add."""
+    return [
+        (case, {side: (1000 * times["median"], "") for side, times in case["time_s"].items()})
+        for case in cases
+        if case["batch"] == 1
+    ]
+
+
+def _best(cases: Iterable[Case]) -> list[tuple[Case, dict[str, tuple[float, str]]]]:
+    """Rows of the best batch: by side, milliseconds a clip and the batch."""
+    groups: dict[tuple[str, str, float | None], list[Case]] = {}
+    for case in cases:
+        groups.setdefault((case["preset"], case["graph"], case["seconds"]), []).append(case)
+    rows = []
+    for group in groups.values():
+        best: dict[str, tuple[float, str]] = {}
+        for side in (OURS, *PEERS):
+            share, batch = min((case["time_s"][side]["median"] / case["batch"], case["batch"]) for case in group)
+            best[side] = (1000 * share, f" at {batch}")
+        rows.append((group[0], best))
+    return rows
+
+
+def _exact(title: str, rows: Sequence[tuple[Case, dict[str, tuple[float, str]]]]) -> list[str]:
+    lines = [
+        title,
+        "",
+        "| weights | graph | media | " + " | ".join(TITLES.values()) + " | than the best peer |",
+        "|---|---|---|" + "---:|" * (len(TITLES) + 1),
+    ]
+    for case, times in rows:
+        ours = times[OURS][0]
+        cells = [f"{ours:.2f}{times[OURS][1]}"]
+        cells += [f"{times[side][0]:.2f}{times[side][1]} ({times[side][0] / ours:.2f} x)" for side in PEERS]
+        best = min(times[side][0] for side in PEERS) / ours
+        lines.append(
+            f"| {case['preset']} | {case['graph']} | {_media(case)} | {' | '.join(cells)} | **{best:.2f} x** |"
+        )
+    return lines
+
+
+def _reduced(cases: Sequence[Case]) -> list[str]:
+    lines = [
+        "Reduced precision, batch 1, ms a call; in brackets how many times faster than vavl-run in float32, and the "
+        "largest difference of an output from it, as a share of the largest value. OpenVINO takes bf16 by itself where "
+        "the processor has it, so it stands here and not above.",
+        "",
+        "| weights | graph | media | vavl-run float32 | " + " | ".join(REDUCED.values()) + " |",
+        "|---|---|---|" + "---:|" * (len(REDUCED) + 1),
+    ]
+    for case in cases:
+        ours = case["time_s"][OURS]["median"]
+        cells = [f"{1000 * ours:.2f}"]
+        for side in REDUCED:
+            if side in case["time_s"]:
+                theirs, difference = case["time_s"][side]["median"], case["largest_difference"][side]
+                cells.append(f"{1000 * theirs:.2f} ({ours / theirs:.2f} x, {difference:.0e})")
+            else:
+                cells.append("refused" if side in case["refused"] else "")
+        lines.append(f"| {case['preset']} | {case['graph']} | {_media(case)} | {' | '.join(cells)} |")
+    return lines

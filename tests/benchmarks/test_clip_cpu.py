@@ -1,0 +1,61 @@
+"""The arithmetic of the clip's record, its table, and the copy of a bundle with another recipe."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks import clip_table
+from benchmarks.clip_cpu import EVERY_FRAME, OURS, PARTS, best_parts, summary, with_every_frame_detected
+from benchmarks.pipelines import STAGES
+from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
+
+stages = st.fixed_dictionaries({stage: st.floats(1e-3, 1e2) for stage in STAGES})
+
+
+def _round(seconds: dict[str, float]) -> dict[str, float]:
+    return {**seconds, "whole": sum(seconds.values())}
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(stages, stages), min_size=1, max_size=3))
+def test_best_parts_are_never_slower_than_either_engine(pairs: list[tuple[dict[str, float], dict[str, float]]]) -> None:
+    rounds = {name: [_round(pair[place]) for pair in pairs] for place, name in enumerate(PARTS)}
+    for number, best in enumerate(best_parts(rounds)):
+        for name in PARTS:
+            assert all(best[key] <= rounds[name][number][key] * (1 + 1e-12) for key in (*STAGES, "whole"))
+        assert best["whole"] == pytest.approx(sum(best[stage] for stage in STAGES))
+
+
+def test_summary_and_table() -> None:
+    names = ("pytorch", "torch.compile", "best parts", OURS, EVERY_FRAME)
+    each = {name: _round(dict.fromkeys(STAGES, 0.5 * (len(names) - place))) for place, name in enumerate(names)}
+    slow = {stage: 10 * seconds for stage, seconds in each[OURS].items()}
+    rounds = {name: [each[name]] * 3 for name in names} | {OURS: [each[OURS], slow, each[OURS]]}
+    found = summary(rounds)
+    assert found["whole"][OURS] == {"least": 6.0, "median": 6.0}
+    assert found["advantage"]["pytorch"]["of_medians"] == pytest.approx(15.0 / 6.0)
+    assert found["advantage"]["pytorch"]["least"] == pytest.approx(1.5 / 6.0)
+    record = {
+        **found,
+        "command": "the command",
+        "environment": {"processor": "a processor", "threads": 2, "torch": "2", "onnxruntime": "1", "openvino": "3-x"},
+        "clip": {"seconds": 3.2, "frames": 80},
+        "largest_prediction_difference": dict.fromkeys(names, 0.0),
+        "resident_mb": {name: {"peak": 1.0, "own": 1.0} for name in ("paper", "packaged")},
+        "rounds": rounds,
+    }
+    table = clip_table.table(record)
+    assert "| detect | 2500 | 2000 | 1500 | 1000 | 500 |" in table
+    assert "| **whole clip**, least | 15000 | 12000 | 9000 | 6000 | 3000 |" in table
+    assert "2.50 x (0.25 to 2.50)" in table
+    assert "**2.5 x faster**; 2.0 x than torch.compile; 1.5 x than facenet-pytorch" in clip_table.figure(record)
+
+
+def test_another_recipe_leaves_the_bundle_as_it_is(tmp_path: Path) -> None:
+    before = (PACKAGED_BUNDLE / "manifest.json").read_bytes()
+    with open_bundle(with_every_frame_detected(PACKAGED_BUNDLE, tmp_path / "every")) as every:
+        assert every.manifest.crop.detect_every == 1
+        every.verify_all()
+    assert (PACKAGED_BUNDLE / "manifest.json").read_bytes() == before

@@ -1,0 +1,61 @@
+"""The table of the graphs takes each side at its best, and the program runs."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import graphs_cpu, graphs_table, tables
+from benchmarks.rounds import advantage, least_and_median
+from vavl_runtime.bundle import PACKAGED_BUNDLE
+
+SIDES = (graphs_table.OURS, *graphs_table.PEERS)
+
+
+def _case(batch: int, **seconds: float) -> dict[str, Any]:
+    turns = {side: [seconds.get(side.replace(" ", "_"), 9.0)] * 2 for side in SIDES}
+    return {
+        "preset": "light",
+        "graph": "audio",
+        "seconds": 3.0,
+        "batch": batch,
+        "time_s": {side: least_and_median(each) for side, each in turns.items()},
+        "advantage": {side: advantage(turns[graphs_table.OURS], each) for side, each in turns.items()},
+        "largest_difference": {},
+        "refused": {},
+    }
+
+
+def test_each_side_stands_at_its_own_best_batch() -> None:
+    cases = [_case(1, vavl_runtime=1.0, openvino=2.0, onnxruntime=1.5), _case(4, vavl_runtime=2.0, openvino=9.0)]
+    machine = {"processor": "a processor", "threads": 2, "onnxruntime": "1", "openvino": "2", "torch": "3"}
+    table = graphs_table.table({"command": "c", "environment": machine, "rounds": 2, "cases": cases})
+    alone, best = (line for line in table.splitlines() if line.startswith("| light"))
+    assert alone.startswith("| light | audio | 3 s | 1000.00 | 1500.00 (1.50 x) | 2000.00 (2.00 x) |")
+    assert alone.endswith("| **1.50 x** |")
+    assert best.startswith("| light | audio | 3 s | 500.00 at 4 | 1500.00 at 1 (3.00 x) | 2000.00 at 1 (4.00 x) |")
+    assert best.endswith("| **3.00 x** |")
+
+
+def test_a_side_that_loses_is_shown_to_lose() -> None:
+    (row,) = graphs_table._exact("", graphs_table._single([_case(1, vavl_runtime=2.0, openvino_fixed=1.0)]))[4:]
+    assert "1000.00 (0.50 x)" in row
+    assert row.endswith("| **0.50 x** |")
+
+
+@pytest.mark.slow
+def test_record_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino", reason="needs the extra `bench`")
+    output = tmp_path / "graphs_cpu.json"
+    options = (f"light={PACKAGED_BUNDLE}", "--quick", "--graphs", "face_encoder", "--threads", "1", "-o", str(output))
+    monkeypatch.setattr(sys, "argv", ["graphs_cpu", *options])
+    assert graphs_cpu.main() == 0
+    record = json.loads(output.read_text("utf-8"))
+    assert [case["batch"] for case in record["cases"]] == list(graphs_cpu.QUICK.batches)
+    for case in record["cases"]:
+        assert set(SIDES) <= case["time_s"].keys()
+        assert max(case["largest_difference"][side] for side in graphs_table.PEERS) < 1e-3
+    table = tables.TABLES[record["benchmark"]][0](record)
+    assert table.count("| light | face_encoder | a face |") == 3
