@@ -1,0 +1,222 @@
+"""Lower precisions, graph by graph: parity, islands against overflow, emulation, quantisation."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper, shape_inference
+
+from tests.export.exported import REGRESSION, tiny_model
+from vavl.encoders import load_audio_encoder, load_face_encoder
+from vavl_export.golden import TOLERANCE, Arrays, record_golden, relative_l2
+from vavl_export.graphs import GraphPlan, encoder_plans, path_plans
+from vavl_export.precision.emulate import emulate
+from vavl_export.precision.half import ELEMENT_TYPES, LIMITS, choose_low, float_tensors, lower_precision
+from vavl_export.precision.int8 import quantizable, quantization_drift, quantize
+from vavl_export.precision.overflow import HalfGraph, activation_peaks, lower_safely
+from vavl_export.precision.probes import open_session
+from vavl_export.rules import check_rules
+from vavl_export.to_onnx import export_graph
+from vavl_runtime.errors import ConfigError
+
+ALWAYS_FP32 = {"LayerNormalization", "Softmax", "ReduceSum", "ReduceMean", "AveragePool", "Log", "Exp", "Sqrt"}
+Graph = tuple[GraphPlan, onnx.ModelProto, list[tuple[Arrays, Arrays]]]
+
+
+def _plan(kind: str, name: str) -> GraphPlan:
+    if kind == "encoders":
+        plans = encoder_plans(load_audio_encoder("light").module, load_face_encoder("light").module)
+    else:
+        plans = path_plans(tiny_model(**(REGRESSION if kind == "regression" else {})))
+    return next(plan for plan in plans if plan.name == name)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("classification", "audio"),
+        ("classification", "visual"),
+        ("classification", "audio_visual"),
+        ("regression", "audio_visual"),
+        ("encoders", "audio_encoder"),
+        ("encoders", "face_encoder"),
+    ],
+    ids="-".join,
+)
+def graph(request: pytest.FixtureRequest) -> Graph:
+    plan = _plan(*request.param)
+    return plan, export_graph(plan), record_golden(plan)
+
+
+def _lower(model: onnx.ModelProto, precision: str, inputs: Sequence[Arrays]) -> HalfGraph:
+    return lower_safely(model, precision, activation_peaks(model, inputs), inputs)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_agrees_with_torch(graph: Graph, precision: str) -> None:
+    plan, model, recorded = graph
+    half = _lower(model, precision, [inputs for inputs, _ in recorded])
+    check_rules(half.model, plan.name)
+    sessions = [open_session(emulate(half.model, precision), optimize=False)]  # type: ignore[arg-type]
+    if precision == "fp16":  # ONNX Runtime's CPU has no bf16
+        sessions.append(open_session(half.model))
+    for session in sessions:
+        for inputs, outputs in recorded:
+            for name, got in zip(plan.outputs, session.run(list(plan.outputs), inputs), strict=True):
+                assert got.dtype == outputs[name].dtype
+                assert relative_l2(got, outputs[name]) <= TOLERANCE[precision], name
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_keeps_the_signature_and_what_must_stay_fp32(graph: Graph, precision: str) -> None:
+    _, model, recorded = graph
+    half = _lower(model, precision, [inputs for inputs, _ in recorded]).model
+    onnx.checker.check_model(half, full_check=True)  # element types that the operators of our opset do not take fail
+    assert list(half.graph.input) == list(model.graph.input)
+    assert list(half.graph.output) == list(model.graph.output)
+    inferred = shape_inference.infer_shapes(half, strict_mode=True).graph.value_info
+    low = {value.name for value in inferred if value.type.tensor_type.elem_type == ELEMENT_TYPES[precision]}
+    assert low, "nothing was lowered"
+    for node in half.graph.node:
+        if node.op_type in ALWAYS_FP32:
+            assert low.isdisjoint((*node.input, *node.output)), node.name
+
+
+def test_most_products_of_a_path_are_lowered() -> None:
+    model = export_graph(_plan("classification", "audio_visual"))
+    low = choose_low(model, "fp16", float_tensors(model), frozenset())
+    products = [node for node in model.graph.node if node.op_type in ("MatMul", "Conv", "Gemm")]
+    assert all(node.output[0] in low for node in products)
+
+
+def _chain(*weights: NDArray[np.float32], constant: float = 1.0) -> onnx.ModelProto:
+    """x W1 + c, W2, ... : a graph of products whose activations are easy to drive anywhere."""
+    nodes, initializers, last = [], [], "x"
+    for number, weight in enumerate(weights):
+        initializers += [
+            numpy_helper.from_array(weight, f"w{number}"),
+            numpy_helper.from_array(np.float32(constant), f"c{number}"),
+        ]
+        nodes += [
+            helper.make_node("MatMul", [last, f"w{number}"], [f"product{number}"], name=f"node{number}"),
+            helper.make_node("Add", [f"product{number}", f"c{number}"], [f"sum{number}"]),
+        ]
+        last = f"sum{number}"
+    nodes.append(helper.make_node("Identity", [last], ["y"]))
+    width = weights[0].shape[0]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", width])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", weights[-1].shape[1]])]
+    return helper.make_model(
+        helper.make_graph(nodes, "chain", inputs, outputs, initializers),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+
+
+def test_a_planted_overflow_becomes_an_fp32_island_and_nothing_else_does() -> None:
+    generator = np.random.default_rng(0)
+    small = [generator.standard_normal((16, 16)).astype(np.float32) / 4 for _ in range(4)]
+    big, back = small[1] * np.float32(1e6), small[2] * np.float32(1e-6)  # the second product reaches millions
+    model = _chain(small[0], big, back, small[3])
+    inputs = [{"x": generator.standard_normal((3, 16)).astype(np.float32)}]
+    naive = lower_precision(model, "fp16", ())
+    broken = open_session(emulate(naive, "fp16"), optimize=False).run(None, inputs[0])[0]
+    exact = open_session(model).run(None, inputs[0])[0]
+    assert not np.isfinite(broken).all()  # otherwise the test plants nothing
+    half = _lower(model, "fp16", inputs)
+    assert set(half.islands) == {"product1", "sum1"}
+    assert half.islands["product1"] > LIMITS[TensorProto.FLOAT16][1]
+    assert half.worst is not None and half.worst[0] not in half.islands
+    mended = open_session(emulate(half.model, "fp16"), optimize=False).run(None, inputs[0])[0]
+    assert relative_l2(mended, exact) <= TOLERANCE["fp16"]
+    stored = {tensor.name: tensor.data_type for tensor in half.model.graph.initializer}
+    assert stored["w0.fp16"] == stored["w3.fp16"] == TensorProto.FLOAT16
+
+
+def test_bf16_needs_no_island_where_fp16_does() -> None:
+    weight = np.eye(4, dtype=np.float32) * np.float32(1e6)
+    model, inputs = _chain(weight, np.eye(4, dtype=np.float32)), [{"x": np.ones((1, 4), np.float32)}]
+    assert _lower(model, "fp16", inputs).islands
+    assert not _lower(model, "bf16", inputs).islands
+
+
+def test_a_constant_that_fp16_cannot_hold_keeps_its_operator_in_fp32() -> None:
+    model = _chain(*[np.eye(4, dtype=np.float32)] * 3, constant=1e-12)
+    low = choose_low(model, "fp16", float_tensors(model), frozenset())
+    assert low == {"product0", "product1", "product2"}
+    low = choose_low(model, "bf16", float_tensors(model), frozenset())
+    assert {"sum0", "sum1"} <= low
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.floats(-3.0, 3.0), min_size=1, max_size=4), st.sampled_from(["fp16", "bf16"]), st.integers(0, 99))
+def test_any_chain_is_lowered_without_overflow(scales: list[float], precision: str, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    weights = [generator.standard_normal((8, 8)).astype(np.float32) * np.float32(10.0**scale) for scale in scales]
+    model = _chain(*weights)
+    inputs = [{"x": generator.standard_normal((2, 8)).astype(np.float32)}]
+    exact = open_session(model).run(None, inputs[0])[0]
+    half = _lower(model, precision, inputs)
+    for session in (open_session(emulate(half.model, precision), optimize=False), open_session(model)):  # type: ignore[arg-type]
+        assert relative_l2(session.run(None, inputs[0])[0], exact) <= 10 * TOLERANCE[precision]
+
+
+def test_emulation_rounds_and_onnxruntime_does_not_undo_it() -> None:
+    model = lower_precision(_chain(np.eye(2, dtype=np.float32), constant=0.0), "bf16")
+    value = np.array([[1.0 + 2.0**-12, 3.0]], np.float32)
+    assert open_session(emulate(model, "bf16"), optimize=False).run(None, {"x": value})[0].tolist() == [[1.0, 3.0]]
+
+
+def test_int8_leaves_first_last_and_attention_products_alone() -> None:
+    model = export_graph(_plan("classification", "audio"))
+    names = quantizable(model)
+    products = [node for node in model.graph.node if node.op_type in ("MatMul", "Conv", "Gemm")]
+    weights = {tensor.name for tensor in model.graph.initializer}
+    chosen = [node for node in products if node.name in names]
+    assert names
+    assert products[0].name not in names and products[-1].name not in names
+    assert all(node.input[1] in weights for node in chosen)
+    assert not any(attribute.name == "group" and attribute.i > 1 for node in chosen for attribute in node.attribute)
+
+
+def test_int8_has_explicit_pairs_per_channel_and_fp32_residuals() -> None:
+    plan = _plan("classification", "audio")
+    model, inputs = export_graph(plan), [fed for fed, _ in record_golden(plan)]
+    quantized = quantize(model, inputs)
+    assert quantized is not None
+    check_rules(quantized, "audio int8")
+    onnx.checker.check_model(quantized, full_check=True)
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
+    makers = {output: node for node in quantized.graph.node for output in node.output}
+    dequantized = {node.output[0] for node in quantized.graph.node if node.op_type == "DequantizeLinear"}
+    names = set(quantizable(model))
+    for node in quantized.graph.node:
+        if node.op_type in ("Add", "LayerNormalization", "Softmax"):
+            assert dequantized.isdisjoint(node.input), node.name
+        if node.name in names:
+            assert dequantized.issuperset(node.input[:2]), node.name
+            weight = makers[node.input[1]]
+            channels = arrays[weight.input[0]].shape[0 if node.op_type in ("Conv", "Gemm") else 1]
+            assert arrays[weight.input[0]].dtype == np.int8
+            assert arrays[weight.input[1]].shape == (channels,)
+    assert all(not zero.any() for name, zero in arrays.items() if "zero_point" in name)
+    assert 0 < quantization_drift(model, quantized, inputs) < TOLERANCE["int8"]
+
+
+def test_a_graph_without_inner_products_is_not_quantised() -> None:
+    assert quantize(_chain(np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32)), []) is None
+
+
+@pytest.mark.parametrize(
+    ("precisions", "message"),
+    [("fp8", "expected a list of fp32, fp16, bf16, int8"), ("fp32,int8", "name a folder of them: --calibration")],
+)
+def test_bad_precisions(precisions: str, message: str) -> None:
+    from vavl_export.precision.variants import VariantRequest
+
+    with pytest.raises(ConfigError, match=message):
+        VariantRequest.parse(precisions, None, allow_drift=False)

@@ -1,0 +1,160 @@
+"""Which graphs run for a precision that is asked for, and what is said when there are none."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from vavl_runtime import ArrayClip, Recognizer
+from vavl_runtime.backends.fake import FakeBackend
+from vavl_runtime.bundle import open_bundle
+from vavl_runtime.cli.run import app
+from vavl_runtime.errors import InputError, ManifestError, VariantMissingError
+from vavl_runtime.manifest import GraphRecord, Manifest, SpeedRecord, VariantRecord, parse_manifest
+from vavl_runtime.precision import VARIANT_GRAPHS, choose_precisions
+
+SECOND = ArrayClip(audio=np.full(16_000, 0.1, np.float32))
+SPEED = {"int8": SpeedRecord(target="a test", speedup=2.0)}
+SLOW = {"int8": SpeedRecord(target="a test", speedup=0.9, reason="slower than fp32")}
+
+
+class LoadingBackend(FakeBackend):
+    """Remembers which files it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: dict[str, tuple[Path, GraphRecord]] = {}
+
+    def load(self, name: str, file: Path, record: GraphRecord) -> None:
+        self.loaded[name] = (file, record)
+        super().load(name, file, record)
+
+
+def _manifest(light_bundle: Path) -> Manifest:
+    """The packaged manifest as it would be without variants."""
+    manifest = open_bundle(light_bundle).manifest
+    graphs = {name: graph.model_copy(update={"variants": {}}) for name, graph in manifest.graphs.items()}
+    return manifest.model_copy(update={"graphs": graphs})
+
+
+def _with_variants(manifest: Manifest, *precisions: str, speed: dict[str, SpeedRecord] | None = None) -> Manifest:
+    """Variants that are the fp32 files under another name."""
+    graphs = dict(manifest.graphs)
+    for name in VARIANT_GRAPHS:
+        variants = {
+            low: VariantRecord(file=graphs[name].file, data=graphs[name].data, speed=(speed or {}).get(low))
+            for low in precisions
+        }
+        graphs[name] = graphs[name].model_copy(update={"variants": variants})
+    return manifest.model_copy(update={"graphs": graphs})
+
+
+def _edited(bundle: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
+    content = json.loads((bundle / "manifest.json").read_text())
+    edit(content)
+    (bundle / "manifest.json").unlink()  # a hard link to the original
+    (bundle / "manifest.json").write_text(json.dumps(content))
+    return bundle
+
+
+def test_a_manifest_without_variants_is_read_and_runs_in_fp32(bundle: Path) -> None:
+    def without_variants(content: dict[str, Any]) -> None:
+        for graph in content["graphs"].values():
+            graph.pop("variants", None)
+
+    backend = LoadingBackend()
+    with Recognizer(_edited(bundle, without_variants), backend=backend) as recognizer:
+        recognizer.predict(SECOND)
+    assert {record.precision for _, record in backend.loaded.values()} == {"fp32"}
+
+
+def test_a_variant_is_loaded_with_its_own_file_and_the_signature_of_fp32(bundle: Path) -> None:
+    def lower_audio(content: dict[str, Any]) -> None:
+        for name in VARIANT_GRAPHS:
+            graph = content["graphs"][name]
+            for key in ("file", "data"):
+                other = graph[key].replace(".", ".fp16.")
+                if not (bundle / other).exists():
+                    (bundle / other).hardlink_to(bundle / graph[key])
+                content["files"][other] = content["files"][graph[key]]
+            graph["variants"] = {"fp16": {key: graph[key].replace(".", ".fp16.") for key in ("file", "data")}}
+
+    backend = LoadingBackend()
+    with Recognizer(_edited(bundle, lower_audio), backend=backend, precision="fp16") as recognizer:
+        recognizer.predict(SECOND)
+        exact = recognizer.manifest.graphs["audio"]
+    file, record = backend.loaded["audio"]
+    assert (file.name, record.precision, record.data) == ("audio.fp16.onnx", "fp16", "weights.fp16.bin")
+    assert (record.inputs, record.outputs) == (exact.inputs, exact.outputs)
+
+
+def test_a_missing_variant_says_what_is_there_and_how_to_make_it(light_bundle: Path) -> None:
+    manifest = _with_variants(_manifest(light_bundle), "fp16")
+    message = r"precision bf16: bundle light has no bf16 of audio, .*; it has fp16, fp32; export .* --precision bf16"
+    with pytest.raises(VariantMissingError, match=message):
+        choose_precisions(manifest, "bf16")
+
+
+def test_a_variant_that_some_graphs_lack_is_missing(light_bundle: Path) -> None:
+    manifest = _with_variants(_manifest(light_bundle), "fp16")
+    graphs = manifest.graphs | {"audio": manifest.graphs["audio"].model_copy(update={"variants": {}})}
+    with pytest.raises(VariantMissingError, match="has no fp16 of audio; it has fp32;"):
+        choose_precisions(manifest.model_copy(update={"graphs": graphs}), "fp16")
+
+
+def test_an_unknown_precision_is_refused(light_bundle: Path) -> None:
+    with pytest.raises(InputError, match="precision: got 'fp8', expected one of fp32, fp16"):
+        choose_precisions(_manifest(light_bundle), "fp8")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("there", "speed", "gpu", "expected"),
+    [
+        ((), None, False, "fp32"),
+        ((), None, True, "fp32"),
+        (("fp16", "int8"), None, True, "fp16"),
+        (("fp16", "bf16"), None, False, "fp32"),
+        (("fp16", "int8"), SPEED, False, "int8"),
+        (("fp16", "int8"), SLOW, False, "fp32"),
+        (("int8",), None, False, "fp32"),  # never timed
+        (("int8",), SPEED, True, "fp32"),  # timed on a CPU
+    ],
+)
+def test_auto_takes_what_was_measured_to_be_worth_it(
+    light_bundle: Path, there: tuple[str, ...], speed: dict[str, SpeedRecord] | None, gpu: bool, expected: str
+) -> None:
+    manifest = _with_variants(_manifest(light_bundle), *there, speed=speed)
+    chosen = choose_precisions(manifest, "auto", gpu=gpu)
+    assert {chosen[name] for name in VARIANT_GRAPHS} == {expected}
+    assert {chosen[name] for name in ("pnet", "rnet", "onet")} == {"fp32"}
+    assert chosen.keys() == manifest.graphs.keys()
+
+
+def test_auto_decides_graph_by_graph(light_bundle: Path) -> None:
+    manifest = _with_variants(_manifest(light_bundle), "int8", speed=SPEED)
+    slow = VariantRecord(file="a", data="b", speed=SLOW["int8"])
+    graphs = manifest.graphs | {"audio": manifest.graphs["audio"].model_copy(update={"variants": {"int8": slow}})}
+    chosen = choose_precisions(manifest.model_copy(update={"graphs": graphs}), "auto")
+    assert (chosen["audio"], chosen["visual"]) == ("fp32", "int8")
+
+
+def test_a_variant_whose_file_is_not_listed_makes_no_manifest(light_bundle: Path) -> None:
+    content = json.loads((light_bundle / "manifest.json").read_text())
+    content["graphs"]["audio"]["variants"] = {"fp16": {"file": "nowhere.onnx", "data": "weights.bin"}}
+    with pytest.raises(ManifestError, match="graph audio needs nowhere.onnx, which files does not list"):
+        parse_manifest(json.dumps(content).encode())
+
+
+def test_the_command_line_ends_with_3_where_a_variant_is_missing(bundle: Path, example_clip: Path) -> None:
+    def without_variants(content: dict[str, Any]) -> None:
+        for graph in content["graphs"].values():
+            graph.pop("variants", None)
+
+    arguments = [str(example_clip), "--bundle", str(_edited(bundle, without_variants)), "--precision", "int8"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 3, result.output
+    assert "export it again with --precision int8" in " ".join(result.stderr.split())
