@@ -11,6 +11,9 @@ from vavl_runtime.errors import ManifestError, UnsafePathError
 SCHEMA_VERSION = 1
 TOKENS_PER_S = 50  # of sound
 FILE_NAME = "manifest.json"
+REQUIRED_GRAPHS = frozenset(
+    ("audio", "visual", "audio_visual", "audio_encoder", "face_encoder", "pnet", "rnet", "onet")
+)
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 PathName = Literal["audio_visual", "audio", "visual"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
@@ -206,8 +209,7 @@ class Manifest(_Record):
     @field_validator("graphs")
     @classmethod
     def _all_paths(cls, graphs: dict[str, GraphRecord]) -> dict[str, GraphRecord]:
-        needed = {"audio", "visual", "audio_visual", "audio_encoder", "face_encoder", "pnet", "rnet", "onet"}
-        if missing := needed - graphs.keys():
+        if missing := REQUIRED_GRAPHS - graphs.keys():
             raise ValueError(f"graphs {sorted(missing)} are missing")
         return graphs
 
@@ -261,8 +263,8 @@ def parse_manifest(content: bytes) -> Manifest:
     for path in manifest.files:
         safe_relative_path(path)
     for name, graph in manifest.graphs.items():
-        for record in (graph, *graph.variants.values()):
-            for path in (record.file, record.data):
-                if path not in manifest.files:
-                    raise ManifestError(f"{FILE_NAME}: graph {name} needs {path}, which files does not list")
+        variants = [path for variant in graph.variants.values() for path in (variant.file, variant.data)]
+        for path in (graph.file, graph.data, *variants):
+            if path not in manifest.files:
+                raise ManifestError(f"{FILE_NAME}: graph {name} needs {path}, which files does not list")
     return manifest

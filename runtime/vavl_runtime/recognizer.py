@@ -59,7 +59,7 @@ class Recognizer:
         opened = open_bundle(bundle)
         try:
             if backend is None:
-                chosen = choose_backend(device, engine, threads, opened)
+                chosen = choose_backend(device, engine, threads, opened, precision=precision)
             else:
                 chosen = Chosen(backend, gpu=device.startswith("cuda"), passed_over=())
             self._graphs = Graphs(opened, chosen.backend, precision, gpu=chosen.gpu)

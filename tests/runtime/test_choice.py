@@ -13,16 +13,17 @@ from typer.testing import CliRunner
 from tests.runtime.fake_driver import FakeDriver, FakeGpu, Load, no_driver
 from tests.runtime.fake_onnxruntime import CPU, CUDA, TENSORRT, FakeOnnxRuntime
 from vavl_runtime import ArrayClip, Recognizer
-from vavl_runtime.backends import choice, onnxruntime, onnxruntime_providers
+from vavl_runtime.backends import choice, onnxruntime, onnxruntime_providers, tensorrt_library
 from vavl_runtime.backends.choice import ENGINES, choose_backend
 from vavl_runtime.backends.fake import FakeBackend
 from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
 from vavl_runtime.backends.onnxruntime_gpu import OnnxRuntimeGpuBackend
+from vavl_runtime.backends.tensorrt_library import TensorRt
 from vavl_runtime.bundle import Bundle, open_bundle
 from vavl_runtime.cli.run import Engine, app
 from vavl_runtime.devices import probe_driver
 from vavl_runtime.errors import BackendUnavailableError, InputError
-from vavl_runtime.manifest import GraphRecord, TensorRecord
+from vavl_runtime.manifest import REQUIRED_GRAPHS, GraphRecord, TensorRecord
 
 GPU = FakeDriver(gpus=[FakeGpu(), FakeGpu("second")]).load
 
@@ -44,6 +45,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeOnnxRuntime:
     module = ModuleType("vavl_runtime.backends.tensorrt")
     module.TensorRtBackend = _TensorRt  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "vavl_runtime.backends.tensorrt", module)
+    monkeypatch.setattr(tensorrt_library, "find_tensorrt", lambda: TensorRt(None, "tensorrt", "10.13.3"))
     return fake
 
 
@@ -67,11 +69,24 @@ def test_auto_with_a_gpu_is_cuda(runtime: FakeOnnxRuntime) -> None:
     assert chosen.passed_over == ("tensorrt: no engines in the bundle; vavl-export tensorrt builds them",)
 
 
-def test_auto_with_engines_is_tensorrt(runtime: FakeOnnxRuntime, with_engines: Path) -> None:
+def test_auto_with_engines_is_tensorrt(
+    runtime: FakeOnnxRuntime, with_engines: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(choice, "find_engines", lambda bundle, machine, name, record: asked.append((name, machine.gpu)))
     with open_bundle(with_engines) as opened:
         chosen = choose_backend(bundle=opened, load=GPU)
     assert isinstance(chosen.backend, _TensorRt)
     assert (chosen.gpu, chosen.passed_over) == (True, ())
+    assert dict(asked) == dict.fromkeys(REQUIRED_GRAPHS, FakeGpu().name)
+
+
+def test_auto_with_engines_that_do_not_fit_is_cuda_and_says_why(runtime: FakeOnnxRuntime, with_engines: Path) -> None:
+    with open_bundle(with_engines) as opened:
+        chosen = choose_backend(bundle=opened, load=GPU)
+    assert isinstance(chosen.backend, OnnxRuntimeGpuBackend)
+    (reason,) = chosen.passed_over
+    assert "no TensorRT engine for this machine: none was built" in reason
 
 
 def test_auto_with_a_gpu_that_does_not_work_is_the_cpu_and_says_why(runtime: FakeOnnxRuntime) -> None:

@@ -8,7 +8,10 @@ from typing import Any, Literal, get_args
 from vavl_runtime.backends.base import Backend
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.devices import Device, Gpu, parse_device, probe_driver, require_gpu
+from vavl_runtime.engines import FOLDER, find_engines, this_machine
 from vavl_runtime.errors import BackendUnavailableError, InputError
+from vavl_runtime.manifest import REQUIRED_GRAPHS
+from vavl_runtime.precision import PrecisionChoice, choose_precisions
 
 Engine = Literal["auto", "onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
@@ -46,6 +49,7 @@ def choose_backend(
     threads: int | None = None,
     bundle: Bundle | None = None,
     *,
+    precision: PrecisionChoice = "fp32",
     load: Callable[[str], Any] = ctypes.CDLL,
 ) -> Chosen:
     """Make the backend of a device and an engine.
@@ -55,6 +59,7 @@ def choose_backend(
         engine: ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt`` or ``tensorrt``; on the CPU only ONNX Runtime.
         threads: Threads on the CPU; all cores by default.
         bundle: The bundle to run; TensorRT finds its engines through it.
+        precision: Of the graphs to run; ``auto`` takes TensorRT only if all of its engines fit this machine.
         load: Loads the driver's library.
 
     Returns:
@@ -82,8 +87,8 @@ def choose_backend(
     for gpu in gpus:
         for name in _engines(engine, gpu):
             try:
-                if engine == "auto" and name == "tensorrt":
-                    _require_engines(bundle)
+                if engine == "auto" and name == "tensorrt" and gpu is not None:
+                    _require_engines(bundle, gpu, precision)
                 return Chosen(_make(name, gpu, threads, bundle), gpu is not None, tuple(passed_over))
             except BackendUnavailableError as error:
                 passed_over.append(str(error))
@@ -96,10 +101,17 @@ def _engines(engine: str, gpu: Gpu | None) -> tuple[str, ...]:
     return ("onnxruntime",) if gpu is None else _AUTO_ON_GPU
 
 
-def _require_engines(bundle: Bundle | None) -> None:
-    """Without engines TensorRT has nothing to run, and building them takes minutes that nobody asked for."""
-    if bundle is None or not (bundle.root / "engines").is_dir():
+def _require_engines(bundle: Bundle | None, gpu: Gpu, precision: PrecisionChoice) -> None:
+    """Without fitting engines TensorRT has nothing to run, and building them takes minutes that nobody asked for."""
+    if bundle is None or not (bundle.root / FOLDER).is_dir():
         raise BackendUnavailableError("tensorrt: no engines in the bundle; vavl-export tensorrt builds them")
+    from vavl_runtime.backends.tensorrt_library import find_tensorrt
+
+    library = find_tensorrt()
+    machine = this_machine(library.name, library.version, gpu)
+    precisions = choose_precisions(bundle.manifest, precision, gpu=True)
+    for name in sorted(REQUIRED_GRAPHS):
+        find_engines(bundle, machine, name, bundle.manifest.graphs[name].in_precision(precisions[name]))
 
 
 def _make(engine: str, gpu: Gpu | None, threads: int | None, bundle: Bundle | None) -> Backend:
