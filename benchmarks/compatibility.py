@@ -138,11 +138,15 @@ def table(record: dict[str, Any]) -> str:
         )
         lines.append(
             f"| {versions['python']} | {versions['onnxruntime']} | {versions['numpy']} | {versions['av']} | {answers} "
-            f"| {max(row['differences'].values()) or '< 1e-06'} |"
+            f"| {_scientific(max(row['differences'].values()))} |"
         )
     if record["not_installed"]:
         lines += ["", f"Not installed there, so not tried: Python {', '.join(record['not_installed'])}."]
     return "\n".join(lines) + "\n"
+
+
+def _scientific(difference: float) -> str:
+    return f"{difference:.0e}" if difference else "< 1e-06"  # scores are printed with six digits
 
 
 def main() -> int:
