@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from tests.bench.fakes import always
 from tests.bench.reports import made_cell, made_report
-from vavl_runtime.bench.record import read_report, write_report
+from vavl_runtime.bench.storage import read_report, write_report
 from vavl_runtime.cli.bench import app
 
 BRIEF = ["--path", "audio", "--seconds", "1", "--window", "0.01", "--windows", "3", "--warm-up", "0", "--limit", "2"]

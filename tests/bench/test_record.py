@@ -7,7 +7,8 @@ import pytest
 
 from tests.bench.fakes import always
 from tests.bench.reports import made_cell, made_report
-from vavl_runtime.bench.record import Cell, Failure, Quantity, read_report, write_report
+from vavl_runtime.bench.record import Cell, Failure, Quantity
+from vavl_runtime.bench.storage import read_report, write_report
 from vavl_runtime.errors import BenchRecordError
 
 

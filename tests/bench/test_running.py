@@ -7,9 +7,10 @@ import pytest
 from tests.bench.fakes import always, spec
 from tests.bench.reports import made_cell, made_report
 from vavl_runtime.bench.plan import CellSpec, Plan
-from vavl_runtime.bench.record import Cell, Report, read_report, write_report
+from vavl_runtime.bench.record import Cell, Report
 from vavl_runtime.bench.running import measure_apart, run_plan
 from vavl_runtime.bench.scenarios import STREAMS
+from vavl_runtime.bench.storage import read_report, write_report
 from vavl_runtime.bench.windows import WindowSettings
 from vavl_runtime.bundle import PACKAGED_BUNDLE
 from vavl_runtime.errors import BackendUnavailableError, InputError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.bench.fakes import always, work
-from vavl_runtime.bench.clock import SimulatedClock
+from vavl_runtime.bench.clock import SimulatedClock, SystemClock
 from vavl_runtime.bench.scenarios import ServerSettings, arrivals, search_rate, serve
 from vavl_runtime.bench.statistics import percentile
 
@@ -101,3 +101,12 @@ def test_a_bound_below_the_service_time_is_never_kept() -> None:
     outcome, _ = search_rate(work(clock, always(0.1)), clock, 0.1, ServerSettings(bound_s=0.05))
     assert outcome.highest_rate_per_s == 0
     assert not any(trial.kept for trial in outcome.trials)
+
+
+@pytest.mark.slow
+def test_arrivals_keep_their_rate_on_the_real_clock() -> None:
+    clock = SystemClock()
+    times = arrivals(200, 25.0, LENIENT.seed)
+    served = serve(lambda: clock.wait_until(clock.now() + 0.01), clock, 25.0, 200, LENIENT)
+    assert 200 / served.window.seconds == pytest.approx(200 / (times[-1] + 0.01), rel=0.02)
+    assert min(served.window.latencies_s) >= 0.01

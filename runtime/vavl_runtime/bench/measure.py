@@ -58,10 +58,14 @@ def measure_cell(spec: CellSpec, clock: Clock | None = None, backend: Backend | 
         meter.observe_idle()
         memory = MemoryProbe(gpu)
         start = clock.now()
-        subject, described = _open_subject(spec, backend, stack)
-        loaded = clock.now()
+        opened = _open(spec, backend, stack)
+        opened_s = clock.now() - start
+        subject = _make_subject(spec, opened)
+        start = clock.now()
+        subject.load()
+        load_s = opened_s + clock.now() - start
         subject.query()
-        first_result = clock.now()
+        first_result_s = opened_s + clock.now() - start
         subject.budgets.clear()
         before = read_condition(gpu)
         meter.start()
@@ -76,12 +80,12 @@ def measure_cell(spec: CellSpec, clock: Clock | None = None, backend: Backend | 
         energy = meter.stop(queries * spec.batch)
         latencies = [latency for window in counted for latency in window.latencies_s]
         seconds = sum(window.seconds for window in counted)
-        key = spec.planned_key().model_copy(update={"backend": described, "media": subject.media})
+        key = spec.planned_key().model_copy(update={"backend": _described(opened), "media": subject.media})
         return Cell(
             key=CellKey.model_validate(key.model_dump()),
             figures=Figures(
-                load_ms=1000 * (loaded - start),
-                first_result_ms=1000 * (first_result - start),
+                load_ms=1000 * load_s,
+                first_result_ms=1000 * first_result_s,
                 latency=summarise(latencies),
                 throughput=_throughput(len(latencies) * spec.batch / seconds, subject.media),
                 steadiness=steadiness,
@@ -109,8 +113,8 @@ def _gpu_index(device: str) -> int | None:
     return parsed.index if parsed.kind == "cuda" else None
 
 
-def _open_subject(spec: CellSpec, backend: Backend | None, stack: contextlib.ExitStack) -> tuple[Subject, str]:
-    """Open and load what a specification names; returns it with what really runs."""
+def _open(spec: CellSpec, backend: Backend | None, stack: contextlib.ExitStack) -> Graphs | Recognizer:
+    """Open the bundle and the backend."""
     bundle = stack.enter_context(open_bundle(spec.bundle))
     if backend is None:
         chosen = choose_backend(spec.device, spec.engine, spec.threads, bundle)
@@ -118,21 +122,28 @@ def _open_subject(spec: CellSpec, backend: Backend | None, stack: contextlib.Exi
         chosen = Chosen(backend, gpu=False, passed_over=())
     precision = cast(PrecisionChoice, spec.precision)  # checked by what receives it
     if spec.scope == "clip":
-        if spec.clip is None:
-            raise InputError("scope clip: got no media file; name one with --clip")
         device = "cuda" if chosen.gpu else "cpu"
-        recognizer = stack.enter_context(
-            Recognizer(bundle.root, backend=chosen.backend, device=device, precision=precision)
-        )
-        return ClipSubject(recognizer, spec.clip, cast(PathName, spec.subject), spec.batch), recognizer.backend
+        return stack.enter_context(Recognizer(bundle.root, backend=chosen.backend, device=device, precision=precision))
     graphs = Graphs(bundle, chosen.backend, precision, gpu=chosen.gpu)
     stack.callback(graphs.close)
+    return graphs
+
+
+def _make_subject(spec: CellSpec, opened: Graphs | Recognizer) -> Subject:
+    path = cast(PathName, spec.subject)
+    if isinstance(opened, Recognizer):
+        if spec.clip is None:
+            raise InputError("scope clip: got no media file; name one with --clip")
+        return ClipSubject(opened, spec.clip, path, spec.batch)
     if spec.scope == "graph":
-        return GraphSubject(graphs, spec.subject, spec.batch, spec.seconds or 1.0), graphs.backend.describe()
+        return GraphSubject(opened, spec.subject, spec.batch, spec.seconds or 1.0)
     if spec.seconds is None:
         raise InputError("scope model: got no media length; name one with --seconds")
-    subject = ModelSubject(graphs, cast(PathName, spec.subject), spec.batch, spec.seconds)
-    return subject, graphs.backend.describe()
+    return ModelSubject(opened, path, spec.batch, spec.seconds)
+
+
+def _described(opened: Graphs | Recognizer) -> str:
+    return opened.backend if isinstance(opened, Recognizer) else opened.backend.describe()
 
 
 def _play(

@@ -1,13 +1,8 @@
 """What ``vavl-bench`` writes: one JSON object, checked field by field. Documented in ``docs/bench.md``."""
 
-import json
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from vavl_runtime.errors import BenchRecordError
-from vavl_runtime.files import write_atomically
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION = 1
 
@@ -279,43 +274,3 @@ class Report(_Record):
     bundle: BundleRecord | None
     settings: dict[str, SettingValue]
     cells: tuple[Cell, ...]
-
-
-def write_report(report: Report, path: Path) -> None:
-    """Write a report so that an older one survives any failure.
-
-    Raises:
-        OutputError: The place cannot be written.
-    """
-    write_atomically(path, (report.model_dump_json() + "\n").encode())
-
-
-def read_report(path: Path) -> Report:
-    """Read a report.
-
-    Args:
-        path: A JSON file of ``vavl-bench``.
-
-    Returns:
-        The report.
-
-    Raises:
-        BenchRecordError: Not there, not JSON, another schema, or a field that is wrong.
-    """
-    try:
-        content = path.read_bytes()
-        values: Any = json.loads(content)
-    except OSError as error:
-        raise BenchRecordError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise BenchRecordError(f"{path}: not JSON ({error}); expected a file that vavl-bench -o wrote") from error
-    version = values.get("schema_version") if isinstance(values, dict) else None
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise BenchRecordError(
-            f"{path}: got schema_version {version!r}, this vavl-bench reads {SCHEMA_VERSION}; measure again"
-        )
-    try:
-        return Report.model_validate_json(content)
-    except ValidationError as error:
-        listed = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:6])
-        raise BenchRecordError(f"{path}: {listed}; measure again") from error

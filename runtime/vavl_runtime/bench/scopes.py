@@ -1,7 +1,6 @@
 """The three timing scopes: one graph; the model from waveform and face crops on; a clip from its file on.
 
-A subject does one kind of work over and over. Making one opens and loads all that it needs, so what `query` takes
-is the work alone.
+Making a subject prepares its inputs and `load` loads its graphs, so that `query` is the work alone.
 """
 
 import hashlib
@@ -38,6 +37,9 @@ class Subject(Protocol):
     media: Media
     budgets: list[StageBudget]
 
+    def load(self) -> None:
+        """Load the graphs."""
+
     def query(self) -> None:
         """Do the work once."""
 
@@ -59,17 +61,20 @@ class GraphSubject:
         timed = name in _TIMED
         if timed:
             check_length(seconds, manifest.limits)
-        self._backend = graphs.backend
+        self._graphs = graphs
         self._name = name
         self._inputs = graph_inputs(name, manifest.graphs[name], batch, seconds)
         frames = round(seconds * FPS) if name in ("visual", "audio_visual") else 1 if name == "face_encoder" else None
         self.media = Media(seconds=seconds if timed else None, frames=frames)
         self.budgets: list[StageBudget] = []
-        graphs.load(name, StageTimer())
+
+    def load(self) -> None:
+        """Load the graph."""
+        self._graphs.load(self._name, StageTimer())
 
     def query(self) -> None:
         """Run the graph."""
-        self._backend.run(self._name, self._inputs)
+        self._graphs.backend.run(self._name, self._inputs)
 
 
 class ModelSubject:
@@ -93,8 +98,14 @@ class ModelSubject:
         self._faces = noise_faces(batch * frames) if frames else None
         self.media = Media(seconds=seconds, frames=frames)
         self.budgets: list[StageBudget] = []
-        for name in (path, *(["audio_encoder"] if path != "visual" else []), *(["face_encoder"] if frames else [])):
-            graphs.load(name, self._timer)
+
+    def load(self) -> None:
+        """Load the path and its encoders."""
+        if self._waveform is not None:
+            self._graphs.load("audio_encoder", self._timer)
+        if self._faces is not None:
+            self._graphs.load("face_encoder", self._timer)
+        self._graphs.load(self._path, self._timer)
 
     def query(self) -> None:
         """Encode and answer."""
@@ -136,6 +147,9 @@ class ClipSubject:
         self._batch = batch
         self.budgets: list[StageBudget] = []
         self.media = Media(seconds=None)  # known after the first query
+
+    def load(self) -> None:
+        """Nothing: the recogniser loads a graph when a clip first needs it."""
 
     def query(self) -> None:
         """Answer the clip."""

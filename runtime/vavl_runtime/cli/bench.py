@@ -45,8 +45,8 @@ def compare(
     """Set runs side by side; exit 1 if a cell became slower by more than the tolerance and more than chance."""
     with exit_on_error():
         from vavl_runtime.bench.compare import compare_reports
-        from vavl_runtime.bench.record import read_report
         from vavl_runtime.bench.reports.table import comparison_table
+        from vavl_runtime.bench.storage import read_report
 
         base = read_report(baseline)
         differing = frozenset(part.value for part in across or [])
@@ -66,9 +66,9 @@ def report(
 ) -> None:
     """Write a run again in another format; without -o, print its table."""
     with exit_on_error():
-        from vavl_runtime.bench.record import read_report
         from vavl_runtime.bench.reports.table import report_table
         from vavl_runtime.bench.reports.writing import write_as
+        from vavl_runtime.bench.storage import read_report
 
         read = read_report(result)
         for place in output or []:

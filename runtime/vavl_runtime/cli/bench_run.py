@@ -136,7 +136,7 @@ class _Keeper:
 
     def keep(self, report: "Report") -> None:
         """Take a report, and write JSON at once."""
-        from vavl_runtime.bench.record import write_report
+        from vavl_runtime.bench.storage import write_report
 
         self.report = report
         for place in self._outputs:

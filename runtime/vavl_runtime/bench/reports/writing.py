@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from vavl_runtime.bench.record import Report, write_report
+from vavl_runtime.bench.record import Report
 from vavl_runtime.bench.reports.page import report_page
 from vavl_runtime.bench.reports.text import report_csv, report_markdown
+from vavl_runtime.bench.storage import write_report
 from vavl_runtime.errors import OutputError
 from vavl_runtime.files import write_atomically
 
