@@ -17,7 +17,7 @@ from vavl_runtime import doctor as doctor_package
 from vavl_runtime.cli.doctor import app
 from vavl_runtime.devices import Driver
 from vavl_runtime.doctor import examine
-from vavl_runtime.doctor.environment import OnnxRuntimeBuild
+from vavl_runtime.doctor.environment import OnnxRuntimeBuild, decode_version
 from vavl_runtime.doctor.jetson import parse_power_mode, parse_release
 
 GOOD = {
@@ -160,6 +160,14 @@ def test_releases(release: str, jetpack: str, major: int | None, cuda: int | Non
     assert board is not None
     assert (board.jetpack, board.major, board.cuda) == (jetpack, major, cuda)
     assert _facts(jetson(release, H100, (13, 0), (10, 13, 0)))["JetPack"].startswith(jetpack)
+
+
+@pytest.mark.parametrize(
+    ("value", "version"),
+    [(8904, (8, 9, 4)), (91200, (9, 12, 0)), (8602, (8, 6, 2)), (100300, (10, 3, 0)), (101602, (10, 16, 2))],
+)
+def test_version_numbers(value: int, version: tuple[int, int, int]) -> None:
+    assert decode_version(value) == version
 
 
 @given(st.one_of(st.none(), st.text()))

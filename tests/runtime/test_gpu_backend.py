@@ -1,17 +1,30 @@
 """ONNX Runtime on a GPU, against a stand-in: what is asked for, what is kept, and no fallback in silence."""
 
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.runtime.fake_onnxruntime import CPU, CUDA, TENSORRT, FakeOnnxRuntime, OrtValue
+from tests.runtime.fake_onnxruntime import (
+    CPU,
+    CUDA,
+    TENSORRT,
+    FakeOnnxRuntime,
+    InferenceSession,
+    IOBinding,
+    OrtValue,
+    RunOptions,
+    SessionOptions,
+)
 from vavl_runtime.backends import gpu_binding, onnxruntime_providers
+from vavl_runtime.backends.gpu_binding import GpuBinding
 from vavl_runtime.backends.onnxruntime_gpu import OnnxRuntimeGpuBackend
 from vavl_runtime.backends.onnxruntime_providers import ONE_NODE, reason_in_log, why_not
 from vavl_runtime.backends.tensorrt_provider import engine_folder, profile_options
@@ -96,6 +109,51 @@ def test_a_shape_that_comes_back_allocates_once(runtime: FakeOnnxRuntime) -> Non
     assert made[1] == made[0] + 4  # two inputs, two outputs
     assert made[1:] == [made[1]] * 4
     assert list(runtime.sessions[-1].graphs) == ["1"]
+
+
+class _OnCpu:
+    """The real onnxruntime, with buffers that should lie on a GPU in memory of the host."""
+
+    RunOptions = onnxruntime.RunOptions
+
+    class OrtValue:
+        @staticmethod
+        def ortvalue_from_shape_and_type(shape: Any, element_type: Any, device_type: str, device_id: int) -> Any:
+            return onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, element_type, "cpu", 0)
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+def test_the_real_bindings_answer_like_a_plain_run(light_bundle: Path, graphs: bool) -> None:
+    with open_bundle(light_bundle) as bundle:
+        record = bundle.manifest.graphs["audio_encoder"]
+        session = onnxruntime.InferenceSession(bundle.graph_file("audio_encoder"), providers=[CPU])
+    binding = GpuBinding(_OnCpu, session, record, 0, graphs=graphs)
+    generator = np.random.default_rng(0)
+    for samples in (16_000, 8_000, 16_000, 16_000, 8_000, 16_000):
+        inputs = {
+            "waveform": generator.standard_normal((1, samples)).astype(np.float32),
+            "samples": np.array([samples - 100]),
+        }
+        answer = binding.run(inputs)
+        for name, value in zip(answer, session.run(list(answer), inputs), strict=True):
+            np.testing.assert_allclose(answer[name], value, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("fake", [InferenceSession, IOBinding, OrtValue])
+def test_the_stand_in_has_the_real_signatures(fake: type) -> None:
+    real = getattr(onnxruntime, fake.__name__)
+    methods = {name: method for name, method in inspect.getmembers(fake, callable) if name[0] != "_"}
+    assert methods
+    for name, method in methods.items():
+        ours, theirs = (list(inspect.signature(each).parameters) for each in (method, getattr(real, name)))
+        assert theirs[: len(ours)] == ours, name
+
+
+@pytest.mark.parametrize("fake", [SessionOptions, RunOptions])
+def test_the_stand_in_has_real_options(fake: type) -> None:
+    real = getattr(onnxruntime, fake.__name__)()
+    ours = {name for name in (*vars(fake), *vars(fake())) if name[0] != "_"} - {"entries"}
+    assert ours and all(hasattr(real, name) for name in ours)
 
 
 def test_arrays_that_are_not_contiguous(runtime: FakeOnnxRuntime) -> None:

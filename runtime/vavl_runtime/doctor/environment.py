@@ -123,10 +123,20 @@ def _version(soname: str, library: ctypes.CDLL) -> tuple[int, int, int] | None:
     name = functions.get(soname.split(".")[0])
     if name is None:
         return None
-    value = int(getattr(library, name)())
-    # cuDNN 9 and TensorRT 10 gave the major two digits more.
-    thousands = 10_000 if value >= 90_000 else 1000
-    return value // thousands, value % thousands // 100, value % 100
+    return decode_version(int(getattr(library, name)()))
+
+
+def decode_version(value: int) -> tuple[int, int, int]:
+    """Read the version number of cuDNN or TensorRT.
+
+    Args:
+        value: Such as 8904 or 91200: from cuDNN 9 and TensorRT 10 on the minor has a digit more.
+
+    Returns:
+        Major, minor and patch.
+    """
+    major = 10_000 if value >= 90_000 else 1000
+    return value // major, value % major // 100, value % 100
 
 
 def _build() -> OnnxRuntimeBuild | str:
