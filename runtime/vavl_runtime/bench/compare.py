@@ -1,7 +1,7 @@
 """Sets results side by side: which cell became slower, by how much, and whether that can be chance.
 
 A cell has regressed if it is slower by more than the tolerance and the interval of the ratio, by the bootstrap over
-windows, lies above 1.
+windows, lies above 1, and if both runs were steady: windows that disagree with each other prove nothing.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Comparison:
         low: Lower end of the ratio's interval; None where rates are compared, which have no windows.
         high: Upper end.
         verdict: ``slower`` and ``faster`` by more than the tolerance and more than chance; ``unclear``: by more than
-            the tolerance, but perhaps by chance.
+            the tolerance, but perhaps by chance or because a run was unstable.
     """
 
     base: Cell
@@ -117,16 +117,17 @@ def _compare(base: Cell, other: Cell, tolerance: float) -> Comparison:
         changed: Verdict = "slower" if ratio > 1 + tolerance else "faster" if ratio < 1 / (1 + tolerance) else "same"
         return Comparison(base, other, ratio, None, None, changed)
     ratio, low, high = ratio_interval(_medians(base.figures), _medians(other.figures))
-    return Comparison(base, other, ratio, low, high, _judge(ratio, low, high, tolerance))
+    unstable = any(figures.steadiness.verdict == "unstable" for figures in (base.figures, other.figures))
+    return Comparison(base, other, ratio, low, high, _judge(ratio, low, high, tolerance, unstable))
 
 
 def _medians(figures: Figures) -> Sequence[float]:
     return [percentile(window.latencies_ms, 50) for window in figures.windows]
 
 
-def _judge(ratio: float, low: float, high: float, tolerance: float) -> Verdict:
+def _judge(ratio: float, low: float, high: float, tolerance: float, unstable: bool) -> Verdict:
     if ratio > 1 + tolerance:
-        return "slower" if low > 1 else "unclear"
+        return "slower" if low > 1 and not unstable else "unclear"
     if ratio < 1 / (1 + tolerance):
-        return "faster" if high < 1 else "unclear"
+        return "faster" if high < 1 and not unstable else "unclear"
     return "same"

@@ -50,11 +50,14 @@ def compare(
 
         base = read_report(baseline)
         differing = frozenset(part.value for part in across or [])
-        regressed = 0
+        regressed = unclear = 0
         for place in others:
             comparisons = compare_reports(base, read_report(place), tolerance / 100, differing)
             print(comparison_table(comparisons, baseline.name, place.name))
             regressed += sum(pair.regressed for pair in comparisons.pairs)
+            unclear += sum(pair.verdict == "unclear" for pair in comparisons.pairs)
+        if unclear:
+            print(f"{unclear} unclear: measure them again on a quiet machine, with more windows")
         print(f"{regressed} regressed by more than {tolerance:g} %" if regressed else "no regression")
         raise typer.Exit(1 if regressed else 0)
 
