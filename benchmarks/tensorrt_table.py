@@ -20,9 +20,9 @@ def table(record: dict[str, Any]) -> str:
         "## TensorRT engines, built without a GPU",
         "",
         f"`{record['command']}`: TensorRT-RTX {environment['tensorrt-rtx-cu13']} on {environment['processor']}, random "
-        f"weights, the shipped profiles, for {', '.join(targets)}. {len(record['engines'])} engines, no parser error; all "
-        f"attention fused in {len(fused)} of {len(attention)} engines that have any. Nothing was run: time, size and "
-        "memory are the builder's, smallest and largest over the targets. The machine is shared, so times are rough.",
+        f"weights, the shipped profiles, for {', '.join(targets)}. {len(record['engines'])} engines, no parser error; "
+        f"all attention fused in {len(fused)} of {len(attention)} engines that have any. Nothing was run: time, size "
+        "and memory are the builder's, smallest and largest over the targets. The machine is shared: times are rough.",
         "",
         "| size | graph | precision | profiles | attention blocks fused | build, s | plan, MB | activations, MB |",
         "|---|---|---|---:|---:|---:|---:|---:|",

@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from vavl_runtime.errors import BackendUnavailableError
 
 _MODULES = ("cuda.bindings.runtime", "cuda.cudart")  # the second before cuda-python 12.6
+_REMEDIES = {
+    "cudaErrorMemoryAllocation": "close other programs that use the GPU",
+    "cudaErrorInsufficientDriver": "install cuda-python of the major version that vavl-doctor shows for the driver",
+}
 
 
 def import_cuda_runtime() -> Any:
@@ -127,9 +131,10 @@ class Cuda:
         """
         status, *values = getattr(self._runtime, name)(*arguments)
         if int(status):
+            reason = getattr(status, "name", str(status))
+            remedy = _REMEDIES.get(reason, "restart the process")
             raise BackendUnavailableError(
-                f"{name} on cuda:{self._device} fails with {getattr(status, 'name', status)}; if memory ran out close "
-                "other programs, otherwise restart the process, or run with --device cpu"
+                f"{name} on cuda:{self._device} fails with {reason}; {remedy}, or run with --device cpu"
             )
         return values[0] if values else None
 

@@ -1,5 +1,7 @@
 """Engines are built once, kept while they fit, and replaced with a reason when they do not."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,6 +133,23 @@ def test_the_command_prints_the_engines(folder: Path, machine: MakeMachine) -> N
 def test_without_a_gpu_the_command_ends_with_4(folder: Path) -> None:
     result = CliRunner().invoke(app, ["tensorrt", str(folder)])
     assert result.exit_code == 4
+
+
+def test_building_needs_neither_pytorch_nor_onnx(folder: Path) -> None:
+    code = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "torchvision", "transformers", "timm", "vavl", "onnx", "onnxscript"}:
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Block())
+from vavl_export.cli import main
+main()
+"""
+    command = [sys.executable, "-c", code, "tensorrt", str(folder), "--compute-capability", "ampere"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: compute-capability: got 'ampere'")
 
 
 def test_malformed_buckets_are_a_usage_error(folder: Path) -> None:

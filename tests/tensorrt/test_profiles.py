@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vavl_export.tensorrt.profiles import GRAPHS, Buckets, choose_buckets, plan_profiles
@@ -54,6 +54,7 @@ def sizes(manifest: Manifest) -> st.SearchStrategy[dict[str, int]]:
 
 
 @pytest.mark.parametrize("name", GRAPHS)
+@settings(deadline=None)  # machines are shared
 @given(data=st.data())
 def test_every_size_fits_a_profile_and_padding_only_grows(name: str, data: st.DataObject) -> None:
     record = MANIFEST.graphs[name]
@@ -69,6 +70,7 @@ def test_every_size_fits_a_profile_and_padding_only_grows(name: str, data: st.Da
             assert all(a <= b <= c for a, b, c in zip(bounds.min, shape, bounds.max, strict=True))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 1500), st.integers(1, 1500))
 def test_rounding_is_monotone_and_makes_few_sizes(first: int, second: int) -> None:
     low, high = 32, 1500
