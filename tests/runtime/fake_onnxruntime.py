@@ -59,7 +59,7 @@ class OrtValue:
         assert device_type == "cuda"
         return cls(np.full(shape, 99, element_type))  # not zeros: memory of a device holds anything
 
-    def update_inplace(self, data: NDArray[Any]) -> None:
+    def update_inplace(self, data: NDArray[Any], /) -> None:  # its name differs between versions
         if data.shape != self._array.shape or data.dtype != self._array.dtype:
             raise RuntimeError("The input size of numpy arrays does not match the size of the OrtValue.")
         if not data.flags.c_contiguous:
