@@ -63,13 +63,17 @@ def test_what_most_of_a_long_clip_allows_speaks_for_it(recognizer: Recognizer, e
 
 def test_stages_account_for_the_total(recognizer: Recognizer, example_clip: Path) -> None:
     recognizer.predict(example_clip)
-    start = time.perf_counter()
-    result = recognizer.predict(example_clip)
-    wall_ms = 1000 * (time.perf_counter() - start)
-    times = dict(result.timings_ms)
-    assert times.pop("total") <= wall_ms
-    assert 0.97 * wall_ms < sum(times.values()) <= wall_ms
-    assert result.budget.covered > 0.97
+    shares = []
+    for _ in range(3):  # what else runs on the machine can only lower the share
+        start = time.perf_counter()
+        result = recognizer.predict(example_clip)
+        wall_s = time.perf_counter() - start
+        times = dict(result.timings_ms)
+        assert times.pop("total") <= 1000 * wall_s
+        assert result.budget.covered_s <= result.budget.total_s <= wall_s
+        assert sum(times.values()) >= 999 * result.budget.covered_s
+        shares.append(result.budget.covered_s / wall_s)
+    assert max(shares) > 0.97
     assert "load" not in times  # everything was loaded by the first run
     decoding = {"open", "decode_audio", "resample", "decode_video"}
     assert times.keys() == decoding | {"detect", "track", "crop", "audio_encoder", "face_encoder", "path", "post"}

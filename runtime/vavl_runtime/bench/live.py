@@ -45,8 +45,8 @@ class Setting:
 
     def __str__(self) -> str:
         encoders = "the light bundle" if self.encoders == "light" else "this bundle"
-        frames = "every frame" if self.stride == 1 else f"every {self.stride}. frame"
-        return f"{encoders} in {self.precision}, {frames}, a face detection on every {self.detect_every}. of them"
+        frames = "every frame" if self.stride == 1 else f"one frame in {self.stride}"
+        return f"{encoders} in {self.precision}, {frames}, a face detection on one in {self.detect_every} of these"
 
 
 @dataclass(frozen=True)
