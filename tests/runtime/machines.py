@@ -56,7 +56,7 @@ def server(cuda: int, version: str, **changes: object) -> MadeUp:
     """A server whose driver, libraries and onnxruntime-gpu fit each other."""
     values: dict[str, object] = {
         "driver": Driver((cuda, 2), (H100,), None),
-        "distributions": {"onnxruntime-gpu": version},
+        "distributions": {"onnxruntime-gpu": version, "cuda-bindings": f"{cuda}.2.0"},
         "libraries": {
             f"libcudart.so.{cuda}": (cuda, 2, 0),
             "libcudnn.so.9": (9, 12, 0),
@@ -74,7 +74,7 @@ def jetson(release: str, gpu: Gpu, cuda: tuple[int, int], tensorrt: tuple[int, i
     build = OnnxRuntimeBuild("1.23.0", cuda[0], (TENSORRT, CUDA, CPU))
     values: dict[str, object] = {
         "driver": Driver(cuda, (gpu,), None),
-        "distributions": {"onnxruntime-gpu": "1.23.0"},
+        "distributions": {"onnxruntime-gpu": "1.23.0", "cuda-bindings": f"{cuda[0]}.0.1"},
         "libraries": {
             f"libcudart.so.{cuda[0]}": (*cuda, 0),
             "libcudnn.so.9": (9, 3, 0),

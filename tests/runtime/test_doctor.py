@@ -51,7 +51,8 @@ def test_a_server_is_described() -> None:
     facts = _facts(server(13, "1.31.1"))
     assert facts["driver"] == "CUDA up to 13.2"
     assert facts["cuda:0"] == ("NVIDIA H100 80GB HBM3, compute capability 9.0, 85.0 GB, 83.9 GB free, driver 580.65.06")
-    assert (facts["CUDA"], facts["cuDNN"], facts["TensorRT"]) == ("13.2.0", "9.12.0", "10.13.3")
+    assert (facts["CUDA"], facts["cuDNN"]) == ("13.2.0", "9.12.0")
+    assert facts["TensorRT"] == "10.13.3; Python module tensorrt: found; cuda-python: 13.2.0"
     assert facts["onnxruntime"] == "1.31.1, built for CUDA 13"
     assert (facts[CUDA], facts[TENSORRT]) == ("starts", "starts")
     assert "JetPack" not in facts
@@ -78,7 +79,13 @@ def test_both_onnxruntimes() -> None:
 
 
 def test_a_build_for_a_newer_cuda_than_the_driver() -> None:
-    machine = server(13, "1.31.1", driver=Driver((12, 6), (H100,), None), broken={CUDA: "libcublasLt.so.13: cannot"})
+    machine = server(
+        13,
+        "1.31.1",
+        driver=Driver((12, 6), (H100,), None),
+        distributions={"onnxruntime-gpu": "1.31.1", "cuda-bindings": "12.9.0"},
+        broken={CUDA: "libcublasLt.so.13: cannot"},
+    )
     problem, command = _one(machine)
     assert problem == "onnxruntime 1.31.1 is built for CUDA 13, the driver serves CUDA 12.6 at most"
     assert command == "python -m pip install 'onnxruntime-gpu[cuda,cudnn]<1.27' nvidia-cublas-cu12"
@@ -89,6 +96,16 @@ def test_a_build_for_an_older_cuda_than_the_libraries() -> None:
     problem, command = _one(machine)
     assert problem == "onnxruntime 1.26.0 is built for CUDA 12, the libraries here are of CUDA 13"
     assert command == "python -m pip install 'onnxruntime-gpu[cuda,cudnn]==1.26.0' nvidia-cublas-cu12"
+
+
+def test_cuda_python_of_another_cuda() -> None:
+    installed = {"onnxruntime-gpu": "1.26.0", "cuda-bindings": "13.0.1"}
+    problem, command = _one(server(12, "1.26.0", distributions=installed))
+    assert problem == "cuda-python 13.0.1 is for CUDA 13, the driver serves CUDA 12.2 at most"
+    assert command == "python -m pip install 'cuda-python>=12,<13'"
+    problem, command = _one(server(13, "1.31.1", distributions={"onnxruntime-gpu": "1.31.1"}), "advice")
+    assert "--backend tensorrt needs cuda-python too" in problem
+    assert command == "python -m pip install 'cuda-python>=13,<14'"
 
 
 def test_both_cudas_are_no_conflict() -> None:
@@ -181,7 +198,8 @@ def test_any_text_is_a_release_or_none(text: str | None) -> None:
         MadeUp,
         driver=st.sampled_from([MadeUp().driver, Driver((12, 6), (H100,), None), Driver((13, 0), (H100,), None)]),
         distributions=st.dictionaries(
-            st.sampled_from(["onnxruntime", "onnxruntime-gpu", "tensorrt"]), st.sampled_from(["1.23.0", "11.4.1"])
+            st.sampled_from(["onnxruntime", "onnxruntime-gpu", "tensorrt", "cuda-bindings"]),
+            st.sampled_from(["1.23.0", "11.4.1"]),
         ),
         libraries=st.dictionaries(
             st.sampled_from(["libcudart.so.12", "libcudart.so.13", "libnvinfer.so.10", "libnvinfer.so.11"]),

@@ -127,6 +127,12 @@ def _versions(libraries: dict[int, Library]) -> str:
     )
 
 
+def cuda_python(environment: Environment) -> str | None:
+    """Version of cuda-python; since 12.6 its modules are a distribution of their own."""
+    return environment.distributions("cuda-bindings") or environment.distributions("cuda-python")
+
+
 def _tensorrt(machine: Machine) -> str:
-    module = "" if machine.environment.module("tensorrt") else "; Python module tensorrt: none"
-    return _versions(machine.tensorrt) + module
+    bindings = cuda_python(machine.environment)
+    module = "found" if machine.environment.module("tensorrt") else "none"
+    return f"{_versions(machine.tensorrt)}; Python module tensorrt: {module}; cuda-python: {bindings or 'none'}"

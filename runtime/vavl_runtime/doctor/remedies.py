@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vavl_runtime.backends.onnxruntime_session import CUDA, TENSORRT
 from vavl_runtime.doctor.environment import OnnxRuntimeBuild
-from vavl_runtime.doctor.facts import Machine
+from vavl_runtime.doctor.facts import Machine, cuda_python
 
 PIP = "python -m pip"
 BUILT_FOR_CUDA_12 = "<1.27"  # onnxruntime-gpu; later wheels are built for CUDA 13
@@ -42,6 +42,13 @@ def conflicts(machine: Machine) -> Iterator[Remedy]:
     if isinstance(build, OnnxRuntimeBuild) and machine.environment.driver.gpus:
         yield from _cuda_conflicts(machine, build)
         yield from _tensorrt_conflicts(machine, build)
+    bindings, driver = cuda_python(machine.environment), machine.environment.driver
+    if bindings and driver.gpus and driver.cuda and int(bindings.split(".")[0]) > driver.cuda[0]:
+        yield Remedy(
+            f"cuda-python {bindings} is for CUDA {bindings.split('.')[0]}, the driver serves CUDA "
+            f"{driver.cuda[0]}.{driver.cuda[1]} at most",
+            _install_bindings(machine),
+        )
     if machine.jetson is not None and machine.jetson.major == 6:
         for name in ("tensorrt", "tensorrt-cu12", "tensorrt-cu13"):
             version = installed(name)
@@ -77,6 +84,8 @@ def advice(machine: Machine) -> Iterator[Remedy]:
             f"onnxruntime {build.version} does not start its CUDA provider: {machine.providers[CUDA]}",
             _install(machine, build.cuda or _driver_major(machine), build.version),
         )
+    if environment.module("tensorrt") and cuda_python(environment) is None:
+        yield Remedy("TensorRT is installed, but --backend tensorrt needs cuda-python too", _install_bindings(machine))
     if machine.jetson is not None and machine.tensorrt and not environment.module("tensorrt"):
         yield Remedy(
             "TensorRT is installed, but this Python does not see its module: apt installs it for the system's Python",
@@ -118,6 +127,11 @@ def _tensorrt_conflicts(machine: Machine, build: OnnxRuntimeBuild) -> Iterator[R
 
 def _driver_major(machine: Machine) -> int:
     return machine.environment.driver.cuda[0] if machine.environment.driver.cuda else 12
+
+
+def _install_bindings(machine: Machine) -> str:
+    cuda = _driver_major(machine)
+    return f"{PIP} install 'cuda-python>={cuda},<{cuda + 1}'"
 
 
 def _install(machine: Machine, cuda: int, version: str | None = None) -> str:
