@@ -159,6 +159,8 @@ def test_power_rails_are_integrated() -> None:
         clock.wait_until(clock.now() + 0.02)
     rails.close()
     assert 0 < rails.joules() <= 10 * (clock.now() - begun)
+    with pytest.raises(KeyError):
+        RailCounter(SimpleNamespace(power={}))  # a board without sensors
 
 
 def test_energy_without_a_counter_has_a_reason() -> None:

@@ -10,7 +10,7 @@ from vavl_runtime.bench.clock import Clock
 from vavl_runtime.bench.nvml import Nvml, NvmlError, open_nvml
 from vavl_runtime.bench.record import Energy, Quantity
 
-IDLE_S = 2.0  # how long the idle power is observed
+IDLE_S = 3.0  # how long the idle power is observed; jtop renews its figures once a second
 _RAIL_PERIOD_S = 0.1
 
 
@@ -38,11 +38,15 @@ class RailCounter:
 
     Args:
         jetson: An open ``jtop``.
+
+    Raises:
+        KeyError: The board has no power sensors.
     """
 
     def __init__(self, jetson: Any) -> None:
         self._jetson = jetson
         self._joules = 0.0
+        self._watts()  # a board without sensors has no such figure
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="power rails", daemon=True)
         self._thread.start()
@@ -51,8 +55,11 @@ class RailCounter:
         last = time.monotonic()
         while not self._closed.wait(_RAIL_PERIOD_S):
             now = time.monotonic()
-            self._joules += (now - last) * self._jetson.power["tot"]["power"] / 1000  # mW
+            self._joules += (now - last) * self._watts()
             last = now
+
+    def _watts(self) -> float:
+        return float(self._jetson.power["tot"]["power"]) / 1000  # given in milliwatts
 
     def joules(self) -> float:
         """Energy of the module since the counter was made."""
