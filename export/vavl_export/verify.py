@@ -69,10 +69,9 @@ def corpus_checks(drift: Sequence[CorpusDrift]) -> Iterator[Check]:
         One result after the other.
     """
     for found in drift:
-        everything = found.up_to_s == float("inf")
-        length = "" if everything else f", clips below {found.up_to_s:g} s"
+        length = "" if found.overall else f", {found.from_s:g} to {found.up_to_s:g} s"
         name = f"{found.corpus} {found.path} {found.precision} ({found.how}{length})"
-        yield Check(name, found.passed or not everything, found.describe())
+        yield Check(name, found.passed or not found.overall, found.describe())
 
 
 def _try(name: str, check: Callable[[], str]) -> Check:

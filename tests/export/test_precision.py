@@ -1,6 +1,7 @@
 """Lower precisions, graph by graph: parity, islands against overflow, emulation, quantisation."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import onnx
@@ -35,21 +36,25 @@ def _plan(kind: str, name: str) -> GraphPlan:
     return next(plan for plan in plans if plan.name == name)
 
 
+@cache
+def _exported(kind: str, name: str) -> Graph:
+    plan = _plan(kind, name)
+    return plan, export_graph(plan), record_golden(plan)
+
+
 @pytest.fixture(
     scope="module",
     params=[
         ("classification", "audio"),
-        ("classification", "visual"),
         ("classification", "audio_visual"),
-        ("regression", "audio_visual"),
+        ("regression", "visual"),
         ("encoders", "audio_encoder"),
         ("encoders", "face_encoder"),
     ],
     ids="-".join,
 )
 def graph(request: pytest.FixtureRequest) -> Graph:
-    plan = _plan(*request.param)
-    return plan, export_graph(plan), record_golden(plan)
+    return _exported(*request.param)
 
 
 def _lower(model: onnx.ModelProto, precision: str, inputs: Sequence[Arrays]) -> HalfGraph:
@@ -87,7 +92,7 @@ def test_half_precision_keeps_the_signature_and_what_must_stay_fp32(graph: Graph
 
 
 def test_most_products_of_a_path_are_lowered() -> None:
-    model = export_graph(_plan("classification", "audio_visual"))
+    _, model, _ = _exported("classification", "audio_visual")
     low = choose_low(model, "fp16", float_tensors(model), frozenset())
     products = [node for node in model.graph.node if node.op_type in ("MatMul", "Conv", "Gemm")]
     assert all(node.output[0] in low for node in products)
@@ -119,27 +124,28 @@ def _chain(*weights: NDArray[np.float32], constant: float = 1.0) -> onnx.ModelPr
 
 def test_a_planted_overflow_becomes_an_fp32_island_and_nothing_else_does() -> None:
     generator = np.random.default_rng(0)
-    small = [generator.standard_normal((16, 16)).astype(np.float32) / 4 for _ in range(4)]
-    big, back = small[1] * np.float32(1e6), small[2] * np.float32(1e-6)  # the second product reaches millions
-    model = _chain(small[0], big, back, small[3])
+    gains = [1.0, 1e3, 1e3, 1e-3, 1e-3]  # the third product reaches a million
+    weights = [generator.standard_normal((16, 16)).astype(np.float32) / 4 * np.float32(gain) for gain in gains]
+    model = _chain(*weights)
     inputs = [{"x": generator.standard_normal((3, 16)).astype(np.float32)}]
     naive = lower_precision(model, "fp16", ())
     broken = open_session(emulate(naive, "fp16"), optimize=False).run(None, inputs[0])[0]
     exact = open_session(model).run(None, inputs[0])[0]
     assert not np.isfinite(broken).all()  # otherwise the test plants nothing
     half = _lower(model, "fp16", inputs)
-    assert set(half.islands) == {"product1", "sum1"}
-    assert half.islands["product1"] > LIMITS[TensorProto.FLOAT16][1]
+    assert set(half.islands) == {"product2", "sum2"}
+    assert half.islands["product2"] > LIMITS[TensorProto.FLOAT16][1]
     assert half.worst is not None and half.worst[0] not in half.islands
     mended = open_session(emulate(half.model, "fp16"), optimize=False).run(None, inputs[0])[0]
     assert relative_l2(mended, exact) <= TOLERANCE["fp16"]
+    # Weights inside an island too are stored in fp16: another path may use them outside of one.
     stored = {tensor.name: tensor.data_type for tensor in half.model.graph.initializer}
-    assert stored["w0.fp16"] == stored["w3.fp16"] == TensorProto.FLOAT16
+    assert all(stored[f"w{number}.fp16"] == TensorProto.FLOAT16 for number in range(len(weights)))
 
 
 def test_bf16_needs_no_island_where_fp16_does() -> None:
-    weight = np.eye(4, dtype=np.float32) * np.float32(1e6)
-    model, inputs = _chain(weight, np.eye(4, dtype=np.float32)), [{"x": np.ones((1, 4), np.float32)}]
+    weight = np.eye(4, dtype=np.float32) * np.float32(1e3)
+    model, inputs = _chain(weight, weight), [{"x": np.ones((1, 4), np.float32)}]
     assert _lower(model, "fp16", inputs).islands
     assert not _lower(model, "bf16", inputs).islands
 
@@ -161,8 +167,8 @@ def test_any_chain_is_lowered_without_overflow(scales: list[float], precision: s
     inputs = [{"x": generator.standard_normal((2, 8)).astype(np.float32)}]
     exact = open_session(model).run(None, inputs[0])[0]
     half = _lower(model, precision, inputs)
-    for session in (open_session(emulate(half.model, precision), optimize=False), open_session(model)):  # type: ignore[arg-type]
-        assert relative_l2(session.run(None, inputs[0])[0], exact) <= 10 * TOLERANCE[precision]
+    session = open_session(emulate(half.model, precision), optimize=False)  # type: ignore[arg-type]
+    assert relative_l2(session.run(None, inputs[0])[0], exact) <= 10 * TOLERANCE[precision]
 
 
 def test_emulation_rounds_and_onnxruntime_does_not_undo_it() -> None:
@@ -172,7 +178,7 @@ def test_emulation_rounds_and_onnxruntime_does_not_undo_it() -> None:
 
 
 def test_int8_leaves_first_last_and_attention_products_alone() -> None:
-    model = export_graph(_plan("classification", "audio"))
+    _, model, _ = _exported("classification", "audio")
     names = quantizable(model)
     products = [node for node in model.graph.node if node.op_type in ("MatMul", "Conv", "Gemm")]
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -184,8 +190,8 @@ def test_int8_leaves_first_last_and_attention_products_alone() -> None:
 
 
 def test_int8_has_explicit_pairs_per_channel_and_fp32_residuals() -> None:
-    plan = _plan("classification", "audio")
-    model, inputs = export_graph(plan), [fed for fed, _ in record_golden(plan)]
+    _, model, recorded = _exported("classification", "audio")
+    inputs = [fed for fed, _ in recorded]
     quantized = quantize(model, inputs)
     assert quantized is not None
     check_rules(quantized, "audio int8")
@@ -220,3 +226,11 @@ def test_bad_precisions(precisions: str, message: str) -> None:
 
     with pytest.raises(ConfigError, match=message):
         VariantRequest.parse(precisions, None, allow_drift=False)
+
+
+def test_a_graph_that_overflows_everywhere_stays_fp32() -> None:
+    model = _chain(np.eye(2, dtype=np.float32) * np.float32(1e3))
+    inputs = [{"x": np.full((1, 2), 1e3, np.float32)}]
+    half = _lower(model, "fp16", inputs)
+    assert half.worst is None
+    assert open_session(half.model).run(None, inputs[0])[0].tolist() == [[1_000_001.0, 1_000_001.0]]

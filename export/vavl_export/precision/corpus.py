@@ -1,8 +1,9 @@
 """What a lower precision costs on a labelled corpus: labels that flip, and F1 or CCC, by path and by length."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,11 @@ class CorpusDrift(BaseModel):
         path: ``audio``, ``visual`` or ``audio_visual``.
         precision: Precision of encoders and path.
         how: ``run`` or ``emulated``.
-        up_to_s: Longest clip that counts here, seconds; infinite for clips of all lengths.
+        from_s: Clips of this length or longer count here, seconds.
+        up_to_s: And shorter than this; infinite for all of them.
         clips: Clips that this path answers.
         flips: Clips whose most probable label changed; 0 for attributes.
+        flip_margin: How far the first label led the second in fp32 where it flipped, at most; 0 without flips.
         distance: Mean distance of probabilities or scores, over clips and labels.
         fp32: Metrics of the fp32 graphs: ``macro_f1`` and ``micro_f1``, or ``ccc_`` and the attribute.
         variant: Metrics of the variant.
@@ -49,12 +52,19 @@ class CorpusDrift(BaseModel):
     path: PathName
     precision: Precision
     how: How
+    from_s: float
     up_to_s: float
     clips: int
     flips: int
+    flip_margin: float
     distance: float
     fp32: dict[str, float]
     variant: dict[str, float]
+
+    @property
+    def overall(self) -> bool:
+        """Whether clips of all lengths count."""
+        return self.from_s == 0.0 and self.up_to_s == float("inf")
 
     @property
     def loss(self) -> float:
@@ -70,7 +80,8 @@ class CorpusDrift(BaseModel):
     def describe(self) -> str:
         """One line for people."""
         changes = ", ".join(f"{name} {value:.4f} -> {self.variant[name]:.4f}" for name, value in self.fp32.items())
-        share = f"{self.flips} of {self.clips} labels flip ({100 * self.flips / self.clips:.2f} %)"
+        share = f"{self.flips} of {self.clips} labels flip ({100 * self.flips / self.clips:.2f} %"
+        share += f", margins up to {self.flip_margin:.1e})" if self.flips else ")"
         return f"{share}, {changes}, mean distance {self.distance:.1e}"
 
 
@@ -115,14 +126,14 @@ def corpus_drift(bundle: Bundle, corpus: Corpus, progress: Callable[[str], None]
             progress(f"{number} of {len(corpus.clips)} clips")
     if not answered:
         raise ConfigError(f"corpus {corpus.name}: none of its clips can be read")
-    bounds = [LENGTHS_S[-1], *LENGTHS_S]
-    starts = [0.0, 0.0, *LENGTHS_S[:-1]]
     results = []
-    for start, end in zip(starts, bounds, strict=True):
+    for start, end in ((0.0, LENGTHS_S[-1]), *pairwise((0.0, *LENGTHS_S))):
         within = [clip for clip in answered if start <= clip.seconds < end]
-        results += [
-            found for way in ways[1:] for path in PATHS for found in _compare(bundle, corpus, path, way, end, within)
-        ]
+        for way in ways[1:]:
+            for path in PATHS:
+                answers = [clip for clip in within if (path, way) in clip.scores]
+                if answers:
+                    results.append(_compare(bundle, corpus.name, path, way, (start, end), answers))
     return results
 
 
@@ -206,24 +217,26 @@ class _Graphs:
 
 
 def _compare(
-    bundle: Bundle, corpus: Corpus, path: PathName, way: Way, up_to_s: float, clips: Sequence[_Answered]
-) -> Iterator[CorpusDrift]:
+    bundle: Bundle, corpus: str, path: PathName, way: Way, lengths_s: tuple[float, float], clips: Sequence[_Answered]
+) -> CorpusDrift:
     manifest = bundle.manifest
-    clips = [clip for clip in clips if (path, way) in clip.scores]
-    if not clips:
-        return
     exact = np.array([clip.scores[path, FP32] for clip in clips])
     got = np.array([clip.scores[path, way] for clip in clips])
     target = np.array([clip.target for clip in clips])
-    classes = manifest.task == "classification"
-    yield CorpusDrift(
-        corpus=corpus.name,
+    flipped = exact.argmax(1) != got.argmax(1)
+    if manifest.task == "regression":
+        flipped[:] = False
+    ranked = np.sort(exact, axis=1)
+    return CorpusDrift(
+        corpus=corpus,
         path=path,
         precision=way[0],
         how=way[1],
-        up_to_s=up_to_s,
+        from_s=lengths_s[0],
+        up_to_s=lengths_s[1],
         clips=len(clips),
-        flips=int((exact.argmax(1) != got.argmax(1)).sum()) if classes else 0,
+        flips=int(flipped.sum()),
+        flip_margin=float((ranked[flipped, -1] - ranked[flipped, -2]).max(initial=0.0)),
         distance=float(np.abs(exact - got).mean()),
         fp32=path_metrics(manifest.task, manifest.labels, exact, target),
         variant=path_metrics(manifest.task, manifest.labels, got, target),

@@ -21,7 +21,7 @@ ELEMENT_TYPES: dict[str, int] = {"fp16": TensorProto.FLOAT16, "bf16": TensorProt
 LIMITS = {TensorProto.FLOAT16: (2.0**-14, 65504.0), TensorProto.BFLOAT16: (2.0**-126, (2.0 - 2.0**-7) * 2.0**127)}
 
 PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
-# Value by value, or a choice among values: no sum can overflow in them.
+# Value by value, or a choice among values. They follow a product: what was never lowered is not lowered for them.
 ELEMENTWISE = frozenset(
     {"Abs", "Add", "Clip", "Div", "Erf", "HardSigmoid", "HardSwish", "LeakyRelu", "Max", "MaxPool", "Min", "Mul", "Neg"}
     | {"PRelu", "Relu", "Sigmoid", "Sub", "Tanh", "Where"}
@@ -89,12 +89,14 @@ def choose_low(model: onnx.ModelProto, precision: Precision, types: set[str], is
         fits = bool(floats) and islands.isdisjoint(floats) and unfit.isdisjoint(floats)
         if not fits or not _supports(node.op_type, element_type, opset):
             continue
-        between = node.output[0] in behind and node.output[0] in ahead
+        found = {name for name in node.input if name in types}
         if node.op_type in MOVES:
-            found = [name for name in node.input if name in types]
             takes = bool(found) and low_tensors.issuperset(found)
+        elif node.op_type in ELEMENTWISE:
+            between = node.output[0] in behind and node.output[0] in ahead
+            takes = between and not low_tensors.isdisjoint(found - weights.keys())
         else:
-            takes = node.op_type in PRODUCTS or (node.op_type in ELEMENTWISE and between)
+            takes = node.op_type in PRODUCTS
         if takes:
             chosen.add(node.output[0])
             low_tensors.update(name for name in node.output if name in types)
@@ -158,13 +160,14 @@ class _Casting:
 
     def _narrowed(self, name: str) -> str:
         narrow = name + self._suffix
-        if narrow not in self._type_of:
-            array = numpy_helper.to_array(self._weights[name])
-            dtype = helper.tensor_dtype_to_np_dtype(self._low)
-            if not np.isfinite(array.astype(dtype).astype(np.float32)).all():
-                return name
-            self._graph.initializer.append(numpy_helper.from_array(array.astype(dtype), narrow))
-            self._type_of[narrow] = self._low
+        if narrow in self._type_of:
+            return narrow
+        array = numpy_helper.to_array(self._weights[name])
+        if not (np.abs(array) <= LIMITS[self._low][1]).all():
+            return name
+        low = array.astype(helper.tensor_dtype_to_np_dtype(self._low))
+        self._graph.initializer.append(numpy_helper.from_array(low, narrow))
+        self._type_of[narrow] = self._low
         return narrow
 
 

@@ -1,8 +1,8 @@
 """int8: explicit QuantizeLinear/DequantizeLinear around the products inside a graph, calibrated on what clips give.
 
 ONNX Runtime's static quantiser does the work; this decides where. Weights are quantised per output channel, everything
-symmetrically, as TensorRT wants it. Residual additions, norms, attention's own products, depthwise convolutions and the
-first and last product of every way through the graph stay fp32.
+symmetrically, as TensorRT wants it. Residual additions, norms, attention's own products, depthwise convolutions, the
+layers before the first norm and the head after the last one stay fp32.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ def quantize(model: onnx.ModelProto, inputs: Sequence[Arrays]) -> onnx.ModelProt
         inputs: Inputs to calibrate it on.
 
     Returns:
-        The graph with Q/DQ pairs, or None if there is nothing between its first and its last product to quantise.
+        The graph with Q/DQ pairs, or None if it has nothing to quantise; see `quantizable`.
     """
     names = quantizable(model)
     if not names:
@@ -84,17 +84,20 @@ def quantizable(model: onnx.ModelProto) -> list[str]:
         model: The fp32 graph.
 
     Returns:
-        Products of an activation and a weight that have such products before and after them.
+        Products of an activation and a weight between the first and the last norm, where activations are bounded; in a
+        graph without norms, between the first and the last such product.
     """
     weights = {tensor.name for tensor in model.graph.initializer}
     candidates = [node for node in model.graph.node if _multiplies_weight(node, weights)]
+    norms = [node for node in model.graph.node if node.op_type == "LayerNormalization"]
+    fences = {node.output[0] for node in norms or candidates}
     behind: set[str] = set()
     for node in model.graph.node:
-        if any(node is candidate for candidate in candidates) or not behind.isdisjoint(node.input):
+        if node.output[0] in fences or not behind.isdisjoint(node.input):
             behind.update(node.output)
     ahead: set[str] = set()
     for node in reversed(model.graph.node):
-        if any(node is candidate for candidate in candidates) or not ahead.isdisjoint(node.output):
+        if node.output[0] in fences or not ahead.isdisjoint(node.output):
             ahead.update(node.input)
     return [node.name for node in candidates if node.input[0] in behind and node.output[0] in ahead]
 

@@ -45,6 +45,8 @@ def peaks(model: onnx.ModelProto, tensors: Iterable[str], inputs: Iterable[Array
         Largest absolute value by tensor; infinite if the tensor ever held something that is not finite.
     """
     names = sorted(tensors)
+    if not names:
+        return {}
     probed = onnx.ModelProto.FromString(model.SerializeToString())
     for name in names:
         probed.graph.node.append(helper.make_node("Abs", [name], [f"{name}.size"]))

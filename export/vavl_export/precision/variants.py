@@ -141,7 +141,7 @@ class _Writer:
     def _int8(self, name: str, model: onnx.ModelProto, record: GraphRecord, inputs: Sequence[Arrays]) -> VariantRecord:
         quantized = quantize(model, inputs)
         if quantized is None:
-            return self._unquantized(name, record, "it has nothing to quantise between its first and last product")
+            return self._unquantized(name, record, "nothing in it can be quantised")
         drift = quantization_drift(model, quantized, inputs)
         if drift > golden.TOLERANCE["int8"]:
             reason = f"int8 drifts by {drift:.1e} on real clips, at most {golden.TOLERANCE['int8']:.0e} expected"
