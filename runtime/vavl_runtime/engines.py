@@ -171,6 +171,31 @@ def find_engines(bundle: Bundle, machine: Machine, name: str, record: GraphRecor
     return found
 
 
+def require_any(bundle: Bundle, machine: Machine) -> None:
+    """Check that some engine of a bundle was built for this machine; plans are not read yet.
+
+    Args:
+        bundle: The bundle.
+        machine: What would run them.
+
+    Raises:
+        EngineError: None was; says what the first one was built for.
+    """
+    reasons: list[str] = []
+    for folder in sorted(path for path in (bundle.root / FOLDER).glob("*-*-*") if path.is_dir()):
+        try:
+            differences = list(_machine_differences(_read_record(folder).key, machine))
+        except EngineError as error:
+            differences = [str(error)]
+        if not differences:
+            return
+        reasons.append(f"{folder}: {differences[0]}")
+    raise EngineError(
+        f"tensorrt: {reasons[0] if reasons else 'the bundle has no engines'}; build them on this machine: "
+        f"vavl-export tensorrt {bundle.root}"
+    )
+
+
 def engine_folders(root: Path, name: str, precision: Precision) -> list[Path]:
     """The folders of all engines of a graph in a precision, whatever they were built for."""
     return sorted((root / FOLDER).glob(f"{name}-{precision}-*"))
@@ -188,26 +213,32 @@ def read_engine(folder: Path) -> Engine:
     Raises:
         EngineError: It is incomplete, damaged, moved or edited.
     """
+    record = _read_record(folder)
     plan = folder / PLAN
+    digest = hashlib.sha256()
     try:
-        content = (folder / RECORD).read_bytes()
-        digest = hashlib.sha256()
         with plan.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError as error:
         raise EngineError(f"{folder}: the engine is incomplete ({error.strerror})") from error
-    try:
-        record = EngineRecord.model_validate_json(content)
-    except ValidationError as error:
-        raise EngineError(f"{folder / RECORD}: damaged or of another version") from error
-    if record.key.folder != folder.name:
-        raise EngineError(f"{folder}: {RECORD} describes engine {record.key.folder}, so it was moved or edited")
     if digest.hexdigest() != record.plan_sha256:
         raise EngineError(
             f"{plan}: damaged, its sha256 is {digest.hexdigest()[:12]}…, {RECORD} says {record.plan_sha256[:12]}…"
         )
     return Engine(record, plan)
+
+
+def _read_record(folder: Path) -> EngineRecord:
+    try:
+        record = EngineRecord.model_validate_json((folder / RECORD).read_bytes())
+    except OSError as error:
+        raise EngineError(f"{folder}: the engine is incomplete ({error.strerror})") from error
+    except ValidationError as error:
+        raise EngineError(f"{folder / RECORD}: damaged or of another version") from error
+    if record.key.folder != folder.name:
+        raise EngineError(f"{folder}: {RECORD} describes engine {record.key.folder}, so it was moved or edited")
+    return record
 
 
 def require_fit(engine: Engine, machine: Machine, bundle: Bundle, record: GraphRecord) -> None:
@@ -228,6 +259,14 @@ def require_fit(engine: Engine, machine: Machine, bundle: Bundle, record: GraphR
 
 
 def _differences(key: EngineKey, here: Machine, onnx_sha256: str, weights_sha256: str) -> Iterator[str]:
+    yield from _machine_differences(key, here)
+    if key.onnx_sha256 != onnx_sha256:
+        yield f"built from another ONNX file (sha256 {key.onnx_sha256[:12]}…, the bundle's is {onnx_sha256[:12]}…)"
+    if key.weights_sha256 != weights_sha256:
+        yield f"built from other weights (sha256 {key.weights_sha256[:12]}…, the bundle's is {weights_sha256[:12]}…)"
+
+
+def _machine_differences(key: EngineKey, here: Machine) -> Iterator[str]:
     built = key.machine
     if built.library != here.library:
         yield f"built with {LIBRARY_NAMES[built.library]}, this machine runs {LIBRARY_NAMES[here.library]}"
@@ -236,10 +275,6 @@ def _differences(key: EngineKey, here: Machine, onnx_sha256: str, weights_sha256
         yield f"built with {library} {built.version}, this machine has {here.version}"
     if (built.platform, built.gpu, built.compute_capability) != (here.platform, here.gpu, here.compute_capability):
         yield f"built for {_gpu_text(built)}, not for {_gpu_text(here)}"
-    if key.onnx_sha256 != onnx_sha256:
-        yield f"built from another ONNX file (sha256 {key.onnx_sha256[:12]}…, the bundle's is {onnx_sha256[:12]}…)"
-    if key.weights_sha256 != weights_sha256:
-        yield f"built from other weights (sha256 {key.weights_sha256[:12]}…, the bundle's is {weights_sha256[:12]}…)"
 
 
 def _gpu_text(machine: Machine) -> str:

@@ -16,7 +16,7 @@ from vavl_runtime.backends.tensorrt_shapes import cut_outputs, padded_shapes, sp
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.cuda import Cuda
 from vavl_runtime.devices import probe_driver, require_gpu
-from vavl_runtime.engines import FOLDER, Engine, Shape, find_engines, this_machine
+from vavl_runtime.engines import Engine, Shape, find_engines, require_any, this_machine
 from vavl_runtime.errors import BackendUnavailableError, EngineError, InvalidArrayError
 from vavl_runtime.manifest import GraphRecord
 
@@ -65,16 +65,17 @@ class TensorRtBackend:
     """
 
     def __init__(self, device: int, bundle: Bundle | None) -> None:
-        if bundle is None or not (bundle.root / FOLDER).is_dir():
-            raise EngineError("tensorrt: the bundle has no engines; build them on this machine: vavl-export tensorrt")
+        if bundle is None:
+            raise EngineError("tensorrt: got no bundle, which holds the engines")
         # Before any object of TensorRT: without a driver those crash the process.
         self._gpu = require_gpu(device, probe_driver())
         self._library: TensorRt = find_tensorrt()
+        self._machine = this_machine(self._library.name, self._library.version, self._gpu)
+        require_any(bundle, self._machine)
         self._cuda = Cuda(device)
         self._bundle = bundle
         self._log = new_log(self._library)
         self._runtime = self._library.module.Runtime(self._log)
-        self._machine = this_machine(self._library.name, self._library.version, self._gpu)
         self._streams: dict[str, Any] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._graphs: dict[str, _Graph] = {}
