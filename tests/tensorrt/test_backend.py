@@ -263,9 +263,7 @@ class TestRefusals:
         machine("10.3.0")
         build(folder, graphs=("audio",))
         machine("10.16.2.10")
-        with pytest.raises(
-            EngineError, match=r"built with TensorRT 10\.3\.0, this machine has 10\.16\.2\.10; build"
-        ):
+        with pytest.raises(EngineError, match=r"built with TensorRT 10\.3\.0, this machine has 10\.16\.2\.10; build"):
             TensorRtBackend(0, bundle)
 
     def test_no_engine_of_this_graph(self, folder: Path, bundle: Bundle, machine: MakeMachine) -> None:
