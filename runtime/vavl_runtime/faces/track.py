@@ -51,9 +51,9 @@ class FaceLocator:
         if box is None:
             self._followed = 0.0
             return None
-        box = box * np.float32(divisor)
-        self._followed = float(min(box[2:] - box[:2]))
-        return box
+        located: Boxes = box * np.float32(divisor)
+        self._followed = float(min(located[2:] - located[:2]))
+        return located
 
 
 def largest_face(faces: Faces, min_probability: float) -> Boxes | None:
