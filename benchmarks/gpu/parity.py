@@ -1,0 +1,28 @@
+"""How far an engine's answer is from PyTorch's in fp32, and how far it may be."""
+
+from benchmarks.gpu.models import Inputs
+from vavl_export.golden import TOLERANCE, relative_l2
+from vavl_runtime.errors import ParityError
+
+
+def error_of(expected: Inputs, outputs: Inputs) -> float:
+    """The largest relative L2 error over the outputs; infinite if one is not finite or of another shape."""
+    return max(
+        relative_l2(outputs[name].detach().cpu().numpy(), reference.numpy()) for name, reference in expected.items()
+    )
+
+
+def check(error: float, precision: str) -> None:
+    """Compare an error with the exporter's tolerance.
+
+    Args:
+        error: Relative L2 error.
+        precision: Of the engine.
+
+    Raises:
+        ParityError: It is too large: what the engine computes is not worth timing.
+    """
+    if not error <= TOLERANCE[precision]:
+        raise ParityError(
+            f"relative L2 error {error:.2e} against PyTorch fp32, at most {TOLERANCE[precision]:.0e} expected"
+        )
