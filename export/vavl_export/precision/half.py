@@ -95,8 +95,8 @@ def choose_low(model: onnx.ModelProto, precision: Precision, types: set[str], is
         elif node.op_type in ELEMENTWISE:
             between = node.output[0] in behind and node.output[0] in ahead
             takes = between and not low_tensors.isdisjoint(found - weights.keys())
-        else:
-            takes = node.op_type in PRODUCTS
+        else:  # the last layer of a head is tiny, and what it gives is the answer
+            takes = node.op_type in PRODUCTS and not (node.op_type == "Gemm" and node.output[0] not in ahead)
         if takes:
             chosen.add(node.output[0])
             low_tensors.update(name for name in node.output if name in types)
