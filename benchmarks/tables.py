@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import clip_table, compatibility, graphs_table, prepacking
+from benchmarks import clip_table, compatibility, graphs_table, prepacking, tensorrt_table
 from vavl_runtime.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
@@ -84,6 +84,7 @@ TABLES = {
     "fit_cpu": (fit_cpu, fit_cpu_figure),
     "graphs_cpu": (graphs_table.table, no_figure),
     "prepacking": (prepacking.table, no_figure),
+    "tensorrt_build": (tensorrt_table.table, no_figure),
 }
 
 
