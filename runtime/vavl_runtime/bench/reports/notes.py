@@ -9,6 +9,7 @@ SCOPES = {
     "model": "waveform and face crops in, prediction out",
     "clip": "media file in, result out",
 }
+STALLED = 1.5  # a mean that many times the median comes from a few queries that took very long
 
 
 def headline(report: Report) -> list[str]:
@@ -38,6 +39,14 @@ def notes(report: Report) -> list[str]:
         lines.append(
             f"{unstable} of {len(report.cells)} cells UNSTABLE: windows disagreed by more than "
             f"{100 * float(report.settings.get('tolerance') or 0):g} %; compare them with nothing"
+        )
+    stalled = sum(
+        c.figures is not None and c.figures.latency.mean_ms > STALLED * c.figures.latency.p50_ms for c in report.cells
+    )
+    if stalled:
+        lines.append(
+            f"{stalled} of {len(report.cells)} cells have a mean above {STALLED:g} x their median: other "
+            "processes, or the work itself, held some queries up"
         )
     load = report.environment.load_average.value
     if load is not None and load > 0.5:

@@ -5,7 +5,7 @@ when the first plot is drawn, and never its global state.
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from vavl_runtime.bench.budget import grouped
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 MARKERS = "os^Dv<>P"
 POINTS = 200  # of a distribution's curve; its largest value is always one of them
+COLUMNS = 2  # panels side by side
 INCH_A_BAR = 0.3
 
-Series = dict[str, list[tuple[float, Figures]]]
+Points = list[tuple[float, Figures]]
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -59,14 +60,12 @@ def draw_plots(report: Report) -> dict[str, str]:
     if cells:
         drawn["Latency distributions"] = _svg(_distributions(cells))
     if by_batch := _series(cells, "batch"):
-        figure = new_figure(8, 4)
-        _lines(figure.subplots(), by_batch, "batch", "clips/s", lambda figures: figures.throughput.clips_per_s)
+        figure = _lines(by_batch, "batch", "clips/s", lambda figures: figures.throughput.clips_per_s)
         drawn["Throughput against batch"] = _svg(figure)
     if staged := [cell for cell in cells if cell.figures and cell.figures.budget]:
         drawn["Stage waterfall"] = _svg(_waterfall(staged))
     if by_length := _series(cells, "seconds"):
-        figure = new_figure(8, 4)
-        _lines(figure.subplots(), by_length, "media, s", "p50 latency, ms", lambda figures: figures.latency.p50_ms)
+        figure = _lines(by_length, "media, s", "p50 latency, ms", lambda figures: figures.latency.p50_ms)
         drawn["Latency against length"] = _svg(figure)
     return drawn
 
@@ -84,15 +83,35 @@ def _svg(figure: "Figure") -> str:
 def cell_name(cell: Cell) -> str:
     """A cell in one line."""
     key = cell.key
-    return f"{key.scope} {key.subject}, {key.scenario}, {key.precision}, batch {key.batch}, {media_text(key.media)}"
+    what = f"{key.precision}, {key.backend}, batch {key.batch}, {media_text(key.media)}"
+    return f"{key.scope} {key.subject}, {key.scenario}, {what}"
+
+
+def _panels(titles: Iterable[str]) -> "tuple[Figure, dict[str, Axes]]":
+    """A figure with a panel for each title."""
+    names = list(dict.fromkeys(titles))
+    rows = -(-len(names) // COLUMNS)
+    figure = new_figure(6.5 * min(COLUMNS, len(names)), 3.6 * rows)
+    panels = figure.subplots(rows, min(COLUMNS, len(names)), squeeze=False).flatten()
+    for axes in panels[len(names) :]:
+        axes.remove()
+    for title, axes in zip(names, panels, strict=False):
+        axes.set_title(title, fontsize="medium")
+        axes.grid(alpha=0.3)
+    return figure, dict(zip(names, panels, strict=False))
+
+
+def _panel(cell: Cell) -> str:
+    return f"{cell.key.scope} {cell.key.subject}"
 
 
 def _distributions(cells: list[Cell]) -> "Figure":
-    """Share of queries that take longer, on a logarithmic scale, which shows the tail."""
-    figure = new_figure(8, 4 + 0.18 * len(cells))
-    axes = figure.subplots()
-    for number, cell in enumerate(cells):
+    """Share of queries that take at least as long, on a logarithmic scale, which shows the tail."""
+    figure, panels = _panels(map(_panel, cells))
+    for cell in cells:
         assert cell.figures is not None
+        axes = panels[_panel(cell)]
+        number = len(axes.lines)
         ranked = sorted(value for window in cell.figures.windows for value in window.latencies_ms)
         picked = sorted({round(i * (len(ranked) - 1) / (POINTS - 1)) for i in range(POINTS)})
         axes.step(
@@ -101,44 +120,47 @@ def _distributions(cells: list[Cell]) -> "Figure":
             where="post",
             color=COLOURS[number % len(COLOURS)],
             linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
-            label=cell_name(cell),
+            label=cell_name(cell).removeprefix(f"{_panel(cell)}, "),
         )
-    axes.set(xscale="log", yscale="log", xlabel="latency, ms", ylabel="share of queries that take at least as long")
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower left", fontsize="small")
+        axes.set(xscale="log", yscale="log", xlabel="latency, ms", ylabel="share that takes at least as long")
+        axes.legend(fontsize="x-small")
     return figure
 
 
-def _series(cells: list[Cell], axis: str) -> Series:
-    """Cells that differ only in batch or in length, where there are at least two of a kind."""
-    series: Series = {}
+def _series(cells: list[Cell], axis: str) -> dict[str, dict[str, Points]]:
+    """Cells that differ only in batch or in length, at least two of a kind, by panel and by what else they are."""
+    panels: dict[str, dict[str, Points]] = {}
     for cell in cells:
         assert cell.figures is not None
         key = cell.key
-        if key.scenario in ("multi-stream", "server"):
-            continue
         place = key.batch if axis == "batch" else key.media.seconds
-        if place is None:
-            continue
-        other = f"{media_text(key.media)}" if axis == "batch" else f"batch {key.batch}"
-        name = f"{key.scope} {key.subject}, {key.scenario}, {key.precision}, {key.device}, {other}"
-        series.setdefault(name, []).append((place, cell.figures))
-    return {name: sorted(points, key=lambda p: p[0]) for name, points in series.items() if len(points) > 1}
+        if place is not None and key.scenario in ("single-stream", "offline"):
+            fixed = media_text(key.media) if axis == "batch" else f"batch {key.batch}"
+            name = f"{key.scenario}, {key.precision}, {key.backend}, {fixed}"
+            panels.setdefault(_panel(cell), {}).setdefault(name, []).append((place, cell.figures))
+    several = {
+        panel: {name: sorted(points, key=lambda p: p[0]) for name, points in series.items() if len(points) > 1}
+        for panel, series in panels.items()
+    }
+    return {panel: series for panel, series in several.items() if series}
 
 
-def _lines(axes: "Axes", series: Series, x: str, y: str, of: Callable[[Figures], float]) -> None:
-    for number, (name, points) in enumerate(series.items()):
-        axes.plot(
-            [place for place, _ in points],
-            [of(figures) for _, figures in points],
-            marker=MARKERS[number % len(MARKERS)],
-            color=COLOURS[number % len(COLOURS)],
-            label=name,
-        )
-    places = sorted({place for points in series.values() for place, _ in points})
-    axes.set(xlabel=x, ylabel=y, ylim=(0, None), xticks=places, xticklabels=[f"{place:g}" for place in places])
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+def _lines(panels: dict[str, dict[str, Points]], x: str, y: str, of: Callable[[Figures], float]) -> "Figure":
+    figure, by_title = _panels(panels)
+    for title, series in panels.items():
+        axes = by_title[title]
+        for number, (name, points) in enumerate(series.items()):
+            axes.plot(
+                [place for place, _ in points],
+                [of(figures) for _, figures in points],
+                marker=MARKERS[number % len(MARKERS)],
+                color=COLOURS[number % len(COLOURS)],
+                label=name,
+            )
+        places = sorted({place for points in series.values() for place, _ in points})
+        axes.set(xlabel=x, ylabel=y, ylim=(0, None), xticks=places, xticklabels=[f"{place:g}" for place in places])
+        axes.legend(fontsize="x-small")
+    return figure
 
 
 def _bars(cell: Cell) -> Iterator[tuple[str, str, float, float]]:
@@ -154,7 +176,7 @@ def _bars(cell: Cell) -> Iterator[tuple[str, str, float, float]]:
 def _waterfall(cells: list[Cell]) -> "Figure":
     """One panel a cell: mean stages of a clip, each beginning where the one before ends, and the wall time."""
     heights = [len(list(_bars(cell))) + 3 for cell in cells]
-    figure = new_figure(8, INCH_A_BAR * sum(heights) + 0.4)
+    figure = new_figure(9, INCH_A_BAR * sum(heights) + 0.4)
     panels = figure.subplots(len(cells), 1, squeeze=False, height_ratios=heights)[:, 0]
     for cell, axes in zip(cells, panels, strict=True):
         assert cell.figures is not None and cell.figures.budget is not None

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from vavl_runtime.bench.budget import budget_lines
 from vavl_runtime.bench.compare import Comparison, Comparisons
 from vavl_runtime.bench.record import Report
 from vavl_runtime.bench.reports.columns import media_text, shown_columns
 from vavl_runtime.bench.reports.notes import headline, notes
+from vavl_runtime.bench.reports.stages import stage_lines
 
 
 def aligned(rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> list[str]:
@@ -35,10 +35,7 @@ def report_table(report: Report) -> str:
     rows = [[column.title for column in columns]]
     rows += [[column.text(cell) for column in columns] for cell in report.cells]
     lines = [*headline(report), "", *aligned(rows, [column.digits is not None for column in columns])]
-    for cell in report.cells:
-        if cell.figures is not None and cell.figures.budget is not None:
-            lines += ["", f"stages of {cell.key.subject}, {media_text(cell.key.media)}, mean of a clip:"]
-            lines += [f"  {line}" for line in budget_lines(cell.figures.budget)]
+    lines += stage_lines(report)
     return "\n".join([*lines, "", *(f"- {note}" for note in notes(report))]) + "\n"
 
 

@@ -6,6 +6,7 @@ import io
 from vavl_runtime.bench.record import Report
 from vavl_runtime.bench.reports.columns import ERROR_COLUMN, FIGURE_COLUMNS, KEY_COLUMNS, MACHINE_COLUMNS, shown_columns
 from vavl_runtime.bench.reports.notes import headline, notes
+from vavl_runtime.bench.reports.stages import stage_lines
 
 
 def report_csv(report: Report) -> str:
@@ -29,4 +30,6 @@ def report_markdown(report: Report) -> str:
     lines.append("|" + "|".join("---" if column.digits is None else "---:" for column in columns) + "|")
     for cell in report.cells:
         lines.append("| " + " | ".join(column.text(cell).replace("|", "\\|") for column in columns) + " |")
+    if stages := stage_lines(report):
+        lines += ["", "```", *stages[1:], "```"]
     return "\n".join([*lines, "", *(f"- {note}" for note in notes(report))]) + "\n"
