@@ -91,11 +91,16 @@ def test_half_precision_keeps_the_signature_and_what_must_stay_fp32(graph: Graph
             assert low.isdisjoint((*node.input, *node.output)), node.name
 
 
-def test_most_products_of_a_path_are_lowered() -> None:
+def test_all_products_of_a_path_but_the_first_and_the_last_are_lowered() -> None:
     _, model, _ = _exported("classification", "audio_visual")
     low = choose_low(model, "fp16", float_tensors(model), frozenset())
     products = [node for node in model.graph.node if node.op_type in ("MatMul", "Conv", "Gemm")]
-    assert all(node.output[0] in low for node in products)
+    weights = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    exact = [node for node in products if node.output[0] not in low]
+    first = [node for node in exact if node.op_type == "Conv"]
+    last = [node for node in exact if node.op_type == "Gemm"]
+    assert (len(exact), len(first), len(last)) == (3, 2, 1)  # a projection of each modality, and the classes
+    assert list(weights[last[0].input[1]]) == [6, 8]
 
 
 def _chain(*weights: NDArray[np.float32], constant: float = 1.0) -> onnx.ModelProto:
@@ -140,7 +145,7 @@ def test_a_planted_overflow_becomes_an_fp32_island_and_nothing_else_does() -> No
     assert relative_l2(mended, exact) <= TOLERANCE["fp16"]
     # Weights inside an island too are stored in fp16: another path may use them outside of one.
     stored = {tensor.name: tensor.data_type for tensor in half.model.graph.initializer}
-    assert all(stored[f"w{number}.fp16"] == TensorProto.FLOAT16 for number in range(len(weights)))
+    assert all(stored[f"w{number}.fp16"] == TensorProto.FLOAT16 for number in range(1, len(weights)))
 
 
 def test_bf16_needs_no_island_where_fp16_does() -> None:
@@ -153,9 +158,9 @@ def test_bf16_needs_no_island_where_fp16_does() -> None:
 def test_a_constant_that_fp16_cannot_hold_keeps_its_operator_in_fp32() -> None:
     model = _chain(*[np.eye(4, dtype=np.float32)] * 3, constant=1e-12)
     low = choose_low(model, "fp16", float_tensors(model), frozenset())
-    assert low == {"product0", "product1", "product2"}
+    assert low == {"product1", "product2"}
     low = choose_low(model, "bf16", float_tensors(model), frozenset())
-    assert {"sum0", "sum1"} <= low
+    assert low == {"product1", "sum1", "product2"}
 
 
 @settings(max_examples=20, deadline=None)
@@ -172,7 +177,7 @@ def test_any_chain_is_lowered_without_overflow(scales: list[float], precision: s
 
 
 def test_emulation_rounds_and_onnxruntime_does_not_undo_it() -> None:
-    model = lower_precision(_chain(np.eye(2, dtype=np.float32), constant=0.0), "bf16")
+    model = lower_precision(_chain(*[np.eye(2, dtype=np.float32)] * 2, constant=0.0), "bf16")
     value = np.array([[1.0 + 2.0**-12, 3.0]], np.float32)
     assert open_session(emulate(model, "bf16"), optimize=False).run(None, {"x": value})[0].tolist() == [[1.0, 3.0]]
 
@@ -229,8 +234,8 @@ def test_bad_precisions(precisions: str, message: str) -> None:
 
 
 def test_a_graph_that_overflows_everywhere_stays_fp32() -> None:
-    model = _chain(np.eye(2, dtype=np.float32) * np.float32(1e3))
+    model = _chain(*[np.eye(2, dtype=np.float32) * np.float32(1e3)] * 2)
     inputs = [{"x": np.full((1, 2), 1e3, np.float32)}]
     half = _lower(model, "fp16", inputs)
     assert half.worst is None
-    assert open_session(half.model).run(None, inputs[0])[0].tolist() == [[1_000_001.0, 1_000_001.0]]
+    assert np.array_equal(open_session(half.model).run(None, inputs[0])[0], open_session(model).run(None, inputs[0])[0])

@@ -1,9 +1,9 @@
 """fp16 and bf16: the fp32 graph with its products, and what lies between them, in the lower precision.
 
 Casts stand inside, so inputs and outputs keep their names, shapes and types. What stays fp32: norms, softmax, every sum
-over time, exponentials and logarithms; arithmetic on the graph's inputs before the first product (a waveform's
-variance) and on its outputs after the last (an annotation scale); constants that the precision cannot hold (an epsilon
-of 1e-12); and islands: tensors that would overflow, with every operator that makes or reads them.
+over time, exponentials and logarithms; the graph's inputs up to its first product, and a head from its last layer on,
+which cost little and would round what the rest depends on; constants that the precision cannot hold (an epsilon of
+1e-12); and islands: tensors that would overflow, with every operator that makes or reads them.
 """
 
 from collections.abc import Iterable
@@ -81,7 +81,7 @@ def choose_low(model: onnx.ModelProto, precision: Precision, types: set[str], is
     opset = model.opset_import[0].version
     weights = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name in types}
     unfit = {name for name, tensor in weights.items() if not _holds(numpy_helper.to_array(tensor), element_type)}
-    behind, ahead = _behind_products(model), _ahead_of_products(model)
+    live, behind, ahead = _live(model), _behind_products(model), _ahead_of_products(model)
     chosen: set[str] = set()
     low_tensors = {name for name in weights if name not in unfit}
     for node in model.graph.node:
@@ -95,8 +95,10 @@ def choose_low(model: onnx.ModelProto, precision: Precision, types: set[str], is
         elif node.op_type in ELEMENTWISE:
             between = node.output[0] in behind and node.output[0] in ahead
             takes = between and not low_tensors.isdisjoint(found - weights.keys())
-        else:  # the last layer of a head is tiny, and what it gives is the answer
-            takes = node.op_type in PRODUCTS and not (node.op_type == "Gemm" and node.output[0] not in ahead)
+        else:
+            first = node.input[0] in live and node.input[0] not in behind
+            head = node.op_type == "Gemm" and node.output[0] not in ahead
+            takes = node.op_type in PRODUCTS and not first and not head
         if takes:
             chosen.add(node.output[0])
             low_tensors.update(name for name in node.output if name in types)
@@ -169,6 +171,15 @@ class _Casting:
         self._graph.initializer.append(numpy_helper.from_array(low, narrow))
         self._type_of[narrow] = self._low
         return narrow
+
+
+def _live(model: onnx.ModelProto) -> set[str]:
+    """Tensors whose values, and not only whose shapes, depend on the graph's inputs."""
+    live = {value.name for value in model.graph.input}
+    for node in model.graph.node:
+        if node.op_type != "Shape" and not live.isdisjoint(node.input):
+            live.update(node.output)
+    return live
 
 
 def _behind_products(model: onnx.ModelProto) -> set[str]:
