@@ -71,7 +71,7 @@ class FeatureReader:
         Raises:
             ModalityFaultError: The sound or the picture is broken.
         """
-        for sound, faces in self._reader.windows():
+        for sound, faces in self._timer.each("window", self._reader.windows()):
             audio = visual = None
             if sound is not None:
                 with self._timer.stage("audio_encoder"):

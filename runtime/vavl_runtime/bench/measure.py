@@ -80,7 +80,7 @@ def measure_cell(spec: CellSpec, clock: Clock | None = None, backend: Backend | 
         energy = meter.stop(queries * spec.batch)
         latencies = [latency for window in counted for latency in window.latencies_s]
         seconds = sum(window.seconds for window in counted)
-        budgets = subject.budgets[-len(latencies) * spec.batch :]  # what counts comes last
+        budgets = subject.budgets[-len(latencies) * spec.batch :]  # windows that count come last
         key = spec.planned_key().model_copy(update={"backend": _described(opened), "media": subject.media})
         return Cell(
             key=CellKey.model_validate(key.model_dump()),
