@@ -28,7 +28,8 @@ def describe_bundle(bundle: Bundle) -> str:
     for graph in manifest.graphs.values():
         inputs = ", ".join(f"{tensor.name} {_shape(tensor.shape)} {tensor.dtype}" for tensor in graph.inputs)
         outputs = ", ".join(f"{tensor.name} {_shape(tensor.shape)}" for tensor in graph.outputs)
-        lines.append(f"  {graph.file} [{graph.precision}]  {inputs} -> {outputs}")
+        precisions = ", ".join((graph.precision, *graph.variants))
+        lines.append(f"  {graph.file} [{precisions}]  {inputs} -> {outputs}")
     for key, value in manifest.provenance.items():
         lines.append(f"  {key:13} {value}")
     return "\n".join(lines)

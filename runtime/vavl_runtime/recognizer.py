@@ -9,6 +9,7 @@ from vavl_runtime.backends.choice import Chosen, choose_backend
 from vavl_runtime.bundle import open_bundle
 from vavl_runtime.errors import InputError, VavlError
 from vavl_runtime.graphs import Graphs
+from vavl_runtime.manifest import Precision
 from vavl_runtime.media import ArrayClip, Source, open_source
 from vavl_runtime.pipeline import ClipPass
 from vavl_runtime.precision import PrecisionChoice
@@ -92,6 +93,11 @@ class Recognizer:
     def backend(self) -> str:
         """What really runs."""
         return self._graphs.backend.describe()
+
+    @property
+    def precisions(self) -> dict[str, Precision]:
+        """Precision of every graph, by name."""
+        return dict(self._graphs.precisions)
 
     def predict(self, clip: str | Path | ArrayClip, *, use: Use = "auto", all_paths: bool = False) -> ClipResult:
         """Answer for one clip.

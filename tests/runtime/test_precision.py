@@ -61,6 +61,15 @@ def _edited(bundle: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
     return bundle
 
 
+def test_the_command_line_says_what_auto_took(light_bundle: Path, example_clip: Path) -> None:
+    arguments = [str(example_clip), "--bundle", str(light_bundle), "--audio-only", "--device", "cpu"]
+    result = CliRunner().invoke(app, [*arguments, "--precision", "auto"])
+    assert result.exit_code == 0, result.output
+    assert "precision auto: " in result.stderr
+    assert "pnet fp32" in result.stderr
+    assert "precision auto" not in CliRunner().invoke(app, arguments).stderr
+
+
 def test_a_manifest_without_variants_is_read_and_runs_in_fp32(bundle: Path) -> None:
     def without_variants(content: dict[str, Any]) -> None:
         for graph in content["graphs"].values():

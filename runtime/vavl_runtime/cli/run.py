@@ -95,6 +95,9 @@ def run(
             if device == "auto":
                 passed_over = f" ({'; '.join(recognizer.passed_over)})" if recognizer.passed_over else ""
                 print_line(f"device auto: {recognizer.backend}{passed_over}")
+            if precision is Precision.auto:
+                taken = ", ".join(f"{name} {chosen}" for name, chosen in recognizer.precisions.items())
+                print_line(f"precision auto: {taken}")
             writer = new_writer(
                 output_format.value,
                 single=len(clips) == 1 and listed[0].path == clips[0],
