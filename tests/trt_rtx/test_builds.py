@@ -1,34 +1,21 @@
-"""Every graph builds for every kind of GPU, and every attention block becomes one fused kernel."""
+"""Every graph builds for every kind of GPU, with the shipped profiles, and every attention block becomes one kernel.
+
+An error of the parser or the builder raises.
+"""
 
 from pathlib import Path
 
 import pytest
 
 from benchmarks.tensorrt_build import PRECISIONS, TARGETS, attention_blocks, fused_attention
+from tests.tensorrt.engine_folder import build
 from vavl.config import light_config, paper_config
 from vavl.encoders.wav2vec2 import LARGE_ROBUST_LAYERS
-from vavl_export.tensorrt.command import run
 from vavl_export.tensorrt.profiles import GRAPHS
 from vavl_runtime.engines import Engine
 from vavl_runtime.precision import VARIANT_GRAPHS
 
 pytestmark = pytest.mark.trt_rtx
-
-
-def build(bundle: Path, precision: str, target: str) -> list[Engine]:
-    """Build with the shipped profiles; an error of the parser or the builder raises."""
-    return run(
-        bundle,
-        precision=precision,  # type: ignore[arg-type]
-        seconds=None,
-        batch=1,
-        workspace_mib=None,
-        graphs=(),
-        stripped=False,
-        version_compatible=False,
-        compute_capability=target,
-        progress=print,
-    )
 
 
 def check(engines: list[Engine], blocks: dict[str, int], precision: str) -> None:
@@ -47,7 +34,11 @@ LIGHT = [pytest.param(target, marks=() if target == "SM86" else pytest.mark.slow
 @pytest.mark.parametrize("target", LIGHT)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_light_bundle(light_variants: Path, precision: str, target: str) -> None:
-    check(build(light_variants, precision, target), attention_blocks(light_config(), 0), precision)
+    check(
+        build(light_variants, precision=precision, compute_capability=target),
+        attention_blocks(light_config(), 0),
+        precision,
+    )
 
 
 @pytest.mark.slow
@@ -56,4 +47,4 @@ def test_the_light_bundle(light_variants: Path, precision: str, target: str) -> 
 def test_the_paper_bundle(paper_variants: Path, precision: str, target: str) -> None:
     blocks = attention_blocks(paper_config(), LARGE_ROBUST_LAYERS)
     assert (blocks["audio_encoder"], blocks["audio_visual"]) == (12, 10)
-    check(build(paper_variants, precision, target), blocks, precision)
+    check(build(paper_variants, precision=precision, compute_capability=target), blocks, precision)

@@ -67,7 +67,7 @@ def build_engines(
         machine: What the engines are for.
         buckets: Length buckets.
         options: How to build.
-        precision: PrecisionChoice of the encoders and paths; the face detector stays as it is.
+        precision: Precision of the encoders and paths; the face detector stays as it is.
         graphs: Which graphs.
         progress: Called with a line of text at each step.
 

@@ -36,7 +36,7 @@ def run(
 
     Args:
         place: A bundle folder.
-        precision: PrecisionChoice of the encoders and paths.
+        precision: Precision of the encoders and paths.
         seconds: Upper ends of the length buckets; a third of the bundle's window and the window by default.
         batch: Most clips at once.
         workspace_mib: Most scratch memory of a layer; an eighth of the GPU's memory, within limits, by default.
