@@ -165,14 +165,15 @@ def _sizes(signature: Sequence[TensorRecord], fed: Arrays) -> tuple[tuple[str, i
 
 
 def _worst_tensor(bundle: Bundle, name: str, precision: Precision, fed: Arrays) -> TensorDrift | None:
-    exact = onnx.load(bundle.graph_file(name))
     variant = onnx.load(bundle.graph_file(name, precision))
     if precision != "int8":
         variant = emulate(variant, precision)
-    made = {output for node in exact.graph.node for output in node.output}
-    common = made & {output for node in variant.graph.node for output in node.output}
-    common &= float_tensors(exact) & float_tensors(variant)
-    expected, got = tensors_of(exact, common, fed), tensors_of(variant, common, fed)
+    computed = {output for node in variant.graph.node for output in node.output} & float_tensors(variant)
+    exact = onnx.load(bundle.graph_file(name))
+    computed &= {output for node in exact.graph.node for output in node.output} & float_tensors(exact)
+    expected = tensors_of(exact, computed, fed)
+    del exact  # large models need not lie in memory twice
+    got = tensors_of(variant, computed, fed)
     errors = {tensor: relative_l2(got[tensor], value) for tensor, value in expected.items() if np.any(value)}
     if not errors:
         return None

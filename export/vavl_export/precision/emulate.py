@@ -25,7 +25,8 @@ def emulate(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
         take a rounding for superfluous.
     """
     low = ELEMENT_TYPES[precision]
-    emulated = onnx.ModelProto.FromString(model.SerializeToString())
+    emulated = onnx.ModelProto()
+    emulated.CopyFrom(model)
     graph = emulated.graph
     inferred = shape_inference.infer_shapes(model, strict_mode=True).graph.value_info
     rounded = {value.name for value in inferred if value.type.tensor_type.elem_type == low}

@@ -49,7 +49,8 @@ def lower_precision(model: onnx.ModelProto, precision: Precision, islands: Itera
     Returns:
         The graph in the lower precision. Tensors keep their names, whatever their type is now.
     """
-    lowered = onnx.ModelProto.FromString(model.SerializeToString())
+    lowered = onnx.ModelProto()
+    lowered.CopyFrom(model)
     types = float_tensors(model)
     islands = frozenset(islands)
     chosen = choose_low(lowered, precision, types, islands)

@@ -47,7 +47,8 @@ def peaks(model: onnx.ModelProto, tensors: Iterable[str], inputs: Iterable[Array
     names = sorted(tensors)
     if not names:
         return {}
-    probed = onnx.ModelProto.FromString(model.SerializeToString())
+    probed = onnx.ModelProto()
+    probed.CopyFrom(model)
     for name in names:
         probed.graph.node.append(helper.make_node("Abs", [name], [f"{name}.size"]))
         probed.graph.node.append(helper.make_node("ReduceMax", [f"{name}.size"], [name + PEAK], keepdims=0))
@@ -72,7 +73,8 @@ def tensors_of(model: onnx.ModelProto, tensors: Iterable[str], fed: Arrays) -> d
         The tensors by name.
     """
     names = sorted(tensors)
-    probed = onnx.ModelProto.FromString(model.SerializeToString())
+    probed = onnx.ModelProto()
+    probed.CopyFrom(model)
     outputs = {value.name for value in probed.graph.output}
     for name in names:
         if name not in outputs:
