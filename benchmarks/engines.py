@@ -92,9 +92,9 @@ def open_torch(module: nn.Module, record: GraphRecord, *, compiled: bool = False
         module = torch.compile(module, dynamic=False)
     names = [tensor.name for tensor in record.inputs]
 
-    @torch.inference_mode()
     def run(inputs: Arrays) -> dict[str, NDArray[Any]]:
-        values = module(*(torch.from_numpy(inputs[name]) for name in names))
+        with torch.inference_mode():
+            values = module(*(torch.from_numpy(inputs[name]) for name in names))
         tensors = values if isinstance(values, tuple) else (values,)
         return {tensor.name: value.numpy() for tensor, value in zip(record.outputs, tensors, strict=True)}
 
