@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import clip_table, compatibility, graphs_table, prepacking, tensorrt_table
+from benchmarks.gpu import tables as gpu_tables
 from vavl_runtime.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
@@ -82,6 +83,7 @@ TABLES = {
     "clip_cpu": (clip_table.table, clip_table.figure),
     "compatibility": (compatibility.table, no_figure),
     "fit_cpu": (fit_cpu, fit_cpu_figure),
+    "gpu": (gpu_tables.table, gpu_tables.figure),
     "graphs_cpu": (graphs_table.table, no_figure),
     "prepacking": (prepacking.table, no_figure),
     "tensorrt_build": (tensorrt_table.table, no_figure),

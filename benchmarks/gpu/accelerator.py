@@ -116,7 +116,7 @@ class CudaAccelerator:
         """Capture what was already run a few times as one graph; returns what replays it."""
         self.synchronize()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self._main):
+        with torch.cuda.graph(graph, stream=self._main, capture_error_mode="thread_local"):
             work()
         replay: Work = graph.replay
         return replay

@@ -2,21 +2,20 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.gpu.plan import FRAMES_PER_S, Scope
 from vavl.config import paper_config
 from vavl.encoders.base import FACE_SIZE, SAMPLE_RATE, AudioEncoder, FaceEncoder
 from vavl.encoders.loading import load_audio_encoder, load_face_encoder
 from vavl.model import Vavl
 from vavl_export.paths import prepare_for_export
 
-FRAMES_PER_S = 25
 TOKENS_PER_S = 50
 
-Scope = Literal["whole", "path", "encoder"]
 Inputs = dict[str, Tensor]
 
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.gpu.models import FRAMES_PER_S, Scope
-
 LENGTHS_S = (3.0, 1.0, 10.0)
+FRAMES_PER_S = 25
 BATCHES = (4, 16, 64)
 MOST_FACES = 1200  # in one run: their activations take about 8 MB each, in every engine that meets at a point
 NARROW = "fp16-narrow"
 
+Scope = Literal["whole", "path", "encoder"]
 Family = Literal["torch", "onnxruntime", "tensorrt"]
 Style = Literal["eager", "compile", "graph"]
 
