@@ -119,7 +119,10 @@ class Coordinator:
             if code in (0, POISONED):
                 continue
             reason = f"took longer than {_POINT_S:.0f} s" if code is None else f"the process ended with code {code}"
-            for name in [started] if started else names:
+            still_open = self._open(point)
+            if started and started not in still_open:
+                continue  # it failed, said why, and then took the process with it
+            for name in [started] if started else still_open:
                 self._record.set_cell(point, {"engine": name, "status": "failed", "reason": reason})
                 self._progress(f"  {name}: {reason}")
         return True

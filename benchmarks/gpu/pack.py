@@ -1,4 +1,4 @@
-"""Packs installed-to-be wheels into files small enough to carry: ``python -m benchmarks.gpu.pack WHEELS -o PARTS``.
+"""Packs wheels for another host into files small enough to carry: ``python -m benchmarks.gpu.pack WHEELS -o PARTS``.
 
 On the other side ``cat PARTS/* | tar -xJ -C SITE`` gives a folder for PYTHONPATH.
 """
@@ -24,7 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.pack", description=__doc__)
     parser.add_argument("wheels", type=Path, help="folder of wheels for the host with the GPU")
     parser.add_argument("--output", "-o", type=Path, required=True, help="folder for the parts")
-    parser.add_argument("--part-mib", type=int, default=60, help="largest part")
+    parser.add_argument("--part-mib", type=int, default=45, help="largest part")
     parser.add_argument("--preset", type=int, default=6, help="of xz, 0 to 9")
     arguments = parser.parse_args()
     packed = pack(sorted(arguments.wheels.glob("*.whl")), arguments.preset)

@@ -23,9 +23,9 @@ Take = Callable[[dict[str, Any]], None]
 class Workers:
     """Plays workers: some engines break the process, some leave the device in an error."""
 
-    def __init__(self, *, deadly: str = "", poisonous: str = "", late: bool = False) -> None:
+    def __init__(self, *, deadly: str = "", poisonous: str = "", fatal: str = "", late: bool = False) -> None:
         self.jobs: list[dict[str, Any]] = []
-        self._deadly, self._poisonous, self._late = deadly, poisonous, late
+        self._deadly, self._poisonous, self._fatal, self._late = deadly, poisonous, fatal, late
 
     def __call__(self, job: dict[str, Any], seconds: float, take: Take) -> int | None:
         if job["kind"] == "ceilings":
@@ -38,9 +38,9 @@ class Workers:
             take({"kind": "start", "engine": name})
             if name == self._deadly:
                 return -11
-            if name == self._poisonous:
+            if name in (self._poisonous, self._fatal):
                 take({"kind": "cell", "engine": name, "status": "failed", "reason": "illegal address"})
-                return POISONED
+                return POISONED if name == self._poisonous else -6
         if self._late:
             return None
         for name in job["engines"]:
@@ -76,7 +76,7 @@ def test_everything_is_measured_together(tmp_path: Path) -> None:
     assert [job["engines"] for job in workers.jobs] == [NAMES]
 
 
-@pytest.mark.parametrize("kind", ["deadly", "poisonous"])
+@pytest.mark.parametrize("kind", ["deadly", "poisonous", "fatal"])
 def test_an_engine_that_breaks_the_process_costs_its_own_cell(tmp_path: Path, kind: str) -> None:
     workers = Workers(**{kind: NAMES[1]})
     complete, content = coordinate(tmp_path / "gpu.json", workers)
