@@ -42,8 +42,8 @@ def table(record: dict[str, Any]) -> str:
         f"## Paper-sized model on one {environment['name']}",
         "",
         f"`{record['command']}`: {libraries}. Random weights; inputs lie in device memory and answers stay there; "
-        "every engine was first compared with PyTorch in fp32 and timed only within the exporter's tolerance. Engines "
-        "take turns; times are between CUDA events. Measured ceilings: "
+        "every engine was first compared with PyTorch in fp32; only what keeps the exporter's tolerance counts for the "
+        "goals. Engines take turns; times are between CUDA events. Measured ceilings: "
         f"{ceilings['copy_bytes_per_s'] / 1e12:.2f} TB/s copied, {ceilings['matmul_flops_per_s'] / 1e12:.0f} TFLOP/s "
         "in an fp16 matrix product. The roofline sums over all products the longer of their operations at this rate "
         "and their operands and results at that bandwidth; the floor takes the network for one kernel.",
@@ -90,7 +90,7 @@ def _headline(entry: Entry) -> list[str]:
             f"| {name} | {times['p50']:.3f} | {times['p95']:.3f} | {times['p99']:.3f} | {cell['host_ms']['p50']:.3f} "
             f"| {gain} | {times['p50'] / entry['layered_ms']:.1f} | {cell['clips_per_s']:.0f} "
             f"| {_optional(cell, 'clip_joules', '.3f')} | {_optional(cell, 'memory_mib', '.0f')} "
-            f"| {cell['parity']:.0e} |"
+            f"| {cell['parity']:.0e}{'' if _within(cell) else ', too large'} |"
         )
     return lines
 
@@ -137,7 +137,7 @@ def _goals(entries: dict[Point, Entry], ceilings: dict[str, float]) -> list[str]
         for point, entry in entries.items()
         if (point.scope, point.path, point.seconds) == (HEADLINE.scope, HEADLINE.path, HEADLINE.seconds)
         for name, cell in _measured(entry).items()
-        if ENGINE[name].family != "torch"
+        if ENGINE[name].family != "torch" and _within(cell)
     }
     if rates:
         (point, name), share = max(rates.items(), key=lambda item: item[1])
@@ -182,8 +182,13 @@ def _measured(entry: Entry) -> dict[str, Any]:
 
 
 def _fastest(cells: dict[str, Any]) -> str | None:
-    ours = [name for name in cells if ENGINE[name].family != "torch"]
+    """The fastest that is not PyTorch and keeps the exporter's tolerance."""
+    ours = [name for name, cell in cells.items() if ENGINE[name].family != "torch" and _within(cell)]
     return min(ours, key=lambda name: cells[name]["device_ms"]["p50"], default=None)
+
+
+def _within(cell: dict[str, Any]) -> bool:
+    return bool(cell["parity"] <= cell["tolerance"])
 
 
 def _optional(cell: dict[str, Any], name: str, form: str) -> str:

@@ -24,6 +24,7 @@ from benchmarks.gpu.models import Inputs, Networks, Subject, make_inputs, make_n
 from benchmarks.gpu.parity import check, error_of
 from benchmarks.gpu.plan import ENGINE, Engine, Point
 from benchmarks.gpu.timing import TINY, Effort, measure_latency, measure_throughput
+from vavl_export.golden import TOLERANCE
 from vavl_runtime.backends.tensorrt_library import find_tensorrt
 from vavl_runtime.errors import BackendUnavailableError
 
@@ -107,7 +108,7 @@ def measure_point(accelerator: Accelerator, job: dict[str, Any], report: Report)
             accelerator.synchronize()
             error = error_of(expected, program.outputs())
             after = accelerator.used_mib()
-            facts[name] = {"parity": error}
+            facts[name] = {"parity": error, "tolerance": TOLERANCE[ENGINE[name].precision]}
             if before is not None and after is not None:
                 facts[name]["memory_mib"] = round(after - before, 1)
             check(error, ENGINE[name].precision)

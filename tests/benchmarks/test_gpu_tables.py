@@ -29,6 +29,13 @@ def test_fastest_comes_first() -> None:
     assert [row.split(" | ")[1] for row in rows] == ["1.500", "4.000", "9.000"]
 
 
+def test_what_is_too_far_off_counts_for_no_goal() -> None:
+    wrong = measured("ONNX Runtime fp16", 0.1, 9000) | {"parity": 9e-3}
+    text = table(record(entry(HEADLINE, [measured(COMPILED, 4.0, 200), measured(OURS, 2.0, 500), wrong])))
+    assert "| 9e-03, too large |" in text
+    assert f"fastest of ours ({OURS}): 2.00 x" in text
+
+
 def test_what_is_missing_is_named_with_its_reason() -> None:
     failed = {"engine": OURS, "status": "failed", "reason": "RuntimeError: out of memory"}
     absent = {"engine": "TensorRT CUDA graph fp16", "status": "not measured", "reason": "no module tensorrt"}

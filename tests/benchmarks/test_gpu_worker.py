@@ -29,8 +29,8 @@ def test_errors_are_relative_and_nan_is_infinite() -> None:
 
 @pytest.mark.parametrize("error", [0.1, math.inf, math.nan])
 def test_what_is_too_far_off_is_not_timed(error: float) -> None:
-    check(1e-3, "fp16")
-    with pytest.raises(ParityError, match="against PyTorch fp32, at most 5e-03 expected"):
+    check(1e-2, "fp16")
+    with pytest.raises(ParityError, match="against PyTorch fp32, at most 2e-02 expected"):
         check(error, "fp16")
 
 
