@@ -61,27 +61,66 @@ def order_gelu(model: onnx.ModelProto) -> None:
 
 
 def split_prelu(model: onnx.ModelProto) -> None:
-    """Write PReLU as max(x, 0) + slope · min(x, 0), the same to the last bit.
+    """Write PReLU as x + (slope - 1) · min(x, 0), the same within rounding.
 
-    ONNX Runtime's CPU kernel for PReLU is not vectorised: the nets of MTCNN are about half as fast again without it.
+    ONNX Runtime's CPU kernel for PReLU is not vectorised, and each pass over a picture costs as much as a small
+    convolution: these are three. Nets that share a slope tensor between two PReLUs keep it as it is.
     """
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    readers = Counter(name for node in model.graph.node for name in node.input)
     nodes: list[NodeProto] = []
     for node in model.graph.node:
-        if node.op_type != "PRelu":
+        if node.op_type != "PRelu" or readers[node.input[1]] != 1:
             nodes.append(node)
             continue
         (x, slope), (y,) = node.input, node.output
-        positive, negative, scaled = (f"{y}.{part}" for part in ("positive", "negative", "scaled"))
+        negative, change = f"{y}.negative", f"{y}.change"
+        array = numpy_helper.to_array(weights[slope]) - np.float32(1.0)
+        weights[slope].CopyFrom(numpy_helper.from_array(array, slope))
         nodes += [
-            helper.make_node("Relu", [x], [positive]),
             helper.make_node("Min", [x, ZERO], [negative]),
-            helper.make_node("Mul", [negative, slope], [scaled]),
-            helper.make_node("Add", [positive, scaled], [y]),
+            helper.make_node("Mul", [negative, slope], [change]),
+            helper.make_node("Add", [x, change], [y]),
         ]
     if len(nodes) > len(model.graph.node):
         model.graph.initializer.append(numpy_helper.from_array(np.float32(0.0), ZERO))
         del model.graph.node[:]
         model.graph.node.extend(nodes)
+
+
+def sigmoid_of_two(model: onnx.ModelProto) -> None:
+    """Write the second of two channels' softmax as the sigmoid of their difference, taken in the convolution before.
+
+    Softmax over the channels of a picture is not vectorised and transposes twice.
+    """
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    makers = {output: node for node in model.graph.node for output in node.output}
+    readers = Counter(name for node in model.graph.node for name in node.input)
+    for gather in model.graph.node:
+        softmax = makers.get(gather.input[0]) if gather.op_type == "Gather" else None
+        convolution = makers.get(softmax.input[0]) if softmax is not None and softmax.op_type == "Softmax" else None
+        if convolution is None or softmax is None or convolution.op_type != "Conv":
+            continue
+        axes = {attribute.name: attribute.i for node in (gather, softmax) for attribute in node.attribute}
+        alone = readers[softmax.input[0]] == readers[softmax.output[0]] == 1
+        chosen = weights.get(gather.input[1])
+        second = chosen is not None and int(numpy_helper.to_array(chosen)) == 1
+        if (
+            axes != {"axis": 1}
+            or not alone
+            or not second
+            or len(numpy_helper.to_array(weights[convolution.input[1]])) != 2
+        ):
+            continue
+        if readers[gather.input[1]] == 1:
+            model.graph.initializer.remove(chosen)
+        for name in convolution.input[1:]:
+            both = numpy_helper.to_array(weights[name])
+            weights[name].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(both[1:] - both[:1]), name))
+        axis = f"{gather.output[0]}.axis"
+        model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), axis))
+        softmax.CopyFrom(helper.make_node("Sigmoid", [softmax.input[0]], [softmax.output[0]], name=softmax.name))
+        gather.CopyFrom(helper.make_node("Squeeze", [softmax.output[0], axis], [gather.output[0]], name=gather.name))
 
 
 def _is_erf_plus_one(makers: dict[str, NodeProto], name: str) -> bool:

@@ -12,7 +12,7 @@ import torch
 from torch.export import Dim
 
 from vavl_export.graphs import GraphPlan
-from vavl_export.passes import fold_transposed_weights, order_gelu, split_prelu
+from vavl_export.passes import fold_transposed_weights, order_gelu, sigmoid_of_two, split_prelu
 from vavl_runtime.errors import ExportError
 
 OPSET = 18  # the newest that every target reads without conversion; the limit is 20
@@ -54,6 +54,7 @@ def export_graph(plan: GraphPlan) -> onnx.ModelProto:
     fold_transposed_weights(model)
     order_gelu(model)
     split_prelu(model)
+    sigmoid_of_two(model)
     _tidy(model, plan)
     return model
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from vavl_export.passes import fold_transposed_weights, order_gelu, split_prelu
+from vavl_export.passes import fold_transposed_weights, order_gelu, sigmoid_of_two, split_prelu
 
 
 def _run(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
@@ -59,7 +59,48 @@ def test_prelu_is_split_to_the_same_values(count: int) -> None:
     split_prelu(model)
     onnx.checker.check_model(model)
     assert "PRelu" not in {node.op_type for node in model.graph.node}
-    np.testing.assert_array_equal(_run(model, x), expected)
+    np.testing.assert_allclose(_run(model, x), expected, rtol=1e-6, atol=1e-6)
+
+
+def _two_channels(read: int) -> onnx.ModelProto:
+    """Which of two channels is how likely, as P-Net has it."""
+    random = np.random.default_rng(1)
+    weights = {
+        "w": random.standard_normal((2, 3, 1, 1), np.float32),
+        "b": random.standard_normal(2, np.float32),
+        "read": np.array(read, np.int64),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["both"]),
+        helper.make_node("Softmax", ["both"], ["shares"], axis=1),
+        helper.make_node("Gather", ["shares", "read"], ["y"], axis=1),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w"])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "h", "w"])
+    initializers = [numpy_helper.from_array(w, n) for n, w in weights.items()]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [x], [y], initializers), opset_imports=[helper.make_opsetid("", 18)]
+    )
+    model.ir_version = 9
+    return model
+
+
+def test_softmax_of_two_channels_becomes_a_sigmoid() -> None:
+    model = _two_channels(1)
+    x = np.random.default_rng(2).standard_normal((2, 3, 5, 7), np.float32)
+    expected = _run(model, x)
+    sigmoid_of_two(model)
+    onnx.checker.check_model(model)
+    assert [node.op_type for node in model.graph.node] == ["Conv", "Sigmoid", "Squeeze"]
+    assert {tensor.name for tensor in model.graph.initializer} == {"w", "b", "y.axis"}  # nothing unused
+    np.testing.assert_allclose(_run(model, x), expected, atol=1e-6)
+
+
+def test_the_first_of_two_channels_stays_a_softmax() -> None:
+    model = _two_channels(0)
+    before = model.SerializeToString()
+    sigmoid_of_two(model)
+    assert model.SerializeToString() == before
 
 
 def test_without_prelu_nothing_is_added() -> None:
