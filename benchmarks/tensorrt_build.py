@@ -62,7 +62,7 @@ def measure(preset: str, bundle: Path) -> list[dict[str, Any]]:
     """
     configure, layers = PRESETS[preset]
     blocks = attention_blocks(configure(), layers)
-    rows = []
+    rows: dict[Path, dict[str, Any]] = {}  # by plan: the detector is fp32 in every precision
     for target in TARGETS:
         for precision in PRECISIONS:
             for engine in run(
@@ -78,22 +78,19 @@ def measure(preset: str, bundle: Path) -> list[dict[str, Any]]:
                 progress=lambda line: print(line, file=sys.stderr),
             ):
                 record, key = engine.record, engine.record.key
-                rows.append(
-                    {
-                        "preset": preset,
-                        "graph": key.graph,
-                        "precision": key.precision,
-                        "asked_precision": precision,
-                        "target": target,
-                        "profiles": len(key.profiles),
-                        "build_seconds": record.build_seconds,
-                        "plan_bytes": record.plan_bytes,
-                        "activation_bytes": record.activation_bytes,
-                        "attention_blocks": blocks[key.graph],
-                        "fused_blocks": fused_attention(engine),
-                    }
-                )
-    return rows
+                rows[engine.plan] = {
+                    "preset": preset,
+                    "graph": key.graph,
+                    "precision": key.precision,
+                    "target": target,
+                    "profiles": len(key.profiles),
+                    "build_seconds": record.build_seconds,
+                    "plan_bytes": record.plan_bytes,
+                    "activation_bytes": record.activation_bytes,
+                    "attention_blocks": blocks[key.graph],
+                    "fused_blocks": fused_attention(engine),
+                }
+    return list(rows.values())
 
 
 def export(preset: str, folder: Path) -> Path:
