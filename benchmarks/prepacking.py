@@ -60,7 +60,6 @@ def open_session(runtime: Any, bundle: Bundle, name: str, setting: str) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = THREADS
     options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False
     options.add_session_config_entry("session.disable_prepacking", "1" if setting == "shared" else "0")
     return runtime.InferenceSession(str(bundle.graph_file(name)), options, providers=["CPUExecutionProvider"])
 

@@ -30,7 +30,7 @@
     ├── ExportError                 export              a graph cannot be exported              exit 1
     ├── ParityError                 parity              outputs drift from PyTorch's            exit 1
     └── BackendUnavailableError     backend_unavailable a device or backend is missing          exit 4
-        └── EngineError             engine              a TensorRT engine is missing, damaged or built for something else
+        └── EngineError             engine              a TensorRT engine is missing, damaged or of another build
 
 Each message says what came, what was expected and how to mend it.
 """

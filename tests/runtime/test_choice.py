@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tests.runtime.fake_driver import FakeDriver, FakeGpu, Load, no_driver
 from tests.runtime.fake_onnxruntime import CPU, CUDA, TENSORRT, FakeOnnxRuntime
 from vavl_runtime import ArrayClip, Recognizer
-from vavl_runtime.backends import choice, onnxruntime, onnxruntime_providers, tensorrt_library
+from vavl_runtime.backends import choice, onnxruntime_providers, tensorrt_library
 from vavl_runtime.backends.choice import ENGINES, choose_backend
 from vavl_runtime.backends.fake import FakeBackend
 from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
@@ -23,7 +23,7 @@ from vavl_runtime.bundle import Bundle, open_bundle
 from vavl_runtime.cli.run import Engine, app
 from vavl_runtime.devices import probe_driver
 from vavl_runtime.errors import BackendUnavailableError, InputError
-from vavl_runtime.manifest import REQUIRED_GRAPHS, GraphRecord, TensorRecord
+from vavl_runtime.manifest import REQUIRED_GRAPHS
 
 GPU = FakeDriver(gpus=[FakeGpu(), FakeGpu("second")]).load
 
@@ -149,31 +149,6 @@ def test_unknown_names(runtime: FakeOnnxRuntime) -> None:
 
 def test_the_command_offers_every_engine() -> None:
     assert tuple(engine.value for engine in Engine) == ENGINES
-
-
-# Weights on the CPU ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("size", "precision", "shared"), [(10, "fp32", "0"), (100, "fp32", "1"), (100, "fp16", "1"), (100, "int8", "0")]
-)
-def test_large_weights_stay_in_their_file(
-    size: int, precision: str, shared: str, runtime: FakeOnnxRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(onnxruntime, "SHARED_FROM_BYTES", 50)
-    (tmp_path / "weights.bin").write_bytes(bytes(size))
-    tensor = TensorRecord(name="x", dtype="float32", shape=("batch",))
-    record = GraphRecord(
-        file="encoders/graph.onnx",
-        data="encoders/weights.bin",
-        precision=precision,  # type: ignore[arg-type]
-        inputs=(tensor,),
-        outputs=(tensor.model_copy(update={"name": "y"}),),
-    )
-    runtime.records["graph"] = record
-    backend = OnnxRuntimeBackend(1)
-    backend.load("graph", tmp_path / "graph.onnx", record)
-    assert runtime.sessions[-1].session_options.entries["session.disable_prepacking"] == shared
 
 
 # Through the recogniser and the command -------------------------------------------------------------------------

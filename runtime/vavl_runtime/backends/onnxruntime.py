@@ -1,7 +1,7 @@
 """ONNX Runtime on the CPU."""
 
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -10,10 +10,6 @@ from vavl_runtime.backends.base import Arrays, check_inputs
 from vavl_runtime.backends.onnxruntime_session import CPU, import_onnxruntime, open_session
 from vavl_runtime.errors import BackendUnavailableError
 from vavl_runtime.manifest import GraphRecord
-
-# From this size on weights stay in the memory-mapped file, which the paths and other processes share, instead of being
-# copied into the layout of the matrix kernels. `benchmarks.prepacking` shows what that saves and costs.
-SHARED_FROM_BYTES = 32_000_000
 
 
 class OnnxRuntimeBackend:
@@ -41,9 +37,6 @@ class OnnxRuntimeBackend:
         # Each graph has its own threads. Spinning within a run saves waking them at every operator; spinning on after
         # it would take the cores from decoding and from the other graphs.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        # Clips differ in length, so a plan for one shape only costs memory for the next.
-        options.enable_mem_pattern = False
-        options.add_session_config_entry("session.disable_prepacking", "1" if _shares_weights(file, record) else "0")
         session = open_session(self._runtime, file, record, options, [CPU])
         self._sessions[name] = (session, record, [tensor.name for tensor in record.outputs])
 
@@ -63,9 +56,3 @@ class OnnxRuntimeBackend:
     def close(self) -> None:
         """Release all sessions."""
         self._sessions.clear()
-
-
-def _shares_weights(file: Path, record: GraphRecord) -> bool:
-    """int8 weights are small, and their kernels gain most from the other layout."""
-    weights = file.with_name(PurePosixPath(record.data).name)
-    return record.precision != "int8" and weights.is_file() and weights.stat().st_size >= SHARED_FROM_BYTES
