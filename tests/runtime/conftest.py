@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.damaged_bundles import link_copy, zip_folder
+from tests.runtime.damaged_bundles import copy_bundle, zip_folder
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def original(light_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture
 def bundle(original: Path, tmp_path: Path) -> Path:
     """A bundle to damage with ``damaged_bundles``, which never writes into a file that is there."""
-    return link_copy(original, tmp_path / "bundle")
+    return copy_bundle(original, tmp_path / "bundle")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -19,13 +18,12 @@ SOUND = ArrayClip(audio=np.sin(np.arange(16_000) * 0.09).astype(np.float32) * np
 Damage = Callable[[Path], object]
 
 
-def link_copy(original: Path, folder: Path) -> Path:
-    return Path(shutil.copytree(original, folder, copy_function=os.link))
+def copy_bundle(original: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(original, folder))  # no hard links: onnx refuses the original while it has any
 
 
 def rewrite(file: Path, content: bytes) -> None:
-    """Replace a file; writing into it would alter the original behind the hard link."""
-    file.unlink()
+    """Replace a file."""
     file.write_bytes(content)
 
 

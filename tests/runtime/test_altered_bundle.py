@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.runtime.command_line import error_lines, run_cli
-from tests.runtime.damaged_bundles import SOUND, flip, link_copy, refused_when_used
+from tests.runtime.damaged_bundles import SOUND, copy_bundle, flip, refused_when_used
 from tests.runtime.made_media import pcm16, tone, write_wav
 from vavl_runtime import Recognizer, open_bundle
 from vavl_runtime.errors import AlteredFileError, BundleError, MissingFileError
@@ -71,7 +71,7 @@ def test_file_that_disappears_after_opening(bundle: Path) -> None:
 @contextlib.contextmanager
 def passing_copy(original: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=original.parent) as folder:
-        yield link_copy(original, Path(folder) / "bundle")
+        yield copy_bundle(original, Path(folder) / "bundle")
 
 
 @settings(max_examples=25, deadline=None)
