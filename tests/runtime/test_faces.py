@@ -196,7 +196,10 @@ class SizedDetector:
 
 
 @few
-@given(sides=st.lists(st.integers(0, 200), min_size=1, max_size=8), follow=st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+@given(
+    sides=st.lists(st.just(0) | st.integers(CropRecipe().min_face, 200), min_size=1, max_size=8),
+    follow=st.sampled_from([0.0, 0.3, 0.5, 1.0]),
+)
 def test_following_a_face_misses_none(sides: list[int], follow: float) -> None:
     detector = SizedDetector()
     locate = FaceLocator(detector, CropRecipe(follow=follow))  # type: ignore[arg-type]
