@@ -59,8 +59,8 @@ def figure(record: dict[str, Any]) -> str:
     least = {side: times["least"] for side, times in record["whole"].items()}
     gain = {side: f"{each['of_medians']:.1f} x" for side, each in record["advantage"].items()}
     others = {
-        "torch.compile": "than torch.compile",
-        BEST_PARTS: "than facenet-pytorch on every fifth frame with the faster of ONNX Runtime and OpenVINO",
+        "torch.compile": "faster than torch.compile",
+        BEST_PARTS: "faster than facenet-pytorch on every fifth frame with the faster of ONNX Runtime and OpenVINO",
     }
     text = (
         f"- A {record['clip']['seconds']:.1f} s clip, paper-sized model, file in, answer out, "
