@@ -150,3 +150,14 @@ def test_training_sets_them_and_leaves_them_alone(tmp_path: Path) -> None:
     for name, value in branch.discriminants.state_dict().items():
         torch.testing.assert_close(value, before[name])
     assert not torch.equal(branch.projection.weight, untrained.projection.weight)
+
+
+def test_a_feature_that_never_varies_counts_for_nothing() -> None:
+    values, classes, speakers = rows(0)
+    values[:, [1, 4]] = 3.0
+    branch = fitted(values, classes, speakers)
+    assert branch.discriminants is not None
+    assert (likelihoods(branch, values).argmax(1) == classes).mean() > 0.8
+    moved = values.copy()
+    moved[:, [1, 4]] += 1.0
+    np.testing.assert_allclose(likelihoods(branch, moved), likelihoods(branch, values), atol=1e-2)

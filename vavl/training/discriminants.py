@@ -13,6 +13,7 @@ from vavl.training.dataset import Example, FeatureSet
 
 Array = NDArray[np.float64]
 TEMPERATURES = (0.1, 100.0)
+RIDGE = 1e-6  # of unit variance
 UNSEEN = -30.0  # log likelihood of a class that the training set lacks
 
 
@@ -86,7 +87,8 @@ def _analyse(pooled: Array, classes: NDArray[Any], count: int) -> _Analysis:
     # Ledoit-Wolf shrinkage: with more features than speakers, the covariance as it is would be trusted too far.
     fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit((pooled - centre) / scale, classes)
     # Where clips of one class spread evenly, classes differ most along the principal axes of their means.
-    whiten = np.linalg.inv(np.linalg.cholesky(fitted.covariance_))
+    ridge = RIDGE * np.eye(pooled.shape[1])  # a feature that never varies leaves the covariance singular
+    whiten = np.linalg.inv(np.linalg.cholesky(fitted.covariance_ + ridge))
     _, _, axes = np.linalg.svd((fitted.means_ - fitted.means_.mean(0)) @ whiten.T, full_matrices=False)
     found = min(count, len(fitted.classes_) - 1)
     directions = np.zeros((count, pooled.shape[1]))
