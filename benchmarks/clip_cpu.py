@@ -90,12 +90,11 @@ def runtime_side(recognizer: Recognizer) -> Side:
 
 
 def with_every_frame_detected(place: Path, folder: Path) -> Path:
-    """Copy a bundle, by links, with another recipe."""
-    shutil.copytree(place, folder, copy_function=os.link)
+    """Copy a bundle with another recipe; links would keep onnx from reading the original's weights."""
+    shutil.copytree(place, folder)
     file = folder / FILE_NAME
     manifest = Manifest.model_validate_json(file.read_bytes())
     changed = manifest.model_copy(update={"crop": manifest.crop.model_copy(update={"detect_every": 1})})
-    file.unlink()  # a link to the original
     file.write_text(changed.model_dump_json())
     return folder
 

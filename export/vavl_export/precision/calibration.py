@@ -1,7 +1,7 @@
 """Real inputs for every graph: clips go through the runtime's own reading and feature code; what arrives is kept."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def calibration_inputs(bundle: Path, folder: Path, progress: Callable[[str], Non
         InputError: There are no clips.
         ConfigError: No clip reaches some graph, for want of sound or of a face.
     """
-    clips = _spread(_clips(folder))
+    clips = spread_clips(folder, MAX_CLIPS)
     recorder = _Recorder()
     with Recognizer(bundle, backend=recorder) as recognizer:
         for clip in clips:
@@ -52,19 +52,27 @@ def calibration_inputs(bundle: Path, folder: Path, progress: Callable[[str], Non
     return {name: recorder.kept[name] for name in VARIANT_GRAPHS}
 
 
-def _clips(folder: Path) -> list[Path]:
-    listed = list_clips([folder])
-    for clip in listed:
+def spread_clips(folder: Path, most: int) -> list[Path]:
+    """Choose clips of a folder.
+
+    Args:
+        folder: The folder, searched recursively.
+        most: How many clips at most.
+
+    Returns:
+        Clips evenly spread over the names.
+
+    Raises:
+        InputError: There are none.
+    """
+    clips = list_clips([folder])
+    for clip in clips:
         if clip.error is not None:
             raise clip.error
-    return [clip.path for clip in listed]
-
-
-def _spread(clips: Sequence[Path]) -> list[Path]:
-    if len(clips) <= MAX_CLIPS:
-        return list(clips)
-    chosen = np.linspace(0, len(clips) - 1, MAX_CLIPS).round().astype(int)
-    return [clips[index] for index in chosen]
+    if len(clips) <= most:
+        return [clip.path for clip in clips]
+    chosen = np.linspace(0, len(clips) - 1, most).round().astype(int)
+    return [clips[index].path for index in chosen]
 
 
 class _Recorder(OnnxRuntimeBackend):

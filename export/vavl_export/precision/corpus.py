@@ -1,30 +1,21 @@
 """What a lower precision costs on a labelled corpus: labels that flip, and F1 or CCC, by path and by length."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from vavl.corpora import Clip, Corpus
+from vavl.corpora import Corpus
 from vavl.evaluation.metrics import path_metrics
-from vavl.features.extract import read_clip
 from vavl_export import golden
-from vavl_export.golden import Arrays
-from vavl_export.precision.running import WAYS, CheckedGraph, How
-from vavl_runtime.answers import PathAnswers
-from vavl_runtime.backends.base import Arrays as Inputs
+from vavl_export.precision.mixes import ENCODERS, FP32, PATHS, Mix, MixedAnswers, MixedGraphs, Way
+from vavl_export.precision.running import WAYS, How
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.errors import ConfigError, InputError
 from vavl_runtime.manifest import PathName, Precision
 
-Way = tuple[Precision, How]
-FP32: Way = ("fp32", "run")
-PATHS: tuple[PathName, ...] = ("audio", "visual", "audio_visual")
 LENGTHS_S = (2.0, 4.0, 8.0, float("inf"))  # upper bounds of what is reported together
 
 
@@ -92,11 +83,10 @@ def drift_bytes(drift: Sequence[CorpusDrift]) -> bytes:
 
 @dataclass(frozen=True)
 class _Answered:
-    """What every precision says about one clip: scores by path and way, in the order of the bundle's labels."""
+    """What every precision says about one clip, and what is right, in the order of the bundle's labels."""
 
-    seconds: float
+    answers: MixedAnswers
     target: tuple[float, ...]
-    scores: dict[tuple[PathName, Way], tuple[float, ...]]
 
 
 def corpus_drift(bundle: Bundle, corpus: Corpus, progress: Callable[[str], None]) -> list[CorpusDrift]:
@@ -115,11 +105,12 @@ def corpus_drift(bundle: Bundle, corpus: Corpus, progress: Callable[[str], None]
     """
     columns = _columns(bundle, corpus)
     ways = _ways(bundle)
-    graphs = _Graphs(bundle, ways)
+    graphs = MixedGraphs.of(bundle, [Mix.uniform(way) for way in ways])
     answered: list[_Answered] = []
     for number, clip in enumerate(corpus.clips, 1):
         try:
-            answered.append(graphs.answer(clip, columns))
+            target = tuple(clip.target[column] if column >= 0 else 0.0 for column in columns)
+            answered.append(_Answered(graphs.answer(clip), target))
         except InputError as error:
             progress(f"left out: {error}")
         if number % 50 == 0:
@@ -128,10 +119,10 @@ def corpus_drift(bundle: Bundle, corpus: Corpus, progress: Callable[[str], None]
         raise ConfigError(f"corpus {corpus.name}: none of its clips can be read")
     results = []
     for start, end in ((0.0, LENGTHS_S[-1]), *pairwise((0.0, *LENGTHS_S))):
-        within = [clip for clip in answered if start <= clip.seconds < end]
+        within = [clip for clip in answered if start <= clip.answers.seconds < end]
         for way in ways[1:]:
             for path in PATHS:
-                answers = [clip for clip in within if (path, way) in clip.scores]
+                answers = [clip for clip in within if (path, Mix.uniform(way)) in clip.answers.scores]
                 if answers:
                     results.append(_compare(bundle, corpus.name, path, way, (start, end), answers))
     return results
@@ -151,77 +142,18 @@ def _columns(bundle: Bundle, corpus: Corpus) -> list[int]:
 
 
 def _ways(bundle: Bundle) -> list[Way]:
-    precisions = set.intersection(
-        *(set(bundle.manifest.graphs[name].variants) for name in (*PATHS, "audio_encoder", "face_encoder"))
-    )
+    precisions = set.intersection(*(set(bundle.manifest.graphs[name].variants) for name in (*PATHS, *ENCODERS)))
     if not precisions:
         raise ConfigError(f"bundle {bundle.name}: has no variants to compare; export with --precision fp16,bf16,int8")
     return [FP32, *((precision, how) for precision in sorted(precisions) for how in WAYS[precision])]
-
-
-class _Graphs:
-    """The graphs of a bundle in every precision, fed from one reading of each clip."""
-
-    def __init__(self, bundle: Bundle, ways: Sequence[Way]) -> None:
-        self._manifest = bundle.manifest
-        self._ways = ways
-        self._graphs = {
-            (name, way): CheckedGraph(bundle, name, *way)
-            for name in (*PATHS, "audio_encoder", "face_encoder")
-            for way in ways
-        }
-        self._detector = {name: CheckedGraph(bundle, name, *FP32) for name in ("pnet", "rnet", "onet")}
-
-    def answer(self, clip: Clip, columns: Sequence[int]) -> _Answered:
-        """Read a clip once and answer by every path it allows, in every precision."""
-        manifest = self._manifest
-        answers: dict[tuple[PathName, Way], PathAnswers] = defaultdict(PathAnswers)
-        seconds = 0.0
-        for window in read_clip(clip, self._run, manifest.crop, manifest.limits).windows:
-            lasts = {"audio": window.audio_seconds, "visual": window.visual_seconds}
-            seconds += max(lasts.values())
-            features = {"audio": self._split(window.audio), "visual": self._split(window.visual)}
-            for path in PATHS:
-                needed = ("audio", "visual") if path == "audio_visual" else (path,)
-                if any(features[modality] is None for modality in needed):
-                    continue
-                for number, way in enumerate(self._ways):
-                    fed: Arrays = {}
-                    for modality in needed:
-                        values = features[modality][number]  # type: ignore[index]  # those that are None were left out
-                        fed[f"{modality}_features"] = values[None]
-                        fed[f"{modality}_lengths"] = np.array([len(values)], np.int64)
-                    longest = max(lasts[modality] for modality in needed)
-                    answers[path, way].add(path, longest, self._graphs[path, way].run(fed))
-        scores = {
-            (path, way): tuple(found.finish(manifest)[path].scores.values()) for (path, way), found in answers.items()
-        }
-        target = tuple(clip.target[column] if column >= 0 else 0.0 for column in columns)
-        return _Answered(seconds, target, scores)
-
-    def _run(self, name: str, stage: str, inputs: Inputs) -> dict[str, NDArray[Any]]:
-        """Run a graph for the reader, which only cuts and joins features along time.
-
-        So those of all precisions can lie side by side in one array, and each clip is decoded and searched for faces
-        once.
-        """
-        fed = dict(inputs)
-        if name in self._detector:
-            return self._detector[name].run(fed)
-        outputs = [self._graphs[name, way].run(fed) for way in self._ways]
-        features = "audio_features" if name == "audio_encoder" else "face_features"
-        return outputs[0] | {features: np.concatenate([output[features] for output in outputs], axis=-1)}
-
-    def _split(self, values: NDArray[np.float32] | None) -> list[NDArray[np.float32]] | None:
-        return None if values is None else np.split(values, len(self._ways), axis=-1)
 
 
 def _compare(
     bundle: Bundle, corpus: str, path: PathName, way: Way, lengths_s: tuple[float, float], clips: Sequence[_Answered]
 ) -> CorpusDrift:
     manifest = bundle.manifest
-    exact = np.array([clip.scores[path, FP32] for clip in clips])
-    got = np.array([clip.scores[path, way] for clip in clips])
+    exact = np.array([clip.answers.scores[path, Mix.uniform(FP32)] for clip in clips])
+    got = np.array([clip.answers.scores[path, Mix.uniform(way)] for clip in clips])
     target = np.array([clip.target for clip in clips])
     flipped = exact.argmax(1) != got.argmax(1)
     if manifest.task == "regression":

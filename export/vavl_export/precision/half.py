@@ -1,12 +1,13 @@
 """fp16 and bf16: the fp32 graph with its products, and what lies between them, in the lower precision.
 
 Casts stand inside, so inputs and outputs keep their names, shapes and types. What stays fp32: norms, softmax, every sum
-over time, exponentials and logarithms; the graph's inputs up to its first product, and a head from its last layer on,
-which cost little and would round what the rest depends on; constants that the precision cannot hold (an epsilon of
-1e-12); and islands: tensors that would overflow, with every operator that makes or reads them.
+over time, exponentials and logarithms; the graph's inputs up to its first product, and the heads behind its last norm,
+which multiply one row a clip, so cost little and would round what the rest depends on; constants that the precision
+cannot hold (an epsilon of 1e-12); and islands: tensors that would overflow, with every operator that makes or reads
+them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import onnx
@@ -82,7 +83,8 @@ def choose_low(model: onnx.ModelProto, precision: Precision, types: set[str], is
     opset = model.opset_import[0].version
     weights = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name in types}
     unfit = {name for name, tensor in weights.items() if not _holds(numpy_helper.to_array(tensor), element_type)}
-    live, behind, ahead = _live(model), _behind_products(model), _ahead_of_products(model)
+    live, behind, ahead = _live(model), _behind_products(model), _ahead_of(model, PRODUCTS)
+    normed = _ahead_of(model, {"LayerNormalization"})
     chosen: set[str] = set()
     low_tensors = {name for name in weights if name not in unfit}
     for node in model.graph.node:
@@ -98,7 +100,7 @@ def choose_low(model: onnx.ModelProto, precision: Precision, types: set[str], is
             takes = between and not low_tensors.isdisjoint(found - weights.keys())
         else:
             first = node.input[0] in live and node.input[0] not in behind
-            head = node.op_type == "Gemm" and node.output[0] not in ahead
+            head = node.output[0] not in normed if normed else node.op_type == "Gemm" and node.output[0] not in ahead
             takes = node.op_type in PRODUCTS and not first and not head
         if takes:
             chosen.add(node.output[0])
@@ -192,11 +194,11 @@ def _behind_products(model: onnx.ModelProto) -> set[str]:
     return behind
 
 
-def _ahead_of_products(model: onnx.ModelProto) -> set[str]:
-    """Tensors that flow into some product."""
+def _ahead_of(model: onnx.ModelProto, operators: Collection[str]) -> set[str]:
+    """Tensors that flow into some operator of these types."""
     ahead: set[str] = set()
     for node in reversed(model.graph.node):
-        if node.op_type in PRODUCTS or not ahead.isdisjoint(node.output):
+        if node.op_type in operators or not ahead.isdisjoint(node.output):
             ahead.update(node.input)
     return ahead
 

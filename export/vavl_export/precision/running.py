@@ -31,19 +31,23 @@ class CheckedGraph:
         name: The graph.
         precision: ``fp32`` or a variant that the graph has.
         how: ``run`` as it is, or ``emulated``.
+        variant: A variant that is not in the bundle yet, weights inside.
     """
 
-    def __init__(self, bundle: Bundle, name: str, precision: Precision, how: How) -> None:
+    def __init__(
+        self, bundle: Bundle, name: str, precision: Precision, how: How, variant: onnx.ModelProto | None = None
+    ) -> None:
         self.name = name
         self.precision = precision
         self.how = how
-        place = bundle.graph_file(name, precision)
         record = bundle.manifest.graphs[name]
         self.outputs = [tensor.name for tensor in record.outputs]
+        graph = bundle.graph_file(name, precision) if variant is None else variant
         if how == "emulated":
-            self._session = open_session(emulate(onnx.load(place), precision), optimize=False)
+            exact = graph if isinstance(graph, onnx.ModelProto) else onnx.load(graph)
+            self._session = open_session(emulate(exact, precision), optimize=False)
         else:
-            self._session = open_session(place)
+            self._session = open_session(graph)
 
     def run(self, inputs: Arrays) -> dict[str, "NDArray[np.generic]"]:
         """Run it; outputs come by name."""

@@ -13,6 +13,7 @@ from vavl_export.golden import Arrays
 from vavl_export.listing import list_files
 from vavl_export.precision.calibration import calibration_inputs
 from vavl_export.precision.drift import GraphDrift, golden_cases, measure_drift
+from vavl_export.precision.hold_back import hold_back
 from vavl_export.precision.int8 import quantization_drift, quantize
 from vavl_export.precision.overflow import activation_peaks, lower_safely
 from vavl_export.precision.report import PARITY_FILE, HalfReport, ParityReport
@@ -22,7 +23,7 @@ from vavl_export.weights import WeightFiles
 from vavl_runtime.bundle import Bundle, open_bundle
 from vavl_runtime.errors import ConfigError, ParityError
 from vavl_runtime.files import write_atomically
-from vavl_runtime.manifest import FILE_NAME, GraphRecord, LowPrecision, Manifest, SpeedRecord, VariantRecord
+from vavl_runtime.manifest import FILE_NAME, LowPrecision, Manifest, SpeedRecord, VariantRecord
 from vavl_runtime.precision import VARIANT_GRAPHS
 
 Progress = Callable[[str], None]
@@ -36,7 +37,7 @@ class VariantRequest:
     Attributes:
         precisions: What to make beside fp32.
         calibration: Folder of clips; int8 needs it, the others are watched on them.
-        allow_drift: Keep variants that drift beyond the tolerance.
+        allow_drift: Keep variants that drift beyond the tolerance, and int8 graphs that flip labels.
     """
 
     precisions: tuple[LowPrecision, ...] = ()
@@ -88,9 +89,11 @@ def add_variants(folder: Path, request: VariantRequest, progress: Progress) -> P
         if request.calibration is not None:
             progress(f"calibrating on {request.calibration}")
             real = calibration_inputs(folder, request.calibration, progress)
-        writer = _Writer(bundle, request.precisions, real or {}, progress)
+        writer = _Writer(bundle, real or {}, progress)
         for name in VARIANT_GRAPHS:
-            writer.write(name)
+            writer.write_half(name, [low for low in request.precisions if low != "int8"])
+        if "int8" in request.precisions:
+            writer.write_int8(request)
     _save(folder, bundle.manifest, writer.records)
     with open_bundle(folder) as bundle:
         progress("measuring drift")
@@ -105,62 +108,77 @@ def add_variants(folder: Path, request: VariantRequest, progress: Progress) -> P
 class _Writer:
     """Makes the variants of one graph after the other; those of the paths share their weights in each precision."""
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        precisions: Sequence[LowPrecision],
-        real: dict[str, list[Arrays]],
-        progress: Progress,
-    ) -> None:
+    def __init__(self, bundle: Bundle, real: dict[str, list[Arrays]], progress: Progress) -> None:
         self.half: list[HalfReport] = []
-        self.records: dict[str, dict[LowPrecision, VariantRecord]] = {}
+        self.records: dict[str, dict[LowPrecision, VariantRecord]] = {name: {} for name in VARIANT_GRAPHS}
         self._bundle = bundle
-        self._precisions = precisions
         self._real = real
         self._progress = progress
         self._weights = WeightFiles(bundle.root)
 
-    def write(self, name: str) -> None:
+    def write_half(self, name: str, precisions: Sequence[LowPrecision]) -> None:
+        """Write fp16 and bf16 of a graph."""
         model = onnx.load(self._bundle.graph_file(name))
-        record, real = self._bundle.manifest.graphs[name], self._real.get(name, [])
         # Golden inputs are noise that may reach further than any clip, and verifying must not overflow either.
-        watched = [*(fed for fed, _ in golden_cases(self._bundle, name)), *real]
-        exact = activation_peaks(model, watched) if {"fp16", "bf16"} & set(self._precisions) else {}
-        made = self.records.setdefault(name, {})
-        for precision in self._precisions:
+        watched = [*(fed for fed, _ in golden_cases(self._bundle, name)), *self._real.get(name, [])]
+        exact = activation_peaks(model, watched) if precisions else {}
+        for precision in precisions:
             self._progress(f"lowering {name} to {precision}")
-            if precision == "int8":
-                made[precision] = self._int8(name, model, record, real)
-                continue
             half = lower_safely(model, precision, exact, watched[:: max(1, len(watched) // WATCHED)])
             self.half.append(HalfReport.of(name, precision, half))
             for tensor, peak in half.islands.items():
                 self._progress(f"{name}.{tensor} reaches {peak:.3g}: stays fp32")
-            made[precision] = self._save(name, half.model, record, precision)
+            self.records[name][precision] = self._save(name, half.model, precision)
 
-    def _int8(self, name: str, model: onnx.ModelProto, record: GraphRecord, inputs: Sequence[Arrays]) -> VariantRecord:
-        quantized = quantize(model, inputs)
+    def write_int8(self, request: VariantRequest) -> None:
+        """Write int8 of all graphs that stand it."""
+        quantized: dict[str, onnx.ModelProto] = {}
+        reasons: dict[str, str] = {}
+        for name in VARIANT_GRAPHS:
+            self._progress(f"lowering {name} to int8")
+            made = self._quantize(name)
+            if isinstance(made, str):
+                reasons[name] = made
+            else:
+                quantized[name] = made
+        labels = self._bundle.manifest.task == "classification"
+        if labels and request.calibration is not None and not request.allow_drift:
+            reasons |= hold_back(self._bundle, quantized, request.calibration, self._progress)
+        for name in VARIANT_GRAPHS:
+            if name in reasons:
+                self.records[name]["int8"] = self._unquantized(name, reasons[name])
+            else:
+                saved = self._save(name, quantized[name], "int8")
+                self.records[name]["int8"] = saved.model_copy(update={"speed": self._speed(name, saved)})
+
+    def _quantize(self, name: str) -> onnx.ModelProto | str:
+        """The int8 graph, or why there is none."""
+        model = onnx.load(self._bundle.graph_file(name))
+        quantized = quantize(model, self._real[name])
         if quantized is None:
-            return self._unquantized(name, record, "nothing in it can be quantised")
-        drift = quantization_drift(model, quantized, inputs)
+            return "nothing in it can be quantised"
+        drift = quantization_drift(model, quantized, self._real[name])
         if drift > golden.TOLERANCE["int8"]:
-            reason = f"int8 drifts by {drift:.1e} on real clips, at most {golden.TOLERANCE['int8']:.0e} expected"
-            return self._unquantized(name, record, reason)
-        saved = self._save(name, quantized, record, "int8")
-        root = self._bundle.root
-        speed = measure_speed(root / record.file, root / saved.file, record, inputs)
+            return f"int8 drifts by {drift:.1e} on real clips, at most {golden.TOLERANCE['int8']:.0e} expected"
+        return quantized
+
+    def _speed(self, name: str, saved: VariantRecord) -> SpeedRecord:
+        record, root = self._bundle.manifest.graphs[name], self._bundle.root
+        speed = measure_speed(root / record.file, root / saved.file, record, self._real[name])
         if speed.reason is not None:
             self._progress(f"{name} gains nothing from int8: {speed.reason}")
-        return saved.model_copy(update={"speed": speed})
+        return speed
 
-    def _unquantized(self, name: str, record: GraphRecord, reason: str) -> VariantRecord:
+    def _unquantized(self, name: str, reason: str) -> VariantRecord:
         """The fp32 graph itself, where quantising makes no sense."""
         self._progress(f"{name} stays fp32: {reason}")
+        record = self._bundle.manifest.graphs[name]
         speed = SpeedRecord(target=target_name(), speedup=1.0, reason=f"stays fp32: {reason}")
         return VariantRecord(file=record.file, data=record.data, speed=speed)
 
-    def _save(self, name: str, model: onnx.ModelProto, record: GraphRecord, precision: LowPrecision) -> VariantRecord:
+    def _save(self, name: str, model: onnx.ModelProto, precision: LowPrecision) -> VariantRecord:
         check_rules(model, f"{name} {precision}")
+        record = self._bundle.manifest.graphs[name]
         file, data = beside(record.file, precision), beside(record.data, precision)
         self._weights.externalize(model, file, data)
         self._weights.close(data)
