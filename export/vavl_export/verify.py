@@ -54,8 +54,10 @@ def verify_bundle(bundle: Bundle) -> Iterator[Check]:
     for precision in sorted({name for path in PATHS for name in bundle.manifest.graphs[path].variants}):
         yield _try(f"weights stored once {precision}", partial(_sharing, bundle, precision))
     for name, graph in bundle.manifest.graphs.items():
-        for precision in graph.variants:
+        for precision, variant in graph.variants.items():
             yield _try(f"rules {name} {precision}", partial(_rules, bundle, name, precision))
+            if variant.cpu_file is not None:
+                yield _try(f"rules {name} {precision} cpu", partial(_rules, bundle, name, precision, cpu=True))
             yield _try(f"drift {name} {precision}", partial(_drift, bundle, name, precision))
 
 
@@ -88,8 +90,8 @@ def _hashes(bundle: Bundle) -> str:
     return f"{len(bundle.manifest.files)} files"
 
 
-def _rules(bundle: Bundle, name: str, precision: Precision | None = None) -> str:
-    model = onnx.load(bundle.graph_file(name, precision), load_external_data=False)
+def _rules(bundle: Bundle, name: str, precision: Precision | None = None, *, cpu: bool = False) -> str:
+    model = onnx.load(bundle.graph_file(name, precision, cpu=cpu), load_external_data=False)
     check_rules(model, name)
     return f"opset {model.opset_import[0].version}, {len(model.graph.node)} operators"
 

@@ -80,12 +80,13 @@ class Bundle:
             self._verified.add(path)
         return place
 
-    def graph_file(self, name: str, precision: Precision | None = None) -> Path:
+    def graph_file(self, name: str, precision: Precision | None = None, *, cpu: bool = False) -> Path:
         """Return the ONNX file of a graph, verified together with its weights.
 
         Args:
             name: A graph of the manifest.
             precision: One that the manifest lists for it; the graph's own by default.
+            cpu: Take the file for processors, if there is one.
 
         Returns:
             Where the ONNX file is.
@@ -96,7 +97,7 @@ class Bundle:
             UnsafePathError: The graph names a file that the manifest does not list.
         """
         graph = self.manifest.graphs[name]
-        graph = graph.in_precision(precision or graph.precision)
+        graph = graph.in_precision(precision or graph.precision, cpu=cpu)
         place = self.verified_file(graph.file)
         folder = posixpath.dirname(graph.file)
         try:

@@ -18,7 +18,7 @@ class Graphs:
         bundle: An opened bundle.
         backend: Where graphs run.
         precision: See `vavl_runtime.precision.choose_precisions`.
-        gpu: Whether the backend runs them on a GPU; ``auto`` depends on it.
+        gpu: Whether the backend runs them on a GPU; ``auto`` depends on it, and so does the form of int8 graphs.
 
     Attributes:
         precisions: Precision by graph name.
@@ -34,6 +34,7 @@ class Graphs:
         self.bundle = bundle
         self.backend = backend
         self.precisions = choose_precisions(bundle.manifest, precision, gpu=gpu)
+        self._gpu = gpu
         self._loaded: set[str] = set()
         self._closed = False
 
@@ -65,8 +66,8 @@ class Graphs:
         if name not in self._loaded:
             with timer.stage("load"):
                 precision = self.precisions[name]
-                record = self.bundle.manifest.graphs[name].in_precision(precision)
-                self.backend.load(name, self.bundle.graph_file(name, precision), record)
+                record = self.bundle.manifest.graphs[name].in_precision(precision, cpu=not self._gpu)
+                self.backend.load(name, self.bundle.graph_file(name, precision, cpu=not self._gpu), record)
             self._loaded.add(name)
 
     def close(self) -> None:

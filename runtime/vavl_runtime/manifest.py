@@ -1,6 +1,7 @@
 """``manifest.json``: what a bundle is, checked field by field. Documented in ``docs/bundle.md``."""
 
 import json
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -80,11 +81,13 @@ class VariantRecord(_Record):
     Attributes:
         file: Path of the ONNX file.
         data: Path of its weight file.
+        cpu_file: Path of an ONNX file that computes the same, written as processors like it; None if `file` does.
         speed: What it gains, or None if that was not measured.
     """
 
     file: str
     data: str
+    cpu_file: str | None = None
     speed: SpeedRecord | None = None
 
 
@@ -98,11 +101,12 @@ class GraphRecord(_Record):
     outputs: tuple[TensorRecord, ...]
     variants: dict[LowPrecision, VariantRecord] = {}
 
-    def in_precision(self, precision: Precision) -> "GraphRecord":
+    def in_precision(self, precision: Precision, *, cpu: bool = False) -> "GraphRecord":
         """The record of this graph in one precision, without variants of its own.
 
         Args:
             precision: The graph's own precision, or that of a variant.
+            cpu: Name the file for processors, if there is one.
 
         Returns:
             A record with the same signature.
@@ -112,9 +116,9 @@ class GraphRecord(_Record):
         """
         if precision == self.precision:
             return self.model_copy(update={"variants": {}})
-        place = {low: (variant.file, variant.data) for low, variant in self.variants.items()}
-        file, data = place[precision]  # type: ignore[index]  # a graph's own precision is none of its variants
-        return self.model_copy(update={"file": file, "data": data, "precision": precision, "variants": {}})
+        variant = self.variants[precision]  # type: ignore[index]  # a graph's own precision is none of its variants
+        file = variant.cpu_file if cpu and variant.cpu_file is not None else variant.file
+        return self.model_copy(update={"file": file, "data": variant.data, "precision": precision, "variants": {}})
 
 
 class EncoderRecord(_Record):
@@ -263,8 +267,8 @@ def parse_manifest(content: bytes) -> Manifest:
     for path in manifest.files:
         safe_relative_path(path)
     for name, graph in manifest.graphs.items():
-        variants = [path for variant in graph.variants.values() for path in (variant.file, variant.data)]
-        for path in (graph.file, graph.data, *variants):
+        variants = [(low.file, low.data, low.cpu_file or low.file) for low in graph.variants.values()]
+        for path in (graph.file, graph.data, *chain.from_iterable(variants)):
             if path not in manifest.files:
                 raise ManifestError(f"{FILE_NAME}: graph {name} needs {path}, which files does not list")
     return manifest

@@ -17,7 +17,7 @@ from vavl_export.golden import TOLERANCE, Arrays, record_golden, relative_l2
 from vavl_export.graphs import GraphPlan, encoder_plans, path_plans
 from vavl_export.precision.emulate import emulate
 from vavl_export.precision.half import ELEMENT_TYPES, LIMITS, choose_low, float_tensors, lower_precision
-from vavl_export.precision.int8 import quantizable, quantization_drift, quantize
+from vavl_export.precision.int8 import quantizable, quantization_drift, quantize, with_unsigned_activations
 from vavl_export.precision.overflow import HalfGraph, activation_peaks, lower_safely
 from vavl_export.precision.probes import open_session
 from vavl_export.rules import check_rules
@@ -100,7 +100,7 @@ def test_all_products_of_a_path_but_the_first_and_the_head_are_lowered() -> None
     first = [node for node in exact if node.op_type == "Conv"]
     last = [node for node in exact if node.op_type == "Gemm"]
     assert (len(exact), len(first), len(last)) == (5, 2, 3)  # a projection of each modality, and the head
-    assert list(weights[last[0].input[1]]) == [6, 8]
+    assert list(weights[last[-1].input[1]]) == [6, 8]
 
 
 def _chain(*weights: NDArray[np.float32], constant: float = 1.0) -> onnx.ModelProto:
@@ -216,6 +216,66 @@ def test_int8_has_explicit_pairs_per_channel_and_fp32_residuals() -> None:
             assert arrays[weight.input[1]].shape == (channels,)
     assert all(not zero.any() for name, zero in arrays.items() if "zero_point" in name)
     assert 0 < quantization_drift(model, quantized, inputs) < TOLERANCE["int8"]
+
+
+def _residual_convolutions() -> onnx.ModelProto:
+    """x C0 C1 + x C0, C2, C3: of the inner convolutions one flows into an addition and one does not."""
+    weights = [
+        numpy_helper.from_array(np.random.default_rng(n).normal(size=(4, 4, 3)).astype("f4"), f"w{n}") for n in range(4)
+    ]
+    flow = (("Conv", ["x", "w0"], "c0"), ("Conv", ["c0", "w1"], "c1"), ("Add", ["c1", "c0"], "sum"))
+    flow += (("Conv", ["sum", "w2"], "c2"), ("Conv", ["c2", "w3"], "y"))
+    nodes = [helper.make_node(operator, fed, [made], name=f"make_{made}") for operator, fed, made in flow]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4, "time"]) for name in ("x", "y")]
+    for node in nodes:
+        if node.op_type == "Conv":
+            node.attribute.append(helper.make_attribute("pads", [1, 1]))
+    graph = helper.make_graph(nodes, "residual", ends[:1], ends[1:], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def test_what_an_int8_convolution_adds_to_a_residual_is_not_rounded_first() -> None:
+    model = _residual_convolutions()
+    inputs = [{"x": np.random.default_rng(4).normal(size=(1, 4, 32)).astype(np.float32)}]
+    quantized = quantize(model, inputs)
+    assert quantized is not None
+    onnx.checker.check_model(quantized, full_check=True)
+    (addition,) = [node for node in quantized.graph.node if node.op_type == "Add"]
+    assert addition.input[0] == "c1"
+    rounded = {node.input[0] for node in quantized.graph.node if node.op_type == "QuantizeLinear"}
+    assert {"c0", "sum", "c2"} == rounded
+    assert {name for node in quantized.graph.node for name in node.input} >= {
+        t.name for t in quantized.graph.initializer
+    }
+    assert 0 < quantization_drift(model, quantized, inputs) < TOLERANCE["int8"]
+
+
+@pytest.mark.parametrize("convolutions", [True, False])
+def test_unsigned_activations_compute_the_same(convolutions: bool) -> None:
+    if convolutions:
+        model, inputs = _residual_convolutions(), [{"x": np.linspace(-3, 5, 128, dtype=np.float32).reshape(1, 4, 32)}]
+    else:
+        _, model, recorded = _exported("classification", "audio")
+        inputs = [fed for fed, _ in recorded]
+    signed = quantize(model, inputs)
+    assert signed is not None
+    unsigned = with_unsigned_activations(signed)
+    check_rules(unsigned, "unsigned")
+    zeros = {node.input[2] for node in unsigned.graph.node if node.op_type == "QuantizeLinear"}
+    stored = {t.name: numpy_helper.to_array(t) for t in unsigned.graph.initializer}
+    assert zeros and all(stored[zero].dtype == np.uint8 and stored[zero] == 128 for zero in zeros)
+    for fed in inputs:
+        pairs = zip(*(open_session(graph, optimize=False).run(None, fed) for graph in (signed, unsigned)), strict=True)
+        assert all(relative_l2(got, expected) < 1e-6 for expected, got in pairs)
+
+
+def test_no_pair_of_int8_products_overflows_sixteen_bits() -> None:
+    _, model, recorded = _exported("classification", "audio")
+    quantized = quantize(model, [fed for fed, _ in recorded])
+    assert quantized is not None
+    weights = [numpy_helper.to_array(t) for t in quantized.graph.initializer if t.data_type == TensorProto.INT8]
+    largest = max(int(np.abs(weight.astype(np.int32)).max()) for weight in weights)
+    assert 2 * 255 * largest <= np.iinfo(np.int16).max
 
 
 def test_a_graph_without_inner_products_is_not_quantised() -> None:

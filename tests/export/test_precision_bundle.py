@@ -118,7 +118,7 @@ def test_the_runtime_answers_in_a_precision(
         got = recognizer.predict(example_clip)
     assert got.label == expected.label
     scores = [np.array(list(result.scores.values())) for result in (got, expected)]
-    assert np.abs(scores[0] - scores[1]).max() <= (0.005 if precision == "fp16" else 0.05)
+    assert np.abs(scores[0] - scores[1]).max() <= golden.TOLERANCE["fp16" if precision == "fp16" else "int8"]
 
 
 def test_verify_passes_and_covers_every_variant(made: tuple[Path, ParityReport]) -> None:

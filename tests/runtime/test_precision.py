@@ -15,8 +15,10 @@ from vavl_runtime.backends.fake import FakeBackend
 from vavl_runtime.bundle import open_bundle
 from vavl_runtime.cli.run import app
 from vavl_runtime.errors import InputError, ManifestError, VariantMissingError
+from vavl_runtime.graphs import Graphs
 from vavl_runtime.manifest import GraphRecord, Manifest, SpeedRecord, VariantRecord, parse_manifest
 from vavl_runtime.precision import VARIANT_GRAPHS, choose_precisions
+from vavl_runtime.timing import StageTimer
 
 SECOND = ArrayClip(audio=np.full(16_000, 0.1, np.float32))
 SPEED = {"int8": SpeedRecord(target="a test", speedup=2.0)}
@@ -102,6 +104,27 @@ def test_a_variant_is_loaded_with_its_own_file_and_the_signature_of_fp32(bundle:
     assert (record.inputs, record.outputs) == (exact.inputs, exact.outputs)
 
 
+@pytest.mark.parametrize("gpu", [False, True])
+def test_processors_get_the_file_written_for_them(bundle: Path, gpu: bool) -> None:
+    def quantised_audio(content: dict[str, Any]) -> None:
+        graph = content["graphs"]["audio"]
+        for other in ("audio.int8.onnx", "audio.int8.cpu.onnx"):
+            shutil.copy(bundle / graph["file"], bundle / other)
+            content["files"][other] = content["files"][graph["file"]]
+        files = {"file": "audio.int8.onnx", "cpu_file": "audio.int8.cpu.onnx", "data": graph["data"]}
+        graph["variants"] = {"int8": files}
+        for name in set(VARIANT_GRAPHS) - {"audio"}:
+            other = content["graphs"][name]
+            other["variants"] = {"int8": {"file": other["file"], "data": other["data"]}}
+
+    backend = LoadingBackend()
+    graphs = Graphs(open_bundle(_edited(bundle, quantised_audio)), backend, "int8", gpu=gpu)
+    for name in ("audio", "visual"):
+        graphs.load(name, StageTimer())
+    loaded = {name: file.name for name, (file, _) in backend.loaded.items()}
+    assert loaded == {"audio": "audio.int8.onnx" if gpu else "audio.int8.cpu.onnx", "visual": "visual.onnx"}
+
+
 def test_a_missing_variant_says_what_is_there_and_how_to_make_it(light_bundle: Path) -> None:
     manifest = _with_variants(_manifest(light_bundle), "fp16")
     message = r"precision bf16: bundle light has no bf16 of audio, .*; it has fp16, fp32; export .* --precision bf16"
@@ -152,9 +175,11 @@ def test_auto_decides_graph_by_graph(light_bundle: Path) -> None:
     assert (chosen["audio"], chosen["visual"]) == ("fp32", "int8")
 
 
-def test_a_variant_whose_file_is_not_listed_makes_no_manifest(light_bundle: Path) -> None:
+@pytest.mark.parametrize("key", ["file", "data", "cpu_file"])
+def test_a_variant_whose_file_is_not_listed_makes_no_manifest(light_bundle: Path, key: str) -> None:
     content = json.loads((light_bundle / "manifest.json").read_text())
-    content["graphs"]["audio"]["variants"] = {"fp16": {"file": "nowhere.onnx", "data": "weights.bin"}}
+    files = {"file": "audio.onnx", "data": "weights.bin"} | {key: "nowhere.onnx"}
+    content["graphs"]["audio"]["variants"] = {"int8": files}
     with pytest.raises(ManifestError, match="graph audio needs nowhere.onnx, which files does not list"):
         parse_manifest(json.dumps(content).encode())
 

@@ -165,7 +165,7 @@ def _sizes(signature: Sequence[TensorRecord], fed: Arrays) -> tuple[tuple[str, i
 
 
 def _worst_tensor(bundle: Bundle, name: str, precision: Precision, fed: Arrays) -> TensorDrift | None:
-    variant = onnx.load(bundle.graph_file(name, precision))
+    variant = onnx.load(bundle.graph_file(name, precision, cpu=True))
     if precision != "int8":
         variant = emulate(variant, precision)
     computed = {output for node in variant.graph.node for output in node.output} & float_tensors(variant)

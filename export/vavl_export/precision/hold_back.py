@@ -13,6 +13,7 @@ import onnx
 from vavl.corpora import Clip
 from vavl_export import golden
 from vavl_export.precision.calibration import spread_clips
+from vavl_export.precision.int8 import with_unsigned_activations
 from vavl_export.precision.mixes import ENCODERS, FP32, PATHS, Mix, MixedAnswers, MixedGraphs, Way
 from vavl_export.precision.running import CheckedGraph
 from vavl_runtime.bundle import Bundle
@@ -82,7 +83,7 @@ def _answer(
     def open_graph(name: str, way: Way) -> CheckedGraph:
         if way == FP32 or name not in quantized:
             return CheckedGraph(bundle, name, *FP32)
-        return CheckedGraph(bundle, name, *way, variant=quantized[name])
+        return CheckedGraph(bundle, name, *way, variant=with_unsigned_activations(quantized[name]))
 
     graphs = MixedGraphs(bundle.manifest, mixes, open_graph)
     answers = []

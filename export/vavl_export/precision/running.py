@@ -42,7 +42,7 @@ class CheckedGraph:
         self.how = how
         record = bundle.manifest.graphs[name]
         self.outputs = [tensor.name for tensor in record.outputs]
-        graph = bundle.graph_file(name, precision) if variant is None else variant
+        graph = bundle.graph_file(name, precision, cpu=True) if variant is None else variant
         if how == "emulated":
             exact = graph if isinstance(graph, onnx.ModelProto) else onnx.load(graph)
             self._session = open_session(emulate(exact, precision), optimize=False)

@@ -14,7 +14,7 @@ from vavl_export.listing import list_files
 from vavl_export.precision.calibration import calibration_inputs
 from vavl_export.precision.drift import GraphDrift, golden_cases, measure_drift
 from vavl_export.precision.hold_back import hold_back
-from vavl_export.precision.int8 import quantization_drift, quantize
+from vavl_export.precision.int8 import quantization_drift, quantize, with_unsigned_activations
 from vavl_export.precision.overflow import activation_peaks, lower_safely
 from vavl_export.precision.report import PARITY_FILE, HalfReport, ParityReport
 from vavl_export.precision.speed import measure_speed, target_name
@@ -148,8 +148,7 @@ class _Writer:
             if name in reasons:
                 self.records[name]["int8"] = self._unquantized(name, reasons[name])
             else:
-                saved = self._save(name, quantized[name], "int8")
-                self.records[name]["int8"] = saved.model_copy(update={"speed": self._speed(name, saved)})
+                self.records[name]["int8"] = self._save_int8(name, quantized[name])
 
     def _quantize(self, name: str) -> onnx.ModelProto | str:
         """The int8 graph, or why there is none."""
@@ -162,12 +161,15 @@ class _Writer:
             return f"int8 drifts by {drift:.1e} on real clips, at most {golden.TOLERANCE['int8']:.0e} expected"
         return quantized
 
-    def _speed(self, name: str, saved: VariantRecord) -> SpeedRecord:
+    def _save_int8(self, name: str, model: onnx.ModelProto) -> VariantRecord:
         record, root = self._bundle.manifest.graphs[name], self._bundle.root
-        speed = measure_speed(root / record.file, root / saved.file, record, self._real[name])
+        file = beside(beside(record.file, "int8"), "cpu")  # a small one, as the weights are the same
+        unsigned = self._save(name, with_unsigned_activations(model), "int8", file)
+        saved = self._save(name, model, "int8")
+        speed = measure_speed(root / record.file, root / unsigned.file, record, self._real[name])
         if speed.reason is not None:
             self._progress(f"{name} gains nothing from int8: {speed.reason}")
-        return speed
+        return saved.model_copy(update={"cpu_file": unsigned.file, "speed": speed})
 
     def _unquantized(self, name: str, reason: str) -> VariantRecord:
         """The fp32 graph itself, where quantising makes no sense."""
@@ -176,10 +178,12 @@ class _Writer:
         speed = SpeedRecord(target=target_name(), speedup=1.0, reason=f"stays fp32: {reason}")
         return VariantRecord(file=record.file, data=record.data, speed=speed)
 
-    def _save(self, name: str, model: onnx.ModelProto, precision: LowPrecision) -> VariantRecord:
+    def _save(
+        self, name: str, model: onnx.ModelProto, precision: LowPrecision, file: str | None = None
+    ) -> VariantRecord:
         check_rules(model, f"{name} {precision}")
         record = self._bundle.manifest.graphs[name]
-        file, data = beside(record.file, precision), beside(record.data, precision)
+        file, data = file or beside(record.file, precision), beside(record.data, precision)
         self._weights.externalize(model, file, data)
         self._weights.close(data)
         write_atomically(self._bundle.root / file, model.SerializeToString(deterministic=True))
