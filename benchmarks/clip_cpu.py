@@ -1,6 +1,6 @@
 """The whole audio-visual run of one clip on the CPU: this runtime against what one would build otherwise, in one run.
 
-    python -m benchmarks.clip_cpu CLIP [--repeats 5] [--bundle BUNDLE] [-o benchmarks/results/clip_cpu.json]
+    python -m benchmarks.clip_cpu CLIP [--repeats 5] [--calibration CLIPS] [-o benchmarks/results/clip_cpu.json]
 
 All sides have the paper's sizes and the same random weights (wav2vec2-large, 12 layers; EfficientNet-B2; VAVL 512), the
 same number of threads, the same frames and the same crop function:
@@ -11,12 +11,15 @@ same number of threads, the same frames and the same crop function:
     parts, openvino        Runtime with default options, or in OpenVINO (float32)
     best parts             of the last two the faster one, stage by stage and round by round
     vavl_runtime           this runtime, and again with a detection on every frame
+    vavl_runtime, int8     this runtime with int8 graphs where its export found them worth their drift, which is what
+                           `--precision auto` takes; needs clips to calibrate on, or a bundle with int8 graphs
 
 Rounds alternate. Also measured: memory of a process that runs this runtime alone, with these weights and with the
 packaged bundle. Needs the extras `export` and `bench`.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -37,15 +40,17 @@ from benchmarks.modules import torch_modules
 from benchmarks.pipelines import STAGES, PeerPipeline
 from benchmarks.resident import resident_mb
 from benchmarks.rounds import advantage, least_and_median
+from vavl_export.precision.variants import VariantRequest
 from vavl_export.request import build_request
 from vavl_export.write import write_bundle
 from vavl_runtime import Recognizer
 from vavl_runtime.bundle import PACKAGED_BUNDLE, Bundle, open_bundle
 from vavl_runtime.files import write_atomically
 from vavl_runtime.manifest import FILE_NAME, Manifest
+from vavl_runtime.precision import VARIANT_GRAPHS, choose_precisions
 
 GRAPHS = ("audio_encoder", "face_encoder", "audio_visual")
-OURS, EVERY_FRAME = "vavl_runtime", "vavl_runtime, every frame detected"
+OURS, EVERY_FRAME, INT8 = "vavl_runtime", "vavl_runtime, every frame detected", "vavl_runtime, int8"
 PARTS = ("parts, onnxruntime", "parts, openvino")
 TORCH_FACES = 8  # crops at once: the fastest for eager PyTorch of 4, 8 and 16
 Seconds = dict[str, float]
@@ -109,12 +114,16 @@ def best_parts(rounds: dict[str, list[Seconds]]) -> list[Seconds]:
 
 
 def summary(rounds: dict[str, list[Seconds]]) -> dict[str, Any]:
-    """Least time of every stage, and the whole clip: its times, and how much faster this runtime is."""
+    """Least time of every stage, and the whole clip: its times, and how much faster this runtime is by side."""
     whole = {name: [each["whole"] for each in taken] for name, taken in rounds.items()}
     return {
         "seconds": {name: {s: min(each[s] for each in taken) for s in STAGES} for name, taken in rounds.items()},
         "whole": {name: least_and_median(times) for name, times in whole.items()},
-        "advantage": {name: advantage(whole[OURS], times) for name, times in whole.items() if name != OURS},
+        "advantage": {
+            ours: {name: advantage(whole[ours], times) for name, times in whole.items() if name != ours}
+            for ours in (OURS, INT8)
+            if ours in whole
+        },
     }
 
 
@@ -139,10 +148,19 @@ def take_rounds(sides: dict[str, Side], clip: Path, repeats: int) -> tuple[dict[
     return rounds, {name: float(np.abs(answer - expected).max()) for name, answer in answers.items()}
 
 
-def export_paper_bundle(folder: Path) -> Path:
-    """Export the paper-sized bundle with random weights."""
+def export_paper_bundle(folder: Path, calibration: Path | None) -> Path:
+    """Export the paper-sized bundle with random weights; with int8 graphs if there are clips to calibrate on."""
+    # Answers of random weights lie so close together that any rounding flips labels.
+    variants = VariantRequest(("int8",), calibration, allow_drift=True) if calibration else None
     request = build_request(
-        None, preset="paper", seed=0, audio_encoder=None, face_encoder=None, name="paper", fused=False
+        None,
+        preset="paper",
+        seed=0,
+        audio_encoder=None,
+        face_encoder=None,
+        name="paper",
+        fused=False,
+        variants=variants,
     )
     write_bundle(request, folder / "paper", progress=lambda line: print(line, file=sys.stderr))
     return folder / "paper"
@@ -153,36 +171,40 @@ def main() -> int:
     parser.add_argument("clip", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--bundle", type=Path, help="of `vavl-export onnx --preset paper`; by default exported first")
+    parser.add_argument("--calibration", type=Path, help="folder of clips with speech and faces, for int8")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--output", "-o", type=Path, default=Path("benchmarks/results/clip_cpu.json"))
     arguments = parser.parse_args()
     threads = arguments.threads
     torch.set_num_threads(threads)
-    beside = arguments.bundle.resolve().parent if arguments.bundle else None  # links do not cross file systems
-    with tempfile.TemporaryDirectory(dir=beside) as folder:
-        place = arguments.bundle or export_paper_bundle(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        place = arguments.bundle or export_paper_bundle(Path(folder), arguments.calibration)
         memory = {
             "paper": resident_mb(place, arguments.clip, threads),
             "packaged": resident_mb(PACKAGED_BUNDLE, arguments.clip, threads),
         }
         every = with_every_frame_detected(place, Path(folder) / "every")
-        with (
-            open_bundle(place) as bundle,
-            Recognizer(place, device="cpu", threads=threads) as recognizer,
-            Recognizer(every, device="cpu", threads=threads) as every_frame,
-        ):
-            sides = peer_sides(bundle, threads)
-            sides |= {OURS: runtime_side(recognizer), EVERY_FRAME: runtime_side(every_frame)}
-            rounds, differences = take_rounds(sides, arguments.clip, arguments.repeats)
-            result = recognizer.predict(arguments.clip)
+        bundle = stack.enter_context(open_bundle(place))
+        recognizer = stack.enter_context(Recognizer(place, device="cpu", threads=threads))
+        every_frame = stack.enter_context(Recognizer(every, device="cpu", threads=threads))
+        sides = peer_sides(bundle, threads)
+        sides |= {OURS: runtime_side(recognizer), EVERY_FRAME: runtime_side(every_frame)}
+        if all("int8" in bundle.manifest.graphs[name].variants for name in VARIANT_GRAPHS):
+            quantised = stack.enter_context(Recognizer(place, device="cpu", threads=threads, precision="auto"))
+            sides[INT8] = runtime_side(quantised)
+        rounds, differences = take_rounds(sides, arguments.clip, arguments.repeats)
+        result = recognizer.predict(arguments.clip)
+        precisions = choose_precisions(bundle.manifest, "auto")
     rounds["best parts"] = best_parts(rounds)
     record = {
         "benchmark": "clip_cpu",
-        "command": f"python -m benchmarks.clip_cpu {arguments.clip.name} --repeats {arguments.repeats}",
+        "command": f"python -m benchmarks.clip_cpu {arguments.clip.name} --repeats {arguments.repeats}"
+        + (" --calibration CLIPS" if INT8 in sides else ""),
         "environment": environment(threads, ("torch", "onnxruntime", "openvino", "timm", "transformers")),
         "clip": {"name": arguments.clip.name, "seconds": result.duration_s, "frames": result.faces.frames},
         **summary(rounds),
         "largest_prediction_difference": differences,
+        "int8_graphs": [name for name, precision in precisions.items() if precision == "int8"],
         "resident_mb": memory,
         "rounds": rounds,
     }

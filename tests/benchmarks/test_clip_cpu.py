@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import clip_table
-from benchmarks.clip_cpu import EVERY_FRAME, OURS, PARTS, best_parts, summary, with_every_frame_detected
+from benchmarks.clip_cpu import EVERY_FRAME, INT8, OURS, PARTS, best_parts, summary, with_every_frame_detected
 from benchmarks.pipelines import STAGES
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
 
@@ -28,30 +28,37 @@ def test_best_parts_are_never_slower_than_either_engine(pairs: list[tuple[dict[s
         assert best["whole"] == pytest.approx(sum(best[stage] for stage in STAGES))
 
 
-def test_summary_and_table() -> None:
+@pytest.mark.parametrize("quantised", [False, True])
+def test_summary_and_table(quantised: bool) -> None:
     names = ("pytorch", "torch.compile", "best parts", OURS, EVERY_FRAME)
     each = {name: _round(dict.fromkeys(STAGES, 0.5 * (len(names) - place))) for place, name in enumerate(names)}
     slow = {stage: 10 * seconds for stage, seconds in each[OURS].items()}
     rounds = {name: [each[name]] * 3 for name in names} | {OURS: [each[OURS], slow, each[OURS]]}
+    if quantised:
+        rounds[INT8] = [_round(dict.fromkeys(STAGES, 0.25))] * 3
     found = summary(rounds)
     assert found["whole"][OURS] == {"least": 6.0, "median": 6.0}
-    assert found["advantage"]["pytorch"]["of_medians"] == pytest.approx(15.0 / 6.0)
-    assert found["advantage"]["pytorch"]["least"] == pytest.approx(1.5 / 6.0)
+    assert found["advantage"][OURS]["pytorch"]["of_medians"] == pytest.approx(15.0 / 6.0)
+    assert found["advantage"][OURS]["pytorch"]["least"] == pytest.approx(1.5 / 6.0)
     record = {
         **found,
         "command": "the command",
         "environment": {"processor": "a processor", "threads": 2, "torch": "2", "onnxruntime": "1", "openvino": "3-x"},
         "clip": {"seconds": 3.2, "frames": 80},
-        "largest_prediction_difference": dict.fromkeys(names, 0.0),
+        "largest_prediction_difference": dict.fromkeys(rounds, 0.0),
+        "int8_graphs": ["audio", "audio_encoder"],
         "resident_mb": {name: {"peak": 1.0, "own": 1.0} for name in ("paper", "packaged")},
         "rounds": rounds,
     }
     table = clip_table.table(record)
-    assert "| detect | 2500 | 2000 | 1500 | 1000 | 500 |" in table
-    assert "| **whole clip**, least | 15000 | 12000 | 9000 | 6000 | 3000 |" in table
+    assert "| detect | 2500 | 2000 | 1500 | 1000 | 500 |" + (" 250 |" if quantised else "") in table
+    assert "| **whole clip**, least | 15000 | 12000 | 9000 | 6000 | 3000 |" + (" 1500 |" if quantised else "") in table
+    assert ("int8 for audio, audio_encoder" in table) == quantised
+    assert ("| vavl-run --precision auto is faster than this" in table) == quantised
     assert "2.50 x (0.25 to 2.50)" in table
     figure = clip_table.figure(record)
     assert "**2.5 x faster**; 2.0 x faster than torch.compile; 1.5 x faster than facenet-pytorch" in figure
+    assert ("(int8 where worth it) 10.0 x faster than PyTorch" in figure) == quantised
 
 
 def test_another_recipe_leaves_the_bundle_as_it_is(tmp_path: Path) -> None:

@@ -121,7 +121,6 @@ def run(
 def _records(
     recognizer: "Recognizer", listed: "list[Listed]", use: "Use", all_paths: bool, profile: bool
 ) -> "Iterator[Record]":
-    from vavl_runtime.bench.budget import budget_lines, mean_budget
     from vavl_runtime.errors import InputError
     from vavl_runtime.result import error_json
 
@@ -134,6 +133,8 @@ def _records(
                 raise clip.error
             result = recognizer.predict(clip.path, use=use, all_paths=all_paths)
             if profile:
+                from vavl_runtime.bench.budget import budget_lines, mean_budget
+
                 for line in (f"{clip.path}: where the time went", *budget_lines(mean_budget([result.budget]))):
                     print_line(line)
             yield result.to_json()
