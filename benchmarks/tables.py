@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import clip_table, compatibility, graphs_table, prepacking, tensorrt_table
+from benchmarks import clip_table, compatibility, graphs_table, precision_table, prepacking, tensorrt_table
 from benchmarks.gpu import tables as gpu_tables
 from vavl_runtime.files import write_atomically
 
@@ -85,6 +85,7 @@ TABLES = {
     "fit_cpu": (fit_cpu, fit_cpu_figure),
     "gpu": (gpu_tables.table, gpu_tables.figure),
     "graphs_cpu": (graphs_table.table, no_figure),
+    "precision_drift": (precision_table.table, no_figure),
     "prepacking": (prepacking.table, no_figure),
     "tensorrt_build": (tensorrt_table.table, no_figure),
 }
