@@ -1,5 +1,6 @@
 """Bundles with fp16 and bf16 graphs, for builds with TensorRT-RTX, which needs no GPU for them."""
 
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,8 +17,8 @@ def tensorrt_rtx() -> None:
         pytest.skip("needs pip install 'vavl-edge[tensorrt-rtx]'")
 
 
-def export(preset: str, folder: Path) -> Path:
-    arguments = ["onnx", "--preset", preset, "--precision", "fp32,fp16,bf16", "-o", str(folder / preset)]
+def export(preset: str, folder: Path, precision: str = "fp32,fp16,bf16", *options: str) -> Path:
+    arguments = ["onnx", "--preset", preset, "--precision", precision, *options, "-o", str(folder / preset)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     return folder / preset
@@ -27,6 +28,15 @@ def export(preset: str, folder: Path) -> Path:
 def light_variants(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A light bundle with random weights."""
     return export("light", tmp_path_factory.mktemp("light"))
+
+
+@pytest.fixture(scope="session")
+def light_int8(example_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with int8 graphs, calibrated on one clip."""
+    clips = tmp_path_factory.mktemp("clips")
+    shutil.copy(example_clip, clips)
+    options = ("--calibration", str(clips), "--allow-drift")
+    return export("light", tmp_path_factory.mktemp("int8"), "fp32,int8", *options)
 
 
 @pytest.fixture(scope="session")

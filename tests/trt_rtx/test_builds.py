@@ -13,9 +13,14 @@ from vavl.config import light_config, paper_config
 from vavl.encoders.wav2vec2 import LARGE_ROBUST_LAYERS
 from vavl_export.tensorrt.profiles import GRAPHS
 from vavl_runtime.engines import Engine
+from vavl_runtime.manifest import FILE_NAME, Manifest, parse_manifest
 from vavl_runtime.precision import VARIANT_GRAPHS
 
 pytestmark = pytest.mark.trt_rtx
+
+
+def read_manifest(bundle: Path) -> Manifest:
+    return parse_manifest((bundle / FILE_NAME).read_bytes())
 
 
 def check(engines: list[Engine], blocks: dict[str, int], precision: str) -> None:
@@ -39,6 +44,17 @@ def test_the_light_bundle(light_variants: Path, precision: str, target: str) -> 
         attention_blocks(light_config(), 0),
         precision,
     )
+
+
+def test_int8_graphs_are_written_as_tensorrt_reads_them(light_int8: Path) -> None:
+    paths = ("audio", "visual", "audio_visual")
+    graphs = read_manifest(light_int8).graphs
+    engines = build(light_int8, precision="int8", compute_capability="SM86", graphs=paths)
+    assert [engine.record.key.graph for engine in engines] == list(paths)
+    for engine in engines:
+        assert engine.record.key.precision == "int8"
+        graph = graphs[engine.record.key.graph]
+        assert graph.variants["int8"].file != graph.file  # or fp32 would have been built once more
 
 
 @pytest.mark.slow
