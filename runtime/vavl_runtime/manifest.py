@@ -66,11 +66,13 @@ class SpeedRecord(_Record):
 
     Attributes:
         target: What ran both: engine, version, provider, processor architecture.
+        machine: Its processor architecture, as `platform.machine` has it; unknown in manifests that lack it.
         speedup: Time of the fp32 graph over time of the variant, on the same inputs.
         reason: Why the variant is not worth its drift there, in words; None if it is.
     """
 
     target: str
+    machine: str = "unknown"
     speedup: Annotated[float, Field(gt=0)]
     reason: str | None = None
 

@@ -1,5 +1,6 @@
 """Which precision each graph of a bundle runs in."""
 
+import platform
 from typing import Literal, get_args
 
 from vavl_runtime.errors import InputError, VariantMissingError
@@ -17,7 +18,7 @@ def choose_precisions(manifest: Manifest, choice: PrecisionChoice, *, gpu: bool 
     Args:
         manifest: The bundle's manifest.
         choice: A precision that all graphs of `VARIANT_GRAPHS` must have, or ``auto``: on a GPU fp16 where the bundle
-            has it; on a CPU int8 where it was measured to be worth it at export; fp32 otherwise.
+            has it; on a CPU int8 where it was measured to be worth it on this kind of processor; fp32 otherwise.
         gpu: Whether the graphs run on a GPU.
 
     Returns:
@@ -50,4 +51,5 @@ def _best(graph: GraphRecord, gpu: bool) -> Precision:
         return "fp16" if "fp16" in graph.variants else graph.precision
     quantised = graph.variants.get("int8")
     measured = quantised.speed if quantised is not None else None
-    return "int8" if measured is not None and measured.reason is None else graph.precision
+    gains = measured is not None and measured.reason is None and measured.machine == platform.machine()
+    return "int8" if gains else graph.precision

@@ -1,6 +1,7 @@
 """Which graphs run for a precision that is asked for, and what is said when there are none."""
 
 import json
+import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +22,9 @@ from vavl_runtime.precision import VARIANT_GRAPHS, choose_precisions
 from vavl_runtime.timing import StageTimer
 
 SECOND = ArrayClip(audio=np.full(16_000, 0.1, np.float32))
-SPEED = {"int8": SpeedRecord(target="a test", speedup=2.0)}
-SLOW = {"int8": SpeedRecord(target="a test", speedup=0.9, reason="slower than fp32")}
+SPEED = {"int8": SpeedRecord(target="a test", machine=platform.machine(), speedup=2.0)}
+SLOW = {"int8": SPEED["int8"].model_copy(update={"speedup": 0.9, "reason": "slower than fp32"})}
+ELSEWHERE = {"int8": SpeedRecord(target="a test", machine="pdp11", speedup=2.0)}
 
 
 class LoadingBackend(FakeBackend):
@@ -153,6 +155,7 @@ def test_an_unknown_precision_is_refused(light_bundle: Path) -> None:
         (("fp16", "bf16"), None, False, "fp32"),
         (("fp16", "int8"), SPEED, False, "int8"),
         (("fp16", "int8"), SLOW, False, "fp32"),
+        (("fp16", "int8"), ELSEWHERE, False, "fp32"),
         (("int8",), None, False, "fp32"),  # never timed
         (("int8",), SPEED, True, "fp32"),  # timed on a CPU
     ],

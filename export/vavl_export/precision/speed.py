@@ -49,4 +49,4 @@ def measure_speed(exact: Path, variant: Path, record: GraphRecord, inputs: Seque
     warm = {name: statistics.median(taken[2:]) for name, taken in times.items()}
     speedup = round(warm["fp32"] / warm["variant"], 3)
     reason = None if speedup >= WORTH else f"{speedup:.2f} x the speed of fp32, at least {WORTH} x is worth its drift"
-    return SpeedRecord(target=target_name(), speedup=speedup, reason=reason)
+    return SpeedRecord(target=target_name(), machine=platform.machine(), speedup=speedup, reason=reason)

@@ -1,5 +1,6 @@
 """Adds lower-precision variants to a finished fp32 bundle, with the report of how far they drift."""
 
+import platform
 import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -175,7 +176,9 @@ class _Writer:
         """The fp32 graph itself, where quantising makes no sense."""
         self._progress(f"{name} stays fp32: {reason}")
         record = self._bundle.manifest.graphs[name]
-        speed = SpeedRecord(target=target_name(), speedup=1.0, reason=f"stays fp32: {reason}")
+        speed = SpeedRecord(
+            target=target_name(), machine=platform.machine(), speedup=1.0, reason=f"stays fp32: {reason}"
+        )
         return VariantRecord(file=record.file, data=record.data, speed=speed)
 
     def _save(
