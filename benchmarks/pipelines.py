@@ -16,7 +16,9 @@ from vavl_runtime.faces import crop_face, track_face
 from vavl_runtime.manifest import CropRecipe
 from vavl_runtime.media import Frame
 
-STAGES = ("decode", "detect", "crop", "audio_encoder", "face_encoder", "path")
+# Of the runtime, which decodes frames in a thread of its own, "decode" is what the rest waits for, and "alongside" what
+# that thread takes; here nothing runs alongside.
+STAGES = ("decode", "alongside", "detect", "crop", "audio_encoder", "face_encoder", "path")
 
 
 class PeerPipeline:

@@ -9,7 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import clip_table, compatibility, graphs_table, precision_table, prepacking, tensorrt_table
+from benchmarks import (
+    clip_table,
+    compatibility,
+    graphs_table,
+    precision_table,
+    prepacking,
+    startup,
+    tensorrt_table,
+    threads,
+)
 from benchmarks.gpu import tables as gpu_tables
 from vavl_runtime.files import write_atomically
 
@@ -87,7 +96,9 @@ TABLES = {
     "graphs_cpu": (graphs_table.table, no_figure),
     "precision_drift": (precision_table.table, no_figure),
     "prepacking": (prepacking.table, no_figure),
+    "startup": (startup.table, no_figure),
     "tensorrt_build": (tensorrt_table.table, no_figure),
+    "threads": (threads.table, no_figure),
 }
 
 

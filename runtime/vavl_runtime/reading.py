@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vavl_runtime.ahead import ahead
 from vavl_runtime.availability import Modality, Presence
 from vavl_runtime.errors import InputError
 from vavl_runtime.faces import FaceLocator, Mtcnn, crop_face, track_face
@@ -21,6 +22,8 @@ from vavl_runtime.timing import StageTimer
 from vavl_runtime.windows import FrameWindow, SoundWindow, frame_windows, pair_windows, sound_windows
 
 T = TypeVar("T")
+
+FRAMES_AHEAD = 5  # decoded while a face is looked for
 
 
 class ModalityFaultError(Exception):
@@ -94,6 +97,7 @@ class ClipReader:
             sound = sound_windows(blocks, self._limits.window_s)
         if self._presence.wanted("visual"):
             frames = self._timer.each("decode_video", self._guarded("visual", self._source.frames()))
+            frames = ahead(frames, FRAMES_AHEAD, self._timer, "frames")
             pictures = frame_windows(frames, self._limits.window_s)
         for heard, window in pair_windows(sound, pictures):
             yield heard, self._faces(window) if window is not None else None

@@ -28,14 +28,18 @@ def test_best_parts_are_never_slower_than_either_engine(pairs: list[tuple[dict[s
         assert best["whole"] == pytest.approx(sum(best[stage] for stage in STAGES))
 
 
+def _even(seconds: float) -> dict[str, float]:
+    return dict.fromkeys(STAGES, seconds) | {"alongside": 0.0}
+
+
 @pytest.mark.parametrize("quantised", [False, True])
 def test_summary_and_table(quantised: bool) -> None:
     names = ("pytorch", "torch.compile", "best parts", OURS, EVERY_FRAME)
-    each = {name: _round(dict.fromkeys(STAGES, 0.5 * (len(names) - place))) for place, name in enumerate(names)}
+    each = {name: _round(_even(0.5 * (len(names) - place))) for place, name in enumerate(names)}
     slow = {stage: 10 * seconds for stage, seconds in each[OURS].items()}
     rounds = {name: [each[name]] * 3 for name in names} | {OURS: [each[OURS], slow, each[OURS]]}
     if quantised:
-        rounds[INT8] = [_round(dict.fromkeys(STAGES, 0.25))] * 3
+        rounds[INT8] = [_round(_even(0.25))] * 3
     found = summary(rounds)
     assert found["whole"][OURS] == {"least": 6.0, "median": 6.0}
     assert found["advantage"][OURS]["pytorch"]["of_medians"] == pytest.approx(15.0 / 6.0)

@@ -75,7 +75,7 @@ def test_stages_account_for_the_total(recognizer: Recognizer, example_clip: Path
         shares.append(result.budget.covered_s / wall_s)
     assert max(shares) > 0.97
     assert "load" not in times  # everything was loaded by the first run
-    decoding = {"open", "decode_audio", "resample", "decode_video", "window"}
+    decoding = {"open", "decode_audio", "resample", "decode_video", "wait", "window"}
     assert times.keys() == decoding | {"detect", "track", "crop", "audio_encoder", "face_encoder", "path", "post"}
 
 

@@ -3,6 +3,7 @@
 An error of the parser or the builder raises.
 """
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.tensorrt.engine_folder import build
 from vavl.config import light_config, paper_config
 from vavl.encoders.wav2vec2 import LARGE_ROBUST_LAYERS
 from vavl_export.tensorrt.profiles import GRAPHS
-from vavl_runtime.engines import Engine
+from vavl_runtime.engines import FOLDER, Engine
 from vavl_runtime.manifest import FILE_NAME, Manifest, parse_manifest
 from vavl_runtime.precision import VARIANT_GRAPHS
 
@@ -63,4 +64,8 @@ def test_int8_graphs_are_written_as_tensorrt_reads_them(light_int8: Path) -> Non
 def test_the_paper_bundle(paper_variants: Path, precision: str, target: str) -> None:
     blocks = attention_blocks(paper_config(), LARGE_ROBUST_LAYERS)
     assert (blocks["audio_encoder"], blocks["audio_visual"]) == (12, 10)
-    check(build(paper_variants, precision=precision, compute_capability=target), blocks, precision)
+    try:
+        check(build(paper_variants, precision=precision, compute_capability=target), blocks, precision)
+    finally:  # all of them together would fill a small disk
+        for folder in (paper_variants / FOLDER).glob(f"*-{precision}-*"):
+            shutil.rmtree(folder)

@@ -15,6 +15,7 @@ from vavl_runtime.bench.clock import Clock
 from vavl_runtime.bench.statistics import percentile
 from vavl_runtime.errors import InputError
 from vavl_runtime.result import ClipResult
+from vavl_runtime.timing import WAIT
 
 Encoders = Literal["own", "light"]
 
@@ -22,7 +23,7 @@ SUSTAINED = 95  # percentile of the answers' loads that must leave the reserve
 LEAST_ANSWERS = 3
 STRIDES = (1, 2, 3, 5)
 INTERVALS = (1, 2, 4)  # multiples of the bundle's own detection interval
-_ONCE = ("open", "load")  # of a clip, and so of no stream
+_NO_LOAD = ("open", "load", WAIT)  # once a clip, and so never in a stream; or no work
 _EVERY_FRAME = ("decode_video",)
 _CHOSEN_FRAMES = ("detect", "track", "crop", "face_encoder")
 
@@ -134,8 +135,8 @@ def probe(predict: Callable[[], ClipResult], setting: Setting, seconds: float, c
     start = clock.now()
     while len(loads) < LEAST_ANSWERS or clock.now() - start < seconds:
         result = predict()
-        stages = {name: busy for name, busy in result.budget.stages_s.items() if name not in _ONCE}
-        busy = sum(result.budget.stages_s.values())
+        stages = {name: busy for name, busy in result.budget.stages_s.items() if name not in _NO_LOAD}
+        busy = sum(value for name, value in result.budget.stages_s.items() if name != WAIT)
         overlap = result.budget.covered_s / busy if busy > 0 else 1.0
         loads.append({name: overlap * value / result.duration_s for name, value in stages.items()})
     return Probe(setting, result.faces.frames / result.duration_s, tuple(loads))
