@@ -2,23 +2,12 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from vavl_runtime.timing import WAIT, StageTimer
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Item(Generic[T]):
-    value: T
-
-
-@dataclass(frozen=True)
-class _End:
-    error: BaseException | None = None
 
 
 def ahead(items: Iterator[T], count: int, timer: StageTimer, thread: str) -> Iterator[T]:
@@ -39,32 +28,33 @@ def ahead(items: Iterator[T], count: int, timer: StageTimer, thread: str) -> Ite
     Raises:
         Exception: Whatever the items raise, after those before it.
     """
-    ready: SimpleQueue[_Item[T] | _End] = SimpleQueue()
+    ready: SimpleQueue[tuple[T] | None] = SimpleQueue()  # None is the end
     room = threading.Semaphore(count)
     closed = threading.Event()
+    failed: list[BaseException] = []
 
     def read() -> None:
         try:
             while room.acquire() and not closed.is_set():
-                ready.put(_Item(next(items)))
+                ready.put((next(items),))
         except StopIteration:
-            ready.put(_End())
+            pass
         except BaseException as error:  # raised again by whoever waits for the item
-            ready.put(_End(error))
+            failed.append(error)
+        ready.put(None)
 
     # A daemon: what a killed or interrupted run no longer wants must not keep the process.
     threading.Thread(target=read, name=thread, daemon=True).start()
     try:
         while True:
             with timer.stage(WAIT):
-                item: _Item[T] | _End | None = ready.get()
-            if isinstance(item, _End):
-                if item.error is not None:
-                    raise item.error
+                item = ready.get()
+            if item is None:
+                if failed:
+                    raise failed.pop()  # kept nowhere: an error and its frame would keep each other alive
                 return
             room.release()
-            yield item.value
+            yield item[0]
     finally:
-        item = None  # else an error and this frame would keep each other alive
         closed.set()
         room.release()
