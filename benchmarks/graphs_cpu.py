@@ -13,7 +13,8 @@ the name before it is the preset, whose modules are the PyTorch sides. The sides
     torch.compile     the same modules, compiled anew for each shape
 
 All have the same number of threads and the same inputs. For every length of media and batch they take turns; see
-`benchmarks.rounds`. At batch 1 the bundle's int8 and fp16 variants take part, and OpenVINO in bf16, its own default
+`benchmarks.rounds`. What bounds them is measured too: the rate of large matrix products, and how many operations each
+graph asks for. At batch 1 the bundle's int8 and fp16 variants take part, and OpenVINO in bf16, its own default
 where the processor has it. Needs the extras `export` and `bench`.
 """
 
@@ -30,6 +31,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks.ceiling import operations, product_rates
 from benchmarks.engines import Run, largest_difference, open_default, open_openvino, open_runtime, open_torch
 from benchmarks.environment import environment
 from benchmarks.modules import torch_modules
@@ -80,6 +82,7 @@ class Sides:
         threads: Of every side.
 
     Attributes:
+        torch: The module, eager.
         refused: Why a side is missing, by side.
     """
 
@@ -87,11 +90,12 @@ class Sides:
         self._file, self._record = bundle.graph_file(name), bundle.manifest.graphs[name]
         self._module, self._threads = module, threads
         self.refused: dict[str, str] = {}
+        self.torch = open_torch(module, self._record)
         self._exact: dict[str, Run] = {
             OURS: open_runtime(self._file, self._record, threads),
             "onnxruntime": open_default(self._file, threads),
             "openvino": open_openvino(self._file, threads),
-            "pytorch": open_torch(module, self._record),
+            "pytorch": self.torch,
         }
         self._reduced: dict[str, Run] = {}
         self._try("openvino bf16", partial(open_openvino, self._file, threads, "bf16"))
@@ -144,6 +148,7 @@ def measure(bundle: Bundle, preset: str, graph: str, module: nn.Module, extent: 
             "graph": graph,
             "seconds": seconds,
             "batch": batch,
+            "operations": operations(sides.torch, inputs),
             "time_s": {side: least_and_median(each) for side, each in turns.items()},
             "advantage": {side: advantage(turns[OURS], each) for side, each in turns.items() if side != OURS},
             "largest_difference": differences,
@@ -170,6 +175,7 @@ def main() -> int:
         "command": f"python -m benchmarks.graphs_cpu {names}" + (" --quick" if arguments.quick else ""),
         "environment": environment(arguments.threads, DISTRIBUTIONS),
         "rounds": extent.rounds,
+        "product_rates": product_rates(arguments.threads, extent.rounds),
         "cases": [],
     }
     for preset, place in places.items():

@@ -13,6 +13,7 @@ TITLES = {
     "pytorch": "PyTorch eager",
     "torch.compile": "torch.compile",
 }
+LIBRARIES = {"numpy": "NumPy's OpenBLAS", "torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 REDUCED = {
     f"{OURS} int8": "vavl-run int8",
     f"{OURS} fp16": "vavl-run fp16",
@@ -36,6 +37,8 @@ def table(record: dict[str, Any]) -> str:
         "how many times faster vavl-run is, by medians of the same rounds.",
         "",
         *_exact("Batch 1, float32, ms a call:", _single(cases)),
+        "",
+        *_bounds(record),
         "",
         *_exact(f"Each side at its best batch of {_batches(cases)}, float32, ms a clip or face:", _best(cases)),
     ]
@@ -93,6 +96,28 @@ def _exact(title: str, rows: Sequence[tuple[Case, dict[str, tuple[float, str]]]]
         lines.append(
             f"| {case['preset']} | {case['graph']} | {_media(case)} | {' | '.join(cells)} | **{best:.2f} x** |"
         )
+    return lines
+
+
+def _bounds(record: dict[str, Any]) -> list[str]:
+    """What bounds the graphs: rates of large products, and the rate of each graph."""
+    rates = record["product_rates"]
+    largest = max(rates.values())
+    known = ", ".join(f"{rate / 1e9:.0f} in {LIBRARIES[name]}" for name, rate in rates.items())
+    lines = [
+        f"What bounds them: large float32 matrix products reach, in 10⁹ operations a second, {known}. At batch 1 "
+        "vavl-run's graphs do (products and convolutions alone counted):",
+        "",
+        "| weights | graph | media | 10⁹ operations | 10⁹ a second | of the largest rate |",
+        "|---|---|---|---:|---:|---:|",
+    ]
+    for case in record["cases"]:
+        if case["batch"] == 1:
+            rate = case["operations"] / case["time_s"][OURS]["median"]
+            lines.append(
+                f"| {case['preset']} | {case['graph']} | {_media(case)} | {case['operations'] / 1e9:.2f} "
+                f"| {rate / 1e9:.0f} | {rate / largest:.0%} |"
+            )
     return lines
 
 

@@ -53,7 +53,7 @@ def table(record: dict[str, Any]) -> str:
         "## Number of threads on the CPU",
         "",
         f"`{record['command']}`: a whole clip, file in, answer out, models loaded; {machine['processor']}, "
-        f"{machine['threads']} cores, onnxruntime {machine['onnxruntime']}; the default is {record['default']} threads. Median "
+        f"{machine['threads']} cores, onnxruntime {machine['onnxruntime']}; the default is {record['default']}. Median "
         f"of {record['rounds']} turns, ms.",
         "",
         "| bundle | " + " | ".join(names) + " | default, of the best |",

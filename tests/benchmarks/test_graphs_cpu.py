@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks import graphs_cpu, graphs_table, tables
+from benchmarks.ceiling import operations, product_rates
 from benchmarks.rounds import advantage, least_and_median
 from vavl_runtime.bundle import PACKAGED_BUNDLE
 
@@ -21,6 +23,7 @@ def _case(batch: int, **seconds: float) -> dict[str, Any]:
         "graph": "audio",
         "seconds": 3.0,
         "batch": batch,
+        "operations": 10**10,
         "time_s": {side: least_and_median(each) for side, each in turns.items()},
         "advantage": {side: advantage(turns[graphs_table.OURS], each) for side, each in turns.items()},
         "largest_difference": {},
@@ -31,10 +34,14 @@ def _case(batch: int, **seconds: float) -> dict[str, Any]:
 def test_each_side_stands_at_its_own_best_batch() -> None:
     cases = [_case(1, vavl_runtime=1.0, openvino=2.0, onnxruntime=1.5), _case(4, vavl_runtime=2.0, openvino=9.0)]
     machine = {"processor": "a processor", "threads": 2, "onnxruntime": "1", "openvino": "2", "torch": "3"}
-    table = graphs_table.table({"command": "c", "environment": machine, "rounds": 2, "cases": cases})
-    alone, best = (line for line in table.splitlines() if line.startswith("| light"))
+    rates = {"numpy": 4e10, "torch": 2e10, "onnxruntime": 1e10}
+    record = {"command": "c", "environment": machine, "rounds": 2, "cases": cases, "product_rates": rates}
+    table = graphs_table.table(record)
+    alone, bound, best = (line for line in table.splitlines() if line.startswith("| light"))
     assert alone.startswith("| light | audio | 3 s | 1000.00 | 1500.00 (1.50 x) | 2000.00 (2.00 x) |")
     assert alone.endswith("| **1.50 x** |")
+    assert bound == "| light | audio | 3 s | 10.00 | 10 | 25% |"
+    assert "40 in NumPy's OpenBLAS, 20 in PyTorch, 10 in ONNX Runtime" in table
     assert best.startswith("| light | audio | 3 s | 500.00 at 4 | 1500.00 at 1 (3.00 x) | 2000.00 at 1 (4.00 x) |")
     assert best.endswith("| **3.00 x** |")
 
@@ -55,7 +62,19 @@ def test_record_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     record = json.loads(output.read_text("utf-8"))
     assert [case["batch"] for case in record["cases"]] == list(graphs_cpu.QUICK.batches)
     for case in record["cases"]:
+        assert case["operations"] > 0
         assert set(SIDES) <= case["time_s"].keys()
         assert max(case["largest_difference"][side] for side in graphs_table.PEERS) < 1e-3
     table = tables.TABLES[record["benchmark"]][0](record)
-    assert table.count("| light | face_encoder | a face |") == 3
+    assert table.count("| light | face_encoder | a face |") == 4
+
+
+def test_operations_of_a_product_are_counted() -> None:
+    inputs = {"a": torch.ones(3, 5), "b": torch.ones(5, 7)}
+    assert operations(lambda given: {"c": given["a"] @ given["b"]}, inputs) == 2 * 3 * 5 * 7
+
+
+def test_every_library_has_a_rate() -> None:
+    rates = product_rates(1, 1)
+    assert rates.keys() == graphs_table.LIBRARIES.keys()
+    assert min(rates.values()) > 0
