@@ -1,6 +1,7 @@
 """What the processor reaches at best, and what a graph asks of it: both in operations of matrix products."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -8,24 +9,24 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from threadpoolctl import threadpool_limits
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.engines import Arrays, Run
 from benchmarks.rounds import take_turns
 
 SIZE = 1024  # of square matrices: large enough to be bound by arithmetic, small enough for the caches
 TURN_S = 0.2
 
 
-def operations(run: Run, inputs: Arrays) -> int:
-    """Count the operations of a PyTorch run's matrix products and convolutions, two for each multiplication.
+def operations(module: nn.Module, inputs: Sequence[NDArray[Any]]) -> int:
+    """Count the operations of a module's matrix products and convolutions, two for each multiplication.
 
     Args:
-        run: Of `benchmarks.engines.open_torch`, eager.
-        inputs: Inputs by name.
+        module: Any module.
+        inputs: Its inputs, in order.
     """
-    with FlopCounterMode(display=False) as counter:
-        run(inputs)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:  # fails on weight norm in inference mode
+        module(*map(torch.from_numpy, inputs))
     return int(counter.get_total_flops())
 
 

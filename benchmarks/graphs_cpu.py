@@ -82,7 +82,6 @@ class Sides:
         threads: Of every side.
 
     Attributes:
-        torch: The module, eager.
         refused: Why a side is missing, by side.
     """
 
@@ -90,12 +89,11 @@ class Sides:
         self._file, self._record = bundle.graph_file(name), bundle.manifest.graphs[name]
         self._module, self._threads = module, threads
         self.refused: dict[str, str] = {}
-        self.torch = open_torch(module, self._record)
         self._exact: dict[str, Run] = {
             OURS: open_runtime(self._file, self._record, threads),
             "onnxruntime": open_default(self._file, threads),
             "openvino": open_openvino(self._file, threads),
-            "pytorch": self.torch,
+            "pytorch": open_torch(module, self._record),
         }
         self._reduced: dict[str, Run] = {}
         self._try("openvino bf16", partial(open_openvino, self._file, threads, "bf16"))
@@ -148,13 +146,27 @@ def measure(bundle: Bundle, preset: str, graph: str, module: nn.Module, extent: 
             "graph": graph,
             "seconds": seconds,
             "batch": batch,
-            "operations": operations(sides.torch, inputs),
+            "operations": operations(module, [inputs[tensor.name] for tensor in bundle.manifest.graphs[graph].inputs]),
             "time_s": {side: least_and_median(each) for side, each in turns.items()},
             "advantage": {side: advantage(turns[OURS], each) for side, each in turns.items() if side != OURS},
             "largest_difference": differences,
             "refused": sides.refused if batch == 1 else {},
             "turns_s": turns,
         }
+
+
+def interrupted(output: Path, head: dict[str, Any]) -> dict[str, Any] | None:
+    """Read what an interrupted run of the same command on the same machine has left.
+
+    Args:
+        output: Its record.
+        head: What must be the same.
+
+    Returns:
+        The record, or None if there is none.
+    """
+    record: dict[str, Any] = json.loads(output.read_text("utf-8")) if output.is_file() else {}
+    return record if record and {key: record[key] for key in head} == head else None
 
 
 def main() -> int:
@@ -164,24 +176,32 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=Extent.rounds)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--quick", action="store_true", help="see that everything runs; the figures mean nothing")
+    parser.add_argument("--resume", action="store_true", help="go on where an interrupted run has stopped")
     parser.add_argument("--output", "-o", type=Path, default=Path("benchmarks/results/graphs_cpu.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     extent = QUICK if arguments.quick else Extent(rounds=arguments.rounds)
     places = dict(text.split("=", 1) for text in arguments.bundles)
     names = " ".join(f"{preset}={Path(place).name}" for preset, place in places.items())
-    record: dict[str, Any] = {
+    head = {
         "benchmark": "graphs_cpu",
         "command": f"python -m benchmarks.graphs_cpu {names}" + (" --quick" if arguments.quick else ""),
         "environment": environment(arguments.threads, DISTRIBUTIONS),
         "rounds": extent.rounds,
-        "product_rates": product_rates(arguments.threads, extent.rounds),
-        "cases": [],
     }
+    record = interrupted(arguments.output, head) if arguments.resume else None
+    if record is None:
+        record = {**head, "product_rates": product_rates(arguments.threads, extent.rounds), "cases": []}
+    done = {(case["preset"], case["graph"], case["seconds"], case["batch"]) for case in record["cases"]}
     for preset, place in places.items():
         with open_bundle(place) as bundle:
             modules = torch_modules(bundle.manifest, preset)
             for graph in arguments.graphs:
+                if all((preset, graph, *case) in done for case in extent.cases(graph)):
+                    continue
+                record["cases"] = [
+                    case for case in record["cases"] if (case["preset"], case["graph"]) != (preset, graph)
+                ]
                 for case in measure(bundle, preset, graph, modules[graph], extent):
                     record["cases"].append(case)
                     # Written after every case: what an interrupted run has measured is kept.
