@@ -185,7 +185,8 @@ def main() -> int:
     names = " ".join(f"{preset}={Path(place).name}" for preset, place in places.items())
     head = {
         "benchmark": "graphs_cpu",
-        "command": f"python -m benchmarks.graphs_cpu {names}" + (" --quick" if arguments.quick else ""),
+        "command": f"python -m benchmarks.graphs_cpu {names} "
+        + ("--quick" if arguments.quick else f"--rounds {extent.rounds}"),
         "environment": environment(arguments.threads, DISTRIBUTIONS),
         "rounds": extent.rounds,
     }
