@@ -20,7 +20,7 @@ from benchmarks.rounds import least_and_median, take_turns
 from vavl_runtime import Recognizer
 from vavl_runtime.files import write_atomically
 
-TURN_S = 1.0
+TURN_S = 0.5
 
 
 def default_threads() -> int:
