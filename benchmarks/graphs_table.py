@@ -125,8 +125,8 @@ def _reduced(cases: Sequence[Case]) -> list[str]:
     lines = [
         "Reduced precision, batch 1, ms a call; in brackets how many times faster than vavl-run in float32, and the "
         "largest difference of an output from it, as a share of the largest value. Inputs are noise, far from what "
-        "int8 was calibrated on, so its differences here are not its drift on clips. OpenVINO takes bf16 by itself where "
-        "the processor has it, so it stands here and not above.",
+        "int8 was calibrated on, so its differences here are not its drift on clips. OpenVINO takes bf16 by itself "
+        "where the processor has it, so it stands here and not above.",
         "",
         "| weights | graph | media | vavl-run float32 | " + " | ".join(REDUCED.values()) + " |",
         "|---|---|---|" + "---:|" * (len(REDUCED) + 1),
