@@ -1,7 +1,7 @@
-"""Reading ahead: an iterator runs in a thread of its own, a bounded number of items before whoever uses them."""
+"""Reading ahead: an iterator runs in a thread of its own, a bounded amount before whoever uses its items."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -10,15 +10,18 @@ from vavl_runtime.timing import WAIT, StageTimer
 T = TypeVar("T")
 
 
-def ahead(items: Iterator[T], count: int, timer: StageTimer, thread: str) -> Iterator[T]:
+def ahead(
+    items: Iterator[T], size: Callable[[T], int], limit: int, timer: StageTimer, thread: str
+) -> Generator[T, None, None]:
     """Pass items on in order, while a thread gets the next ones ready.
 
-    The thread starts with the first item that is asked for, and ends with the last item, with an error, or soon after
-    this iterator is closed or forgotten.
+    The thread starts with the first item that is asked for. It ends with the last item or with an error; when this
+    generator is closed, it ends with the item at hand, and closing waits for that.
 
     Args:
         items: What to read; from then on only that thread runs it.
-        count: Items that may be ready and not yet asked for, at least 1; it bounds the memory they take.
+        size: How much an item counts.
+        limit: The thread goes on while what is ready and not yet asked for counts less than this; more than 0.
         timer: Where waiting for the thread is booked.
         thread: The thread's name, under which `StageTimer` shows its stages.
 
@@ -29,14 +32,25 @@ def ahead(items: Iterator[T], count: int, timer: StageTimer, thread: str) -> Ite
         Exception: Whatever the items raise, after those before it.
     """
     ready: SimpleQueue[tuple[T] | None] = SimpleQueue()  # None is the end
-    room = threading.Semaphore(count)
-    closed = threading.Event()
+    changed = threading.Condition()
+    held, closed = 0, False
     failed: list[BaseException] = []
 
+    def may_go_on() -> bool:
+        return closed or held < limit
+
     def read() -> None:
+        nonlocal held
         try:
-            while room.acquire() and not closed.is_set():
-                ready.put((next(items),))
+            while True:
+                with changed:
+                    changed.wait_for(may_go_on)
+                    if closed:
+                        return
+                item = next(items)
+                with changed:
+                    held += size(item)
+                ready.put((item,))
         except StopIteration:
             pass
         except BaseException as error:  # raised again by whoever waits for the item
@@ -44,17 +58,23 @@ def ahead(items: Iterator[T], count: int, timer: StageTimer, thread: str) -> Ite
         ready.put(None)
 
     # A daemon: what a killed or interrupted run no longer wants must not keep the process.
-    threading.Thread(target=read, name=thread, daemon=True).start()
+    reader = threading.Thread(target=read, name=thread, daemon=True)
+    reader.start()
     try:
         while True:
             with timer.stage(WAIT):
-                item = ready.get()
-            if item is None:
+                taken = ready.get()
+            if taken is None:
                 if failed:
                     raise failed.pop()  # kept nowhere: an error and its frame would keep each other alive
                 return
-            room.release()
-            yield item[0]
+            with changed:
+                held -= size(taken[0])
+                changed.notify()
+            yield taken[0]
     finally:
-        closed.set()
-        room.release()
+        with changed:
+            closed = True
+            changed.notify()
+        if reader is not threading.current_thread():  # the garbage collector runs in any thread
+            reader.join()

@@ -1,6 +1,7 @@
 """From a clip to encoder features, window by window. Training extracts its features by this too."""
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -62,8 +63,8 @@ class FeatureReader:
         )
         self.duration_s = 0.0
 
-    def windows(self) -> Iterator[tuple[Features | None, Features | None]]:
-        """Encode window by window.
+    def windows(self) -> Generator[tuple[Features | None, Features | None], None, None]:
+        """Encode window by window. Close it where it is left before its end: frames are read in a thread.
 
         Yields:
             Audio and visual features of a window; None where a modality is absent.
@@ -71,15 +72,16 @@ class FeatureReader:
         Raises:
             ModalityFaultError: The sound or the picture is broken.
         """
-        for sound, faces in self._timer.each("window", self._reader.windows()):
-            audio = visual = None
-            if sound is not None:
-                with self._timer.stage("audio_encoder"):
-                    audio = self._hear(sound)
-            if faces is not None:
-                with self._timer.stage("face_encoder"):  # paused while the crops are read
-                    visual = self._see(faces)
-            yield audio, visual
+        with contextlib.closing(self._reader.windows()) as windows:
+            for sound, faces in self._timer.each("window", windows):
+                audio = visual = None
+                if sound is not None:
+                    with self._timer.stage("audio_encoder"):
+                        audio = self._hear(sound)
+                if faces is not None:
+                    with self._timer.stage("face_encoder"):  # paused while the crops are read
+                        visual = self._see(faces)
+                yield audio, visual
 
     def _hear(self, window: SoundWindow) -> Features | None:
         samples = window.samples

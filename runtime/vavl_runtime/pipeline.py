@@ -4,6 +4,7 @@ decode ─ sound → 16 kHz mono ───────────────�
        └ frames → detect, track, crop 224 ─────→ face_encoder ──┴→ audio | visual | audio_visual
 """
 
+import contextlib
 from typing import Any
 
 from numpy.typing import NDArray
@@ -56,9 +57,10 @@ class ClipPass:
         Raises:
             ModalityFaultError: The sound or the picture is broken.
         """
-        for audio, visual in self._features.windows():
-            with self._timer.stage("path"):
-                self._answer(audio, visual)
+        with contextlib.closing(self._features.windows()) as windows:
+            for audio, visual in windows:
+                with self._timer.stage("path"):
+                    self._answer(audio, visual)
 
     def _answer(self, audio: Features | None, visual: Features | None) -> None:
         both = audio is not None and visual is not None

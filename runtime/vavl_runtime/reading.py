@@ -4,7 +4,8 @@ decode ─ sound → 16 kHz mono
        └ frames → detect, track, crop 224
 """
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ from vavl_runtime.windows import FrameWindow, SoundWindow, frame_windows, pair_w
 
 T = TypeVar("T")
 
-FRAMES_AHEAD = 5  # decoded while a face is looked for
+AHEAD_BYTES = 8 << 20  # of frames decoded while a face is looked for: 11 of 512 x 512, 2 of 1920 x 1080
 
 
 class ModalityFaultError(Exception):
@@ -80,8 +81,8 @@ class ClipReader:
         self._timer = timer
         self._locator = FaceLocator(Mtcnn(run_net, crop), crop)
 
-    def windows(self) -> Iterator[tuple[SoundWindow | None, FaceCrops | None]]:
-        """Read window by window.
+    def windows(self) -> Generator[tuple[SoundWindow | None, FaceCrops | None], None, None]:
+        """Read window by window. Close it where it is left before its end: frames are read in a thread.
 
         Yields:
             The sound and the face crops of a window; None where a modality has nothing there. Sound that is too
@@ -92,15 +93,16 @@ class ClipReader:
         """
         sound: Iterator[SoundWindow] = iter(())
         pictures: Iterator[FrameWindow] = iter(())
-        if self._presence.wanted("audio"):
-            blocks = self._timer.each("decode_audio", self._guarded("audio", self._source.sound()))
-            sound = sound_windows(blocks, self._limits.window_s)
-        if self._presence.wanted("visual"):
-            frames = self._timer.each("decode_video", self._guarded("visual", self._source.frames()))
-            frames = ahead(frames, FRAMES_AHEAD, self._timer, "frames")
-            pictures = frame_windows(frames, self._limits.window_s)
-        for heard, window in pair_windows(sound, pictures):
-            yield heard, self._faces(window) if window is not None else None
+        with contextlib.ExitStack() as stack:
+            if self._presence.wanted("audio"):
+                blocks = self._timer.each("decode_audio", self._guarded("audio", self._source.sound()))
+                sound = sound_windows(blocks, self._limits.window_s)
+            if self._presence.wanted("visual"):
+                decoded = self._timer.each("decode_video", self._guarded("visual", self._source.frames()))
+                frames = ahead(decoded, lambda frame: frame.pixels.nbytes, AHEAD_BYTES, self._timer, "frames")
+                pictures = frame_windows(stack.enter_context(contextlib.closing(frames)), self._limits.window_s)
+            for heard, window in pair_windows(sound, pictures):
+                yield heard, self._faces(window) if window is not None else None
 
     def _guarded(self, modality: Modality, items: Iterator[T]) -> Iterator[T]:
         try:

@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vavl_runtime.bench.clock import SimulatedClock
-from vavl_runtime.bench.live import Probe, Setting, cheapest, judge, probe
+from vavl_runtime.bench.live import Answer, Probe, Setting, cheapest, judge, probe
 from vavl_runtime.bench.reports.verdict import verdict_json, verdict_text
 from vavl_runtime.errors import InputError
 from vavl_runtime.result import FaceCount, Reasons
-from vavl_runtime.timing import StageBudget
+from vavl_runtime.timing import WAIT, StageBudget
 
 OWN = Setting("own", "fp32", 1, 5)
 
 
 def made(setting: Setting = OWN, **loads: float) -> Probe:
-    return Probe(setting, 25.0, (loads,) * 3)
+    return Probe(setting, 25.0, (Answer({"main": loads}),) * 3)
 
 
 def nothing() -> Iterator[Probe]:
@@ -43,17 +43,25 @@ def test_frames_scale_with_the_rate_and_sound_does_not() -> None:
 
 
 def test_the_worst_answers_decide() -> None:
-    uneven = Probe(OWN, 25.0, tuple({"detect": load} for load in [0.1] * 9 + [0.95]))
+    uneven = Probe(OWN, 25.0, tuple(Answer({"main": {"detect": load}}) for load in [0.1] * 9 + [0.95]))
     assert not judge(uneven, 25.0, 0.1, nothing).passed
 
 
-Loads = st.fixed_dictionaries({name: st.floats(0.0, 1.0) for name in ("decode_video", "detect", "audio_encoder")})
+Load = st.floats(0.0, 1.0)
+Loads = st.fixed_dictionaries(
+    {
+        "main": st.fixed_dictionaries({"detect": Load, "audio_encoder": Load}),
+        "frames": st.fixed_dictionaries({"decode_video": Load}),
+    }
+)
 
 
 @settings(deadline=None)
-@given(Loads, st.floats(1, 60), st.sampled_from([1, 2, 3, 5]), st.sampled_from([1, 2, 4]))
-def test_giving_something_up_never_costs(loads: dict[str, float], fps: float, stride: int, interval: int) -> None:
-    probed = Probe(OWN, 25.0, (loads,))
+@given(Loads, st.floats(0.5, 1.0), st.floats(1, 60), st.sampled_from([1, 2, 3, 5]), st.sampled_from([1, 2, 4]))
+def test_giving_something_up_never_costs(
+    loads: dict[str, dict[str, float]], overlap: float, fps: float, stride: int, interval: int
+) -> None:
+    probed = Probe(OWN, 25.0, (Answer(loads, overlap),))
     assert probed.load(fps, stride, interval) <= probed.load(fps) * (1 + 1e-9)
     assert probed.load(fps) <= probed.load(2 * fps) * (1 + 1e-9)
 
@@ -82,7 +90,9 @@ def test_other_settings_are_only_probed_after_a_failure() -> None:
 
 def result(clock: SimulatedClock, path: str | None = "audio_visual") -> Any:
     clock.advance(1.0)
-    budget = StageBudget(1.0, 0.8, 0.2, {"main": {"detect": 0.6, "open": 0.1}, "other": {"audio_encoder": 0.3}})
+    budget = StageBudget(
+        1.0, 0.8, 0.2, {"main": {"detect": 0.6, "open": 0.1, WAIT: 0.2}, "other": {"audio_encoder": 0.3}}
+    )
     return SimpleNamespace(
         path=path,
         clip="made",
@@ -96,11 +106,21 @@ def result(clock: SimulatedClock, path: str | None = "audio_visual") -> Any:
 def test_probing_goes_on_for_its_time_and_counts_overlap_once() -> None:
     clock = SimulatedClock()
     probed = probe(lambda: result(clock), OWN, 20.0, clock)
-    assert len(probed.loads) == 20
+    assert len(probed.answers) == 20
     assert probed.fps == 25.0
     # 1.0 s of work was done in 0.8 s of wall time, for 4 s of media; opening happens once and is no part of a stream.
-    assert probed.loads[0] == {"detect": pytest.approx(0.12), "audio_encoder": pytest.approx(0.06)}
-    assert len(probe(lambda: result(clock), OWN, 0.0, clock).loads) == 3
+    assert probed.answers[0].stages == {"detect": pytest.approx(0.12), "audio_encoder": pytest.approx(0.06)}
+    assert len(probe(lambda: result(clock), OWN, 0.0, clock).answers) == 3
+
+
+def test_what_a_thread_takes_alone_is_not_shared_by_the_others() -> None:
+    """Decoding alone takes all of the time; looking at fewer frames saves none of it."""
+    busy = Answer({"main": {"detect": 1.0}, "frames": {"decode_video": 1.0}}, overlap=0.5)
+    probed = Probe(OWN, 25.0, (busy,))
+    assert probed.load(25.0) == pytest.approx(1.0)
+    assert probed.load(25.0, stride=2) == pytest.approx(1.0)
+    assert cheapest([probed], 25.0, 0.1) is None
+    assert judge(probed, 25.0, 0.1, nothing).limiting in ("detect", "demux/decode")
 
 
 def test_a_clip_without_a_face_probes_nothing() -> None:

@@ -1,5 +1,6 @@
 """Clips to cached features, through the runtime's own reading, windowing, cropping and availability rules."""
 
+import contextlib
 import multiprocessing
 import os
 import threading
@@ -81,15 +82,16 @@ def read_clip(clip: Clip, run: RunGraph, crop: CropRecipe, limits: Limits) -> Cl
     reader = FeatureReader(run, crop, limits, source, presence, StageTimer())
     windows = []
     try:
-        for audio, visual in reader.windows():
-            windows.append(
-                WindowFeatures(
-                    audio.values[0] if audio else None,
-                    visual.values[0] if visual else None,
-                    audio.seconds if audio else 0.0,
-                    visual.seconds if visual else 0.0,
+        with contextlib.closing(reader.windows()) as read:
+            for audio, visual in read:
+                windows.append(
+                    WindowFeatures(
+                        audio.values[0] if audio else None,
+                        visual.values[0] if visual else None,
+                        audio.seconds if audio else 0.0,
+                        visual.seconds if visual else 0.0,
+                    )
                 )
-            )
     except ModalityFaultError as fault:
         raise fault.error from fault
     windows = _with_feature_files(clip, windows, limits)

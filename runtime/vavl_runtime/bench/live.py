@@ -51,21 +51,48 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """Where the time of one answer went.
+
+    Attributes:
+        threads: By thread, seconds by stage for a second of media; waiting is no stage.
+        overlap: Wall time of a second of work: less than 1 where threads work at the same time.
+    """
+
+    threads: Mapping[str, Mapping[str, float]]
+    overlap: float = 1.0
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Loads by stage, overlap of threads taken off."""
+        sums: dict[str, float] = {}
+        for stages in self.threads.values():
+            for name, load in stages.items():
+                sums[name] = sums.get(name, 0.0) + self.overlap * load
+        return sums
+
+    @property
+    def load(self) -> float:
+        """Share of the time that it takes: no less than any thread alone does, however much they overlap."""
+        return max([sum(self.stages.values()), *(sum(stages.values()) for stages in self.threads.values())])
+
+
+@dataclass(frozen=True)
 class Probe:
     """Answers of one bundle in one precision.
 
     Attributes:
         setting: How it ran: all frames, the bundle's own detection interval.
         fps: Frame rate of the clip.
-        loads: For each answer: seconds by stage for a second of media, overlap of threads taken off.
+        answers: What was measured, an answer each.
     """
 
     setting: Setting
     fps: float
-    loads: tuple[Mapping[str, float], ...]
+    answers: tuple[Answer, ...]
 
-    def stages(self, fps: float, stride: int = 1, interval: int = 1) -> list[dict[str, float]]:
-        """Loads by stage, for each answer, at another frame rate, stride or detection interval.
+    def threads(self, fps: float, stride: int = 1, interval: int = 1) -> list[Answer]:
+        """The answers at another frame rate, stride or detection interval.
 
         Args:
             fps: Frames a second of the stream.
@@ -76,11 +103,20 @@ class Probe:
         scales = dict.fromkeys(_EVERY_FRAME, rate) | dict.fromkeys(_CHOSEN_FRAMES, rate / stride)
         scales["detect"] /= interval
         scales["path"] = max(rate / stride, 1.0)  # half of its work is for the sound, which stays
-        return [{name: load * scales.get(name, 1.0) for name, load in loads.items()} for loads in self.loads]
+        return [
+            Answer(
+                {
+                    thread: {name: load * scales.get(name, 1.0) for name, load in stages.items()}
+                    for thread, stages in answer.threads.items()
+                },
+                answer.overlap,
+            )
+            for answer in self.answers
+        ]
 
     def load(self, fps: float, stride: int = 1, interval: int = 1) -> float:
         """The sustained load, see `SUSTAINED`."""
-        return percentile([sum(stages.values()) for stages in self.stages(fps, stride, interval)], SUSTAINED)
+        return percentile([answer.load for answer in self.threads(fps, stride, interval)], SUSTAINED)
 
 
 @dataclass(frozen=True)
@@ -131,15 +167,18 @@ def probe(predict: Callable[[], ClipResult], setting: Setting, seconds: float, c
             f"{result.clip}: answered by {result.path}, expected audio_visual (audio: {result.reasons.audio}, "
             f"visual: {result.reasons.visual}); probe with a clip that has sound and a face"
         )
-    loads: list[dict[str, float]] = []
+    answers: list[Answer] = []
     start = clock.now()
-    while len(loads) < LEAST_ANSWERS or clock.now() - start < seconds:
+    while len(answers) < LEAST_ANSWERS or clock.now() - start < seconds:
         result = predict()
-        stages = {name: busy for name, busy in result.budget.stages_s.items() if name not in _NO_LOAD}
-        busy = sum(value for name, value in result.budget.stages_s.items() if name != WAIT)
-        overlap = result.budget.covered_s / busy if busy > 0 else 1.0
-        loads.append({name: overlap * value / result.duration_s for name, value in stages.items()})
-    return Probe(setting, result.faces.frames / result.duration_s, tuple(loads))
+        budget, media_s = result.budget, result.duration_s
+        work = sum(busy for name, busy in budget.stages_s.items() if name != WAIT)
+        threads = {
+            thread: {name: busy / media_s for name, busy in stages.items() if name not in _NO_LOAD}
+            for thread, stages in budget.busy_s.items()
+        }
+        answers.append(Answer(threads, budget.covered_s / work if work > 0 else 1.0))
+    return Probe(setting, result.faces.frames / result.duration_s, tuple(answers))
 
 
 def judge(own: Probe, fps: float, reserve: float, others: Callable[[], Iterator[Probe]]) -> LiveVerdict:
@@ -156,8 +195,9 @@ def judge(own: Probe, fps: float, reserve: float, others: Callable[[], Iterator[
     """
     load = own.load(fps)
     passed = load <= 1 - reserve
-    answers = own.stages(fps)
-    mean = {name: sum(stages.get(name, 0.0) for stages in answers) / len(answers) for name in answers[0]}
+    answers = [answer.stages for answer in own.threads(fps)]
+    names = {name: None for stages in answers for name in stages}  # in the order in which they came
+    mean = {name: sum(stages.get(name, 0.0) for stages in answers) / len(answers) for name in names}
     stages = grouped(mean)
     found = None if passed else cheapest((own, *others()), fps, reserve)
     return LiveVerdict(
@@ -167,7 +207,7 @@ def judge(own: Probe, fps: float, reserve: float, others: Callable[[], Iterator[
         load=load,
         stages=stages,
         limiting=max(stages, key=lambda name: stages[name]),
-        answers=len(own.loads),
+        answers=len(own.answers),
         cheapest=found[0] if found else None,
         cheapest_load=found[1] if found else None,
     )
