@@ -166,7 +166,7 @@ def interrupted(output: Path, head: dict[str, Any]) -> dict[str, Any] | None:
         The record, or None if there is none.
     """
     record: dict[str, Any] = json.loads(output.read_text("utf-8")) if output.is_file() else {}
-    return record if record and {key: record[key] for key in head} == head else None
+    return record if record and {key: record.get(key) for key in head} == head else None
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import environment
+from vavl_runtime.bundle import PACKAGED_BUNDLE
 from vavl_runtime.files import write_atomically
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "vavl-run"
@@ -31,9 +32,8 @@ def start(clip: Path) -> dict[str, float]:
         the clip (``clip``).
     """
     begin = time.perf_counter()
-    with subprocess.Popen(
-        [COMMAND, clip, "--format", "jsonl", "--device", "cpu"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    command = [COMMAND, clip, "--bundle", PACKAGED_BUNDLE, "--format", "jsonl", "--device", "cpu"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         line = process.stdout.readline()  # type: ignore[union-attr]  # stdout is a pipe
         whole = time.perf_counter() - begin
     if process.returncode:

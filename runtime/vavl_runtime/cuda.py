@@ -113,8 +113,10 @@ class Cuda:
                 self.call("cudaGraphDestroy", self.call("cudaStreamEndCapture", stream))
             raise
         graph = self.call("cudaStreamEndCapture", stream)
-        captured.executable = self.call("cudaGraphInstantiate", graph, 0)
-        self.call("cudaGraphDestroy", graph)
+        try:
+            captured.executable = self.call("cudaGraphInstantiate", graph, 0)
+        finally:
+            self.call("cudaGraphDestroy", graph)
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Call a function of the CUDA runtime.

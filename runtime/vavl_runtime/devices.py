@@ -108,7 +108,10 @@ def probe_driver(load: Callable[[str], Any] = ctypes.CDLL) -> Driver:
     status = library.cuInit(0) or library.cuDeviceGetCount(ctypes.byref(count))
     if status:
         return Driver(cuda, (), f"the NVIDIA driver says {_error_text(library, status)}")
-    gpus = tuple(_ask(library, index) for index in range(count.value))
+    try:
+        gpus = tuple(_ask(library, index) for index in range(count.value))
+    except BackendUnavailableError as error:
+        return Driver(cuda, (), str(error))
     return Driver(cuda, gpus, None if gpus else "the NVIDIA driver shows no GPU; is CUDA_VISIBLE_DEVICES empty?")
 
 
@@ -163,9 +166,7 @@ def _attribute(library: Any, attribute: int, device: ctypes.c_int) -> int:
 
 def _check(library: Any, status: int) -> None:
     if status:
-        raise BackendUnavailableError(
-            f"the NVIDIA driver says {_error_text(library, status)}; restart the machine, or run with --device cpu"
-        )
+        raise BackendUnavailableError(f"the NVIDIA driver says {_error_text(library, status)}; restart the machine")
 
 
 def _error_text(library: Any, status: int) -> str:

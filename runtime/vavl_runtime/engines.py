@@ -151,23 +151,25 @@ def find_engines(bundle: Bundle, machine: Machine, name: str, record: GraphRecor
         At least one engine.
 
     Raises:
-        EngineError: There is none; says in one sentence why each one that is there was refused, or how to build one.
+        EngineError: There is none, or one that was built for this machine is damaged; says in one sentence why each one
+            that is there was refused, or how to build one.
     """
     found: list[Engine] = []
     refused: list[str] = []
+    remedy = f"build it: vavl-export tensorrt {bundle.root} --precision {record.precision}"
     for folder in engine_folders(bundle.root, name, record.precision):
         try:
-            engine = read_engine(folder)
-            require_fit(engine, machine, bundle, record)
-            found.append(engine)
+            require_fit(_read_record(folder).key, folder, machine, bundle, record)
         except EngineError as error:
             refused.append(str(error))
+            continue
+        try:
+            found.append(read_engine(folder))
+        except EngineError as error:  # one of this machine's own: without it some lengths would not be served
+            raise EngineError(f"graph {name} ({record.precision}): {error}; {remedy}") from error
     if not found:
         reason = "; ".join(refused) or "none was built"
-        raise EngineError(
-            f"graph {name} ({record.precision}): no TensorRT engine for this machine: {reason}; "
-            f"build it: vavl-export tensorrt {bundle.root} --precision {record.precision}"
-        )
+        raise EngineError(f"graph {name} ({record.precision}): no TensorRT engine for this machine: {reason}; {remedy}")
     return found
 
 
@@ -241,11 +243,12 @@ def _read_record(folder: Path) -> EngineRecord:
     return record
 
 
-def require_fit(engine: Engine, machine: Machine, bundle: Bundle, record: GraphRecord) -> None:
+def require_fit(key: EngineKey, folder: Path, machine: Machine, bundle: Bundle, record: GraphRecord) -> None:
     """Compare an engine with this machine and this bundle.
 
     Args:
-        engine: A checked engine.
+        key: What the engine was built for.
+        folder: Where it lies.
         machine: What would run it.
         bundle: The bundle it lies in.
         record: The graph it should be.
@@ -254,8 +257,8 @@ def require_fit(engine: Engine, machine: Machine, bundle: Bundle, record: GraphR
         EngineError: It was built for something else; the first difference is named.
     """
     files = bundle.manifest.files
-    for difference in _differences(engine.record.key, machine, files[record.file].sha256, files[record.data].sha256):
-        raise EngineError(f"{engine.plan.parent}: {difference}")
+    for difference in _differences(key, machine, files[record.file].sha256, files[record.data].sha256):
+        raise EngineError(f"{folder}: {difference}")
 
 
 def _differences(key: EngineKey, here: Machine, onnx_sha256: str, weights_sha256: str) -> Iterator[str]:

@@ -19,11 +19,12 @@ ORIN = FakeGpu("Orin", (8, 7), 8_000_000_000, integrated=True)
 
 @dataclass
 class FakeDriver:
-    """The driver's library; ``init`` is what ``cuInit`` returns."""
+    """The driver's library; ``init`` and ``name`` are what ``cuInit`` and ``cuDeviceGetName`` return."""
 
     gpus: Sequence[FakeGpu] = field(default_factory=lambda: [FakeGpu()])
     version: int = 13020
     init: int = 0
+    name: int = 0
 
     def cuDriverGetVersion(self, version: Any) -> int:  # noqa: N802
         version._obj.value = self.version
@@ -42,7 +43,7 @@ class FakeDriver:
 
     def cuDeviceGetName(self, name: Any, length: int, device: Any) -> int:  # noqa: N802
         name.value = self.gpus[device.value].name.encode()[: length - 1]
-        return 0
+        return self.name
 
     def cuDeviceTotalMem_v2(self, size: Any, device: Any) -> int:  # noqa: N802
         size._obj.value = self.gpus[device.value].memory_bytes

@@ -179,6 +179,18 @@ def test_auto_says_on_stderr_what_it_took(example_clip: Path, monkeypatch: pytes
     assert "device auto" not in _run(example_clip, "--audio-only", "--threads", 1, "--device", "cpu").stderr
 
 
+def test_a_named_gpu_says_what_it_passed_over(
+    runtime: FakeOnnxRuntime, with_engines: Path, example_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Engines that do not fit must not be replaced by something else in silence."""
+    real = probe_driver
+    monkeypatch.setattr(choice, "probe_driver", lambda load: real(GPU))
+    result = _run(example_clip, "--audio-only", "--bundle", with_engines, "--device", "cuda:0")
+    assert re.search(
+        rf"^device cuda:0: .*{CUDA}.* \(.*no TensorRT engine for this machine: none was built", result.stderr, re.M
+    )
+
+
 def test_a_name_that_is_no_device_is_bad_usage(example_clip: Path) -> None:
     result = _run(example_clip, "--device", "tpu")
     assert result.exit_code == 2

@@ -49,6 +49,12 @@ def test_a_driver_that_does_not_start_says_why(code: int, words: str) -> None:
     assert driver.problem is not None and words in driver.problem
 
 
+def test_a_driver_that_fails_later_is_an_answer_too() -> None:
+    driver = probe_driver(FakeDriver(name=804).load)
+    assert driver.gpus == () and driver.cuda == (13, 2)
+    assert driver.problem is not None and "forward compatibility" in driver.problem
+
+
 def test_hidden_gpus_are_explained() -> None:
     driver = probe_driver(FakeDriver(gpus=[]).load)
     assert driver.problem is not None and "CUDA_VISIBLE_DEVICES" in driver.problem

@@ -85,6 +85,7 @@ class ITensor:
 class INetworkDefinition:
     def __init__(self) -> None:
         self._onnx = ""
+        self._flags = 0
         self._inputs: list[ITensor] = []
         self._outputs: list[ITensor] = []
 
@@ -161,10 +162,10 @@ class IBuilderConfig(_Bound):
     profiling_verbosity = 0
     progress_monitor = None
 
-    def __init__(self, logger: ILogger, version: str) -> None:
+    def __init__(self, logger: ILogger, version: str, flags: set[IntEnum]) -> None:
         self._logger, self._version = logger, version
         self._profiles: list[IOptimizationProfile] = []
-        self._flags: set[IntEnum] = set()
+        self._flags = flags
         self._limits: dict[IntEnum, int] = {}
         self._cache: ITimingCache | None = None
 
@@ -173,6 +174,9 @@ class IBuilderConfig(_Bound):
 
     def set_flag(self, flag: IntEnum) -> None:
         self._flags.add(flag)
+
+    def clear_flag(self, flag: IntEnum) -> None:
+        self._flags.discard(flag)
 
     def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
         for name, (low, opt, high) in profile._shapes.items():
@@ -201,6 +205,7 @@ class IBuilderConfig(_Bound):
 class Builder:
     _version = ""
     _has_gpu = True
+    _module: Any = None
 
     def __init__(self, logger: ILogger) -> None:
         if not self._has_gpu:
@@ -209,10 +214,12 @@ class Builder:
         self._logger = logger
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
-        return INetworkDefinition()
+        network = INetworkDefinition()
+        network._flags = flags
+        return network
 
     def create_builder_config(self) -> IBuilderConfig:
-        return IBuilderConfig(self._logger, self._version)
+        return IBuilderConfig(self._logger, self._version, {self._module.BuilderFlag.TF32})
 
     def create_optimization_profile(self) -> IOptimizationProfile:
         return IOptimizationProfile()
@@ -233,6 +240,7 @@ class Builder:
         if monitor is not None:
             monitor.step_complete("Building engine", 1)
             monitor.phase_finish("Building engine")
+        creation = self._module.NetworkDefinitionCreationFlag
         return (
             MAGIC
             + json.dumps(
@@ -240,6 +248,7 @@ class Builder:
                     "version": self._version,
                     "onnx": network._onnx,
                     "profiles": [profile._shapes for profile in config._profiles],
+                    "strongly_typed": bool(network._flags & 1 << creation.STRONGLY_TYPED),
                     "flags": sorted(flag.name for flag in config._flags),
                     "inputs": {tensor.name: tensor.dtype for tensor in network._inputs},
                     "outputs": {tensor.name: tensor.dtype for tensor in network._outputs},
@@ -429,7 +438,7 @@ def make_tensorrt(version: str, cuda: FakeCuda | None = None, *, gpu: bool = Tru
         pass
 
     class VersionedBuilder(Builder):
-        _version, _has_gpu = version, gpu
+        _version, _has_gpu, _module = version, gpu, module
 
     class VersionedRuntime(Runtime):
         _version, _cuda = version, cuda

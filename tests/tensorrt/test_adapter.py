@@ -41,7 +41,8 @@ def test_a_plan_has_its_profiles_and_a_timing_cache(version: str, tmp_path: Path
     built = build_plan(library(version), graph(tmp_path), PROFILES, OPTIONS, shares.append)
     plan = json.loads(built.plan.removeprefix(MAGIC))
     assert plan["profiles"] == [{"x": [[1, 4], [2, 4], [8, 4]]}, {"x": [[8, 4], [16, 4], [16, 4]]}]
-    assert plan["flags"] == []  # no FP16 or BF16: strongly typed
+    assert plan["strongly_typed"]
+    assert plan["flags"] == []  # no FP16 or BF16, and no TF32, which is on by default
     assert built.timing_cache.startswith(version.encode())
     assert built.activation_bytes == 4096
     assert shares == [0.5, 1.0]  # of the outermost phase

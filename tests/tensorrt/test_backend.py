@@ -200,6 +200,24 @@ def test_a_graph_that_cannot_be_captured_runs_and_is_named(
     assert world.cuda.calls["cudaStreamBeginCapture"] == 1
 
 
+def test_a_stream_that_cannot_be_captured_yet_is_asked_again(
+    folder: Path, bundle: Bundle, machine: MakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorRT-RTX compiles kernels in the background."""
+    world = machine("11.4.1")
+    build(folder, graphs=("audio",))
+    answers = iter([False, False, True])
+    monkeypatch.setattr(
+        world.tensorrt.IExecutionContext, "is_stream_capturable", lambda self, stream: next(answers), raising=False
+    )
+    backend = TensorRtBackend(0, bundle)
+    load(backend, bundle, "audio")
+    for captured in (0, 0, 1, 1):
+        backend.run("audio", tokens(40))
+        assert world.cuda.calls["cudaStreamBeginCapture"] == captured
+    assert backend.describe() == "TensorRT 11.4.1 cuda:0 (Orin), CUDA graphs"
+
+
 def test_a_stripped_engine_gets_its_weights_from_the_bundle(folder: Path, bundle: Bundle, machine: MakeMachine) -> None:
     machine("10.16.2.10")
     build(folder, graphs=("audio",), stripped=True)

@@ -88,6 +88,24 @@ def test_a_corrupted_plan(folder: Path, engine: Engine) -> None:
         find(folder)
 
 
+def test_one_corrupted_plan_of_several(folder: Path, machine: MakeMachine) -> None:
+    """Before 10.8 each bucket of lengths has an engine: passed over, long clips would fail later and otherwise."""
+    machine("10.3.0")
+    first, second = build(folder, graphs=("audio",))
+    second.plan.write_bytes(second.plan.read_bytes()[:-1])
+    with pytest.raises(EngineError, match=r"graph audio \(fp32\): .*damaged.*; build it: vavl-export tensorrt"):
+        find(folder, version="10.3.0")
+    assert build(folder, graphs=("audio",)) == [first, second]
+    assert find(folder, version="10.3.0") == sorted([first, second], key=lambda engine: engine.plan)
+
+
+def test_a_corrupted_plan_of_another_machine_is_passed_over(folder: Path, engine: Engine) -> None:
+    other = engine.plan.parent.with_name(engine.plan.parent.name.replace("audio-fp32-", "audio-fp32-0"))
+    shutil.copytree(engine.plan.parent, other)  # under another name, so of nobody
+    (other / engine.plan.name).write_bytes(b"")
+    assert find(folder) == [engine]
+
+
 def test_a_planted_engine_of_another_graph(folder: Path, engine: Engine, machine: MakeMachine) -> None:
     machine("10.16.2.10")
     (other,) = build(folder, graphs=("visual",))

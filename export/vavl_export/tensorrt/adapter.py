@@ -130,6 +130,7 @@ def _configure(library: TensorRt, config: Any, options: BuildOptions) -> None:
     config.builder_optimization_level = OPTIMIZATION_LEVEL
     config.max_aux_streams = 0  # each would need scratch memory of its own
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    config.clear_flag(trt.BuilderFlag.TF32)  # on by default; fp32 means fp32
     flags = ["STRIP_PLAN", "REFIT_IDENTICAL"] if options.stripped else []
     flags += ["VERSION_COMPATIBLE"] if options.version_compatible else []
     for flag in flags:

@@ -139,7 +139,7 @@ def _why_build(bundle: Bundle, item: _Wanted, machine: Machine, names: set[str])
     for folder in engine_folders(bundle.root, item.key.graph, item.key.precision):
         try:
             engine = read_engine(folder)
-            require_fit(engine, machine, bundle, item.record)
+            require_fit(engine.record.key, folder, machine, bundle, item.record)
         except EngineError as error:
             reasons.append(str(error))
             continue

@@ -139,8 +139,7 @@ class ProfileRunner:
         # TensorRT-RTX compiles kernels in the background and says when a stream may be captured.
         capturable = getattr(self._context, "is_stream_capturable", None)
         if capturable is not None and not capturable(int(self._stream)):
-            self.captures = False
-            return None
+            return None  # perhaps the next time
         try:
             with self._cuda.capture(self._stream) as graph:
                 self._enqueue(shapes, outputs)

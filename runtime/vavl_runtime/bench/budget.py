@@ -34,7 +34,7 @@ def grouped(stages: Mapping[str, float]) -> dict[str, float]:
         title = titles.get(name, name)
         sums[title] = sums.get(title, 0.0) + value
     order = [title for title in STAGES if title in sums]
-    return {title: sums[title] for title in [*order, *(sums.keys() - STAGES.keys())]}
+    return {title: sums[title] for title in [*order, *(title for title in sums if title not in STAGES)]}
 
 
 def mean_budget(budgets: Sequence[StageBudget]) -> Budget:

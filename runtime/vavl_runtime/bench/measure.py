@@ -117,11 +117,11 @@ def _gpu_index(device: str) -> int | None:
 def _open(spec: CellSpec, backend: Backend | None, stack: contextlib.ExitStack) -> Graphs | Recognizer:
     """Open the bundle and the backend."""
     bundle = stack.enter_context(open_bundle(spec.bundle))
+    precision = cast(PrecisionChoice, spec.precision)  # checked by what receives it
     if backend is None:
-        chosen = choose_backend(spec.device, spec.engine, spec.threads, bundle)
+        chosen = choose_backend(spec.device, spec.engine, spec.threads, bundle, precision=precision)
     else:
         chosen = Chosen(backend, gpu=False, passed_over=())
-    precision = cast(PrecisionChoice, spec.precision)  # checked by what receives it
     if spec.scope == "clip":
         device = "cuda" if chosen.gpu else "cpu"
         return stack.enter_context(Recognizer(bundle.root, backend=chosen.backend, device=device, precision=precision))

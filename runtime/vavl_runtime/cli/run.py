@@ -92,9 +92,9 @@ def run(
                 bundle, device=device, engine=backend.value, threads=threads, precision=precision.value
             ) as recognizer,
         ):
-            if device == "auto":
+            if device == "auto" or recognizer.passed_over:
                 passed_over = f" ({'; '.join(recognizer.passed_over)})" if recognizer.passed_over else ""
-                print_line(f"device auto: {recognizer.backend}{passed_over}")
+                print_line(f"device {device}: {recognizer.backend}{passed_over}")
             if precision is Precision.auto:
                 taken = ", ".join(f"{name} {chosen}" for name, chosen in recognizer.precisions.items())
                 print_line(f"precision auto: {taken}")
