@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -73,9 +74,22 @@ def test_both_onnxruntimes() -> None:
     assert "onnxruntime 1.32.0 and onnxruntime-gpu 1.31.1 are both installed" in problem
     assert command == (
         "python -m pip uninstall -y onnxruntime onnxruntime-gpu && "
-        "python -m pip install --no-deps 'onnxruntime-gpu==1.31.1'"
+        "python -m pip install --no-deps onnxruntime-gpu==1.31.1"
     )
-    assert _one(MadeUp(distributions=both))[1].endswith("'onnxruntime==1.32.0'")  # no GPU to keep the other one for
+    assert _one(MadeUp(distributions=both))[1].endswith(" onnxruntime==1.32.0")  # no GPU to keep the other one for
+
+
+def test_a_jetson_loses_nothing_while_its_index_is_not_set() -> None:
+    """No wheel for Jetsons is on the usual index: what is taken away must come back."""
+    index = 'python -m pip install --no-deps --index-url "$JETSON_AI_LAB_INDEX" onnxruntime-gpu'
+    both = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.23.0", "cuda-bindings": "12.6.0"}
+    problem, command = _one(replace(JETPACK_6, distributions=both))
+    assert "docs/jetson.md says what to set JETSON_AI_LAB_INDEX to" in problem
+    assert command.startswith('test -n "$JETSON_AI_LAB_INDEX" && python -m pip uninstall -y ')
+    assert command.endswith(f" && {index}==1.23.0")
+    built_for_cpu = replace(JETPACK_6, build=OnnxRuntimeBuild("1.32.0", None, (CPU,)))
+    problem, command = _one(built_for_cpu, "advice")
+    assert command.startswith('test -n "$JETSON_AI_LAB_INDEX" && ') and command.endswith(f" && {index}")
 
 
 def test_a_build_for_a_newer_cuda_than_the_driver() -> None:
@@ -120,7 +134,9 @@ def test_a_tensorrt_that_the_provider_cannot_load() -> None:
     assert "links libnvinfer.so.10, here is TensorRT 11" in problem
     assert command == "python -m pip install 'tensorrt-cu13>=10.13,<11'"
     board = replace(JETPACK_7, libraries=libraries, broken=broken)
-    assert "--backend tensorrt" in _one(board)[1]
+    problem, command = _one(board)
+    assert "--backend tensorrt does not need the provider" in problem
+    assert command == 'vavl-export tensorrt "$VAVL_BUNDLE"'
     with_both = libraries | {"libnvinfer.so.10": (10, 16, 2)}
     assert examine(server(13, "1.31.1", libraries=with_both).environment()).conflicts == ()
 
@@ -193,6 +209,12 @@ def test_any_text_is_a_release_or_none(text: str | None) -> None:
     assert parse_power_mode(text) is None or "NV Power Mode:" in str(text)
 
 
+def operators(command: str) -> set[str]:
+    """What a shell would not take as words."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    return {token for token in lexer if not token.strip("();<>|&")}
+
+
 @given(
     st.builds(
         MadeUp,
@@ -213,7 +235,7 @@ def test_any_text_is_a_release_or_none(text: str | None) -> None:
         )
         | st.just("onnxruntime cannot be imported"),
         broken=st.dictionaries(st.sampled_from([CUDA, TENSORRT]), st.just("reason")),
-        files=st.just({}),
+        files=st.sampled_from([{}, JETPACK_6.files]),
     )
 )
 def test_every_finding_has_a_command(machine: MadeUp) -> None:
@@ -221,7 +243,8 @@ def test_every_finding_has_a_command(machine: MadeUp) -> None:
     values = json.loads(json.dumps(report.to_json()))
     assert set(values) == {"facts", "conflicts", "advice"}
     for remedy in (*report.conflicts, *report.advice):
-        assert remedy.problem and remedy.command.split()[0] in ("python", "python3", "vavl-run")
+        assert remedy.problem and shlex.split(remedy.command)[0] in ("python", "python3", "test", "vavl-export")
+        assert operators(remedy.command) <= {"&&"}
     assert len({fact.name for fact in report.facts}) == len(report.facts)
 
 

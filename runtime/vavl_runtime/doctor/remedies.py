@@ -9,6 +9,7 @@ from vavl_runtime.doctor.facts import Machine, cuda_python
 
 PIP = "python -m pip"
 BUILT_FOR_CUDA_12 = "<1.27"  # onnxruntime-gpu; later wheels are built for CUDA 13
+JETSON_INDEX = "JETSON_AI_LAB_INDEX"  # a variable of the shell
 TENSORRT_OF_PROVIDER = 10  # the libnvinfer that onnxruntime-gpu's wheels link to
 
 
@@ -32,11 +33,13 @@ def conflicts(machine: Machine) -> Iterator[Remedy]:
     installed = machine.environment.distributions
     cpu, gpu = installed("onnxruntime"), installed("onnxruntime-gpu")
     if cpu and gpu:
-        keep = f"onnxruntime-gpu=={gpu}" if machine.environment.driver.gpus else f"onnxruntime=={cpu}"
+        keep = f"onnxruntime=={cpu}"
+        if machine.environment.driver.gpus:
+            keep = f"{_index(machine)}onnxruntime-gpu=={gpu}"
         yield Remedy(
             f"onnxruntime {cpu} and onnxruntime-gpu {gpu} are both installed, into the same folder: which one runs is "
-            "chance",
-            f"{PIP} uninstall -y onnxruntime onnxruntime-gpu && {PIP} install --no-deps '{keep}'",
+            f"chance{_where(machine)}",
+            _replace(machine, "onnxruntime onnxruntime-gpu", f"{PIP} install --no-deps {keep}"),
         )
     build = machine.onnxruntime
     if isinstance(build, OnnxRuntimeBuild) and machine.environment.driver.gpus:
@@ -76,8 +79,8 @@ def advice(machine: Machine) -> Iterator[Remedy]:
         return
     if CUDA not in build.providers:
         yield Remedy(
-            f"there is a GPU, but onnxruntime {build.version} is built for the CPU",
-            f"{PIP} uninstall -y onnxruntime && " + _install(machine, _driver_major(machine)),
+            f"there is a GPU, but onnxruntime {build.version} is built for the CPU{_where(machine)}",
+            _replace(machine, "onnxruntime", _install(machine, _driver_major(machine))),
         )
     elif machine.providers.get(CUDA) is not None and not list(_cuda_conflicts(machine, build)):
         yield Remedy(
@@ -121,7 +124,7 @@ def _tensorrt_conflicts(machine: Machine, build: OnnxRuntimeBuild) -> Iterator[R
         yield Remedy(
             f"ONNX Runtime's TensorRT provider links libnvinfer.so.{TENSORRT_OF_PROVIDER}, here is TensorRT {there}; "
             "--backend tensorrt does not need the provider",
-            install if machine.jetson is None else "vavl-run --device cuda:0 --backend tensorrt CLIP",
+            install if machine.jetson is None else 'vavl-export tensorrt "$VAVL_BUNDLE"',  # for that backend
         )
 
 
@@ -134,10 +137,25 @@ def _install_bindings(machine: Machine) -> str:
     return f"{PIP} install 'cuda-python>={cuda},<{cuda + 1}'"
 
 
+def _index(machine: Machine) -> str:
+    """The option that names the package index of Jetsons, whose wheels are not on the usual one."""
+    return f'--index-url "${JETSON_INDEX}" ' if machine.jetson is not None else ""
+
+
+def _where(machine: Machine) -> str:
+    return f" (docs/jetson.md says what to set {JETSON_INDEX} to)" if machine.jetson is not None else ""
+
+
+def _replace(machine: Machine, old: str, install: str) -> str:
+    """The command that takes packages away and brings another; on a Jetson only once its index is known."""
+    guard = f'test -n "${JETSON_INDEX}" && ' if machine.jetson is not None else ""
+    return f"{guard}{PIP} uninstall -y {old} && {install}"
+
+
 def _install(machine: Machine, cuda: int, version: str | None = None) -> str:
     """The command that brings an onnxruntime-gpu for a CUDA, and on servers CUDA's libraries with it."""
     if machine.jetson is not None:
-        return f"{PIP} install onnxruntime-gpu --index-url <the index of docs/jetson.md for this JetPack>"
+        return f"{PIP} install --no-deps {_index(machine)}onnxruntime-gpu"
     wanted = f"=={version}" if version else BUILT_FOR_CUDA_12 if cuda < 13 else ""
     blas = "nvidia-cublas" if cuda >= 13 else f"nvidia-cublas-cu{cuda}"  # the extras leave it out
     return f"{PIP} install 'onnxruntime-gpu[cuda,cudnn]{wanted}' {blas}"
