@@ -84,6 +84,14 @@ def test_comparing_exits_with_1_on_a_regression(tmp_path: Path) -> None:
     assert bench("compare", quick, slow, "--tolerance", "15").exit_code == 0
     assert bench("compare", slow, quick).exit_code == 0
     assert bench("compare", quick, quick, slow).exit_code == 1
+    both = tmp_path / "both.json"
+    whole = made_report(made_cell(always(0.01)), made_cell(always(0.01), batch=2))
+    write_report(whole, both)
+    assert bench("compare", both, quick).exit_code == 0  # a smaller run, by choice
+    interrupted = tmp_path / "interrupted.json"
+    write_report(made_report(made_cell(always(0.01))).model_copy(update={"finished": False}), interrupted)
+    cut = bench("compare", both, interrupted)
+    assert (cut.exit_code, "1 not measured: a run was interrupted" in cut.stdout) == (1, True)
     refused = bench("compare", quick, model)
     assert (refused.exit_code, "scopes differ: graph against model" in refused.stderr) == (3, True)
 

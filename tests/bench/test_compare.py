@@ -62,6 +62,15 @@ def test_rates_are_compared_upside_down() -> None:
     assert only_pair(base, base).verdict == "same"
 
 
+def test_rates_under_different_bounds_are_refused() -> None:
+    base = made_cell(always(0.01), scenario="server")
+    assert base.figures is not None and base.figures.server is not None
+    server = base.figures.server.model_copy(update={"bound_ms": base.figures.server.bound_ms / 2})
+    strict = base.model_copy(update={"figures": base.figures.model_copy(update={"server": server})})
+    with pytest.raises(IncomparableError, match=r"server: the bounds differ, .* % within .* ms against .* ms"):
+        compare_reports(made_report(base), made_report(strict), TOLERANCE)
+
+
 def test_different_scopes_are_refused() -> None:
     graph = made_report(made_cell(always(0.01)))
     model = made_report(made_cell(always(0.01), scope="model"))

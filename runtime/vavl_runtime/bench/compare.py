@@ -70,7 +70,8 @@ def compare_reports(base: Report, other: Report, tolerance: float, across: froze
         The comparisons, in the baseline's order.
 
     Raises:
-        IncomparableError: The scopes differ, no cell is in both, or a cell is there twice once ``across`` is left out.
+        IncomparableError: The scopes or the latency bounds of servers differ, no cell is in both, or a cell is there
+            twice once ``across`` is left out.
     """
     scopes = [sorted({cell.key.scope for cell in report.cells}) for report in (base, other)]
     if scopes[0] != scopes[1]:
@@ -109,8 +110,12 @@ def _compare(base: Cell, other: Cell, tolerance: float) -> Comparison:
     if base.figures is None or other.figures is None:
         verdict: Verdict = "failed" if base.figures is not None else "unclear"
         return Comparison(base, other, None, None, None, verdict)
-    if base.figures.server is not None and other.figures.server is not None:
-        rates = base.figures.server.highest_rate_per_s, other.figures.server.highest_rate_per_s
+    mine, theirs = base.figures.server, other.figures.server
+    if mine is not None and theirs is not None:
+        if (mine.bound_ms, mine.percentile) != (theirs.bound_ms, theirs.percentile):
+            text = " against ".join(f"{each.percentile:g} % within {each.bound_ms:g} ms" for each in (mine, theirs))
+            raise IncomparableError(f"{base.key.scope} {base.key.subject}, server: the bounds differ, {text}")
+        rates = mine.highest_rate_per_s, theirs.highest_rate_per_s
         if rates[0] == rates[1]:
             return Comparison(base, other, 1.0, None, None, "same")
         ratio = rates[0] / rates[1] if rates[1] > 0 else float("inf")

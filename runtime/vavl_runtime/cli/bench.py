@@ -42,7 +42,10 @@ def compare(
         list[Part] | None, typer.Option(help="Compare cells that differ in this, such as precision. Repeat for more.")
     ] = None,
 ) -> None:
-    """Set runs side by side; exit 1 if a cell became slower by more than the tolerance and more than chance."""
+    """Set runs side by side; exit 1 if a cell became slower by more than the tolerance and more than chance.
+
+    A run that was interrupted before it came to a cell of the baseline ends with 1 too.
+    """
     with exit_on_error():
         from vavl_runtime.bench.compare import compare_reports
         from vavl_runtime.bench.reports.table import comparison_table
@@ -50,16 +53,22 @@ def compare(
 
         base = read_report(baseline)
         differing = frozenset(part.value for part in across or [])
-        regressed = unclear = 0
+        regressed = unclear = unmeasured = 0
         for place in others:
-            comparisons = compare_reports(base, read_report(place), tolerance / 100, differing)
+            other = read_report(place)
+            comparisons = compare_reports(base, other, tolerance / 100, differing)
             print(comparison_table(comparisons, baseline.name, place.name))
             regressed += sum(pair.regressed for pair in comparisons.pairs)
             unclear += sum(pair.verdict == "unclear" for pair in comparisons.pairs)
+            unmeasured += 0 if other.finished else len(comparisons.only_base)
         if unclear:
             print(f"{unclear} unclear: measure them again on a quiet machine, with more windows")
-        print(f"{regressed} regressed by more than {tolerance:g} %" if regressed else "no regression")
-        raise typer.Exit(1 if regressed else 0)
+        if unmeasured:
+            print(f"{unmeasured} not measured: a run was interrupted")
+        print(
+            f"{regressed} regressed by more than {tolerance:g} %" if regressed else "no regression in what was measured"
+        )
+        raise typer.Exit(1 if regressed or unmeasured else 0)
 
 
 @app.command(epilog="Example: vavl-bench report result.json -o result.html -o result.md")

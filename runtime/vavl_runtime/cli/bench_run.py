@@ -120,8 +120,8 @@ def run(
         try:
             run_plan(list(plan.cells()), keeper.report, keep=keeper.keep, tell=print_line)
         finally:  # an interruption loses the cell under way and nothing else
-            keeper.write_all()
             sys.stdout.write(report_table(keeper.report))
+            keeper.write_all()
         failed = sum(cell.error is not None for cell in keeper.report.cells)
         if failed:
             raise typer.Exit(3 if failed == len(keeper.report.cells) else 1)
@@ -146,10 +146,16 @@ class _Keeper:
     def write_all(self) -> None:
         """Write every format, once something has been measured."""
         from vavl_runtime.bench.reports.writing import write_as
+        from vavl_runtime.errors import VavlError
 
-        if self.report.cells:
-            for place in self._outputs:
+        failed: list[VavlError] = []
+        for place in self._outputs if self.report.cells else []:
+            try:
                 write_as(self.report, place)
+            except VavlError as error:  # the other formats must not be lost with this one
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
 
 def _describe(bundle: Path) -> "tuple[BundleRecord, tuple[str, ...]]":
