@@ -46,20 +46,35 @@ class FeatureReader:
         source: The clip.
         presence: Which modalities to look at; what is found is noted there.
         timer: Where time is booked.
+        stride: Every n-th frame is looked at.
 
     Attributes:
         duration_s: Length of what has been read, seconds.
     """
 
     def __init__(
-        self, run: RunGraph, crop: CropRecipe, limits: Limits, source: Source, presence: Presence, timer: StageTimer
+        self,
+        run: RunGraph,
+        crop: CropRecipe,
+        limits: Limits,
+        source: Source,
+        presence: Presence,
+        timer: StageTimer,
+        *,
+        stride: int = 1,
     ) -> None:
         self._run = run
         self._timer = timer
         self._limits = limits
         self._presence = presence
         self._reader = ClipReader(
-            lambda net, pixels: run(net, "detect", {"pixels": pixels}), crop, limits, source, presence, timer
+            lambda net, pixels: run(net, "detect", {"pixels": pixels}),
+            crop,
+            limits,
+            source,
+            presence,
+            timer,
+            stride=stride,
         )
         self.duration_s = 0.0
 

@@ -13,7 +13,7 @@ from vavl_runtime.answers import PathAnswers
 from vavl_runtime.availability import Presence
 from vavl_runtime.features import FeatureReader, Features
 from vavl_runtime.graphs import Graphs
-from vavl_runtime.manifest import PathName
+from vavl_runtime.manifest import CropRecipe, PathName
 from vavl_runtime.media import Source
 from vavl_runtime.timing import StageTimer
 
@@ -26,23 +26,33 @@ class ClipPass:
         source: The clip.
         presence: Which modalities to look at; what is found is noted there.
         timer: Where time is booked.
+        crop: How faces are found and cut out.
+        stride: Every n-th frame is looked at.
         all_paths: With both modalities in a window, ask the unimodal paths too.
     """
 
     def __init__(
-        self, graphs: Graphs, source: Source, presence: Presence, timer: StageTimer, *, all_paths: bool
+        self,
+        graphs: Graphs,
+        source: Source,
+        presence: Presence,
+        timer: StageTimer,
+        *,
+        crop: CropRecipe,
+        stride: int,
+        all_paths: bool,
     ) -> None:
         self._graphs = graphs
         self._timer = timer
         self._all_paths = all_paths
-        manifest = graphs.bundle.manifest
         self._features = FeatureReader(
             lambda name, stage, inputs: graphs.run(name, timer, stage, inputs),
-            manifest.crop,
-            manifest.limits,
+            crop,
+            graphs.bundle.manifest.limits,
             source,
             presence,
             timer,
+            stride=stride,
         )
         self.answers = PathAnswers()
 

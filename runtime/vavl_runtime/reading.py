@@ -7,6 +7,7 @@ decode ─ sound → 16 kHz mono
 import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -69,16 +70,26 @@ class ClipReader:
         source: The clip.
         presence: Which modalities to look at; what is found is noted there.
         timer: Where time is booked.
+        stride: Every n-th frame is looked at, the others are decoded and forgotten.
     """
 
     def __init__(
-        self, run_net: RunNet, crop: CropRecipe, limits: Limits, source: Source, presence: Presence, timer: StageTimer
+        self,
+        run_net: RunNet,
+        crop: CropRecipe,
+        limits: Limits,
+        source: Source,
+        presence: Presence,
+        timer: StageTimer,
+        *,
+        stride: int = 1,
     ) -> None:
         self._recipe = crop
         self._limits = limits
         self._source = source
         self._presence = presence
         self._timer = timer
+        self._stride = stride
         self._locator = FaceLocator(Mtcnn(run_net, crop), crop)
 
     def windows(self) -> Generator[tuple[SoundWindow | None, FaceCrops | None], None, None]:
@@ -98,7 +109,8 @@ class ClipReader:
                 blocks = self._timer.each("decode_audio", self._guarded("audio", self._source.sound()))
                 sound = sound_windows(blocks, self._limits.window_s)
             if self._presence.wanted("visual"):
-                decoded = self._timer.each("decode_video", self._guarded("visual", self._source.frames()))
+                chosen = islice(self._guarded("visual", self._source.frames()), 0, None, self._stride)
+                decoded = self._timer.each("decode_video", chosen)
                 frames = ahead(decoded, lambda frame: frame.pixels.nbytes, AHEAD_BYTES, self._timer, "frames")
                 pictures = frame_windows(stack.enter_context(contextlib.closing(frames)), self._limits.window_s)
             for heard, window in pair_windows(sound, pictures):

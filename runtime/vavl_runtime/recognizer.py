@@ -37,14 +37,18 @@ class Recognizer:
         threads: Threads on the CPU; all cores by default.
         precision: ``fp32``, or a variant that the bundle has (``fp16``, ``bf16``, ``int8``), or ``auto``; see
             `vavl_runtime.precision.choose_precisions`.
+        stride: Every n-th frame is looked at; more than 1 is quicker, and other than what the model was trained on.
+        detect_every: Frames looked at from one face detection to the next, 1 to 100; by default what the bundle says.
 
     Attributes:
+        crop: How faces are found and cut out.
+        stride: Every n-th frame is looked at.
         passed_over: What ``auto`` tried before it took this backend, and why that does not work.
 
     Raises:
         BundleError: The bundle cannot be trusted, or has no graphs of this precision.
         BackendUnavailableError: The device or the engine is missing.
-        InputError: An unknown device or engine.
+        InputError: An unknown device or engine, or a number of frames out of its range.
     """
 
     def __init__(
@@ -56,7 +60,13 @@ class Recognizer:
         engine: str = "auto",
         threads: int | None = None,
         precision: PrecisionChoice = "fp32",
+        stride: int = 1,
+        detect_every: int | None = None,
     ) -> None:
+        if stride < 1:
+            raise InputError(f"stride: got {stride}, expected at least 1")
+        if detect_every is not None and not 1 <= detect_every <= 100:
+            raise InputError(f"detect_every: got {detect_every}, expected 1 to 100")
         opened = open_bundle(bundle)
         try:
             if backend is None:
@@ -69,6 +79,10 @@ class Recognizer:
             raise
         self.passed_over = chosen.passed_over
         self.manifest = opened.manifest
+        self.stride = stride
+        self.crop = self.manifest.crop
+        if detect_every is not None:
+            self.crop = self.crop.model_copy(update={"detect_every": detect_every})
         self.identity = BundleIdentity(opened.name, opened.sha256, self.manifest.weights)
 
     def __enter__(self) -> "Recognizer":
@@ -134,7 +148,9 @@ class Recognizer:
         self, source: Source, use: Use, faults: dict[Modality, InputError], timer: StageTimer, all_paths: bool
     ) -> ClipResult:
         presence = Presence(source, use, faults)
-        clip_pass = ClipPass(self._graphs, source, presence, timer, all_paths=all_paths)
+        clip_pass = ClipPass(
+            self._graphs, source, presence, timer, crop=self.crop, stride=self.stride, all_paths=all_paths
+        )
         clip_pass.run()
         path = clip_pass.answers.path
         if path is None and faults:

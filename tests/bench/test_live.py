@@ -135,6 +135,7 @@ def test_a_verdict_says_what_limits_and_what_would_do() -> None:
     assert text.startswith("FAIL: live at 25 frames/s takes 130 % of the time")
     assert "limited by: detect" in text
     assert "would pass: this bundle in fp32, every frame, a face detection on one in 10 of these (70 %" in text
+    assert "vavl-run CLIP --precision fp32 --stride 1 --detect-every 10" in text
     values = json.loads(verdict_json(failed))
     assert values["head_room"] == pytest.approx(-0.3)
     assert values["cheapest"] == {"encoders": "own", "precision": "fp32", "stride": 1, "detect_every": 10}

@@ -5,16 +5,19 @@ import shutil
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from vavl_runtime import ArrayClip, Recognizer
+from vavl_runtime.backends.base import Arrays
 from vavl_runtime.backends.fake import FakeBackend
 from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
 from vavl_runtime.cli.run import app
-from vavl_runtime.errors import BackendUnavailableError
+from vavl_runtime.errors import BackendUnavailableError, InputError
 from vavl_runtime.manifest import Limits
 from vavl_runtime.media import open_source
 
@@ -80,6 +83,35 @@ def test_stages_account_for_the_total(recognizer: Recognizer, example_clip: Path
     assert "load" not in times  # everything was loaded by the first run
     decoding = {"open", "decode_audio", "resample", "decode_video", "wait", "window"}
     assert times.keys() == decoding | {"detect", "track", "crop", "audio_encoder", "face_encoder", "path", "post"}
+
+
+def test_fewer_frames_and_fewer_detections(light_bundle: Path, example_clip: Path) -> None:
+    def frames_and_detections(**options: int) -> tuple[int, int]:
+        detections = 0
+
+        class Counting(OnnxRuntimeBackend):
+            def run(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
+                nonlocal detections
+                detections += name == "rnet"  # once for each detection that finds candidates
+                return super().run(name, inputs)
+
+        with Recognizer(light_bundle, backend=Counting(1), **options) as opened:  # type: ignore[arg-type]
+            result = opened.predict(example_clip, use="visual")
+        assert result.faces.with_face == result.faces.frames
+        return result.faces.frames, detections
+
+    assert frames_and_detections() == (80, 17)  # the last frame too
+    assert frames_and_detections(detect_every=10) == (80, 9)
+    assert frames_and_detections(stride=2) == (40, 9)
+    assert frames_and_detections(stride=3, detect_every=1) == (27, 27)
+    result = _run(example_clip, "--visual-only", "--stride", 4, "--detect-every", 2, "--format", "json")
+    assert json.loads(result.stdout)["faces"] == {"frames": 20, "with_face": 20}
+
+
+@pytest.mark.parametrize("options", [{"stride": 0}, {"detect_every": 0}, {"detect_every": 101}])
+def test_frames_out_of_range(light_bundle: Path, options: dict[str, int]) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(options))}: got {next(iter(options.values()))}, expected"):
+        Recognizer(light_bundle, device="cpu", **options)  # type: ignore[arg-type]
 
 
 def test_a_profile_goes_to_stderr(example_clip: Path) -> None:

@@ -44,6 +44,11 @@ class Setting:
     stride: int
     detect_every: int
 
+    @property
+    def options(self) -> str:
+        """The options of ``vavl-run`` that ask for it; the bundle is named apart."""
+        return f"--precision {self.precision} --stride {self.stride} --detect-every {self.detect_every}"
+
     def __str__(self) -> str:
         encoders = "the light bundle" if self.encoders == "light" else "this bundle"
         frames = "every frame" if self.stride == 1 else f"one frame in {self.stride}"

@@ -72,6 +72,10 @@ def run(
     device: Annotated[
         str, typer.Option(help="auto, cpu or cuda:N; 'auto' takes a GPU if one works.", callback=device_name)
     ] = "auto",
+    stride: Annotated[int, typer.Option(min=1, help="Look at every n-th frame only.")] = 1,
+    detect_every: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Frames from one face detection to the next; else the bundle's.")
+    ] = None,
     backend: Annotated[Engine, typer.Option(help="Engine; 'auto' takes the best that works.")] = Engine.auto,
 ) -> None:
     """Recognise emotion in clips, by the modalities that are really there."""
@@ -89,7 +93,13 @@ def run(
         with (
             _destination(output) as write,
             Recognizer(
-                bundle, device=device, engine=backend.value, threads=threads, precision=precision.value
+                bundle,
+                device=device,
+                engine=backend.value,
+                threads=threads,
+                precision=precision.value,
+                stride=stride,
+                detect_every=detect_every,
             ) as recognizer,
         ):
             if device == "auto" or recognizer.passed_over:

@@ -18,6 +18,7 @@ def verdict_text(verdict: LiveVerdict) -> str:
     lines.append(f"limited by: {verdict.limiting}")
     if verdict.cheapest is not None and verdict.cheapest_load is not None:
         lines.append(f"would pass: {verdict.cheapest} ({100 * verdict.cheapest_load:.0f} %, computed from the stages)")
+        lines.append(f"            vavl-run CLIP {verdict.cheapest.options}")
     elif not verdict.passed:
         lines.append("no other frame stride, detection interval, precision or encoder at hand would pass either")
     return "\n".join(lines)
