@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vavl_export.cli import app
+from vavl_export.precision.variants import VariantRequest, add_variants
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,6 +29,14 @@ def export(preset: str, folder: Path, precision: str = "fp32,fp16,bf16", *option
 def light_variants(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A light bundle with random weights."""
     return export("light", tmp_path_factory.mktemp("light"))
+
+
+@pytest.fixture(scope="session")
+def packaged_variants(light_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packaged bundle, whose encoders and trained model are others than the preset's."""
+    folder = Path(shutil.copytree(light_bundle, tmp_path_factory.mktemp("packaged") / "light"))
+    add_variants(folder, VariantRequest(("fp16", "bf16")), lambda line: None)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,16 @@ def test_the_light_bundle(light_variants: Path, precision: str, target: str) -> 
     )
 
 
+@pytest.mark.parametrize("target", LIGHT)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_packaged_bundle(packaged_variants: Path, precision: str, target: str) -> None:
+    check(
+        build(packaged_variants, precision=precision, compute_capability=target),
+        attention_blocks(light_config(), 0),
+        precision,
+    )
+
+
 def test_int8_graphs_are_written_as_tensorrt_reads_them(light_int8: Path) -> None:
     paths = ("audio", "visual", "audio_visual")
     graphs = read_manifest(light_int8).graphs
