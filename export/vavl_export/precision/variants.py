@@ -123,6 +123,8 @@ class _Writer:
         # Golden inputs are noise that may reach further than any clip, and verifying must not overflow either.
         watched = [*(fed for fed, _ in golden_cases(self._bundle, name)), *self._real.get(name, [])]
         exact = activation_peaks(model, watched) if precisions else {}
+        if precisions and name not in self._real:
+            self._progress(f"{name}: overflow is looked for on noise alone; --calibration adds clips")
         for precision in precisions:
             self._progress(f"lowering {name} to {precision}")
             half = lower_safely(model, precision, exact, watched[:: max(1, len(watched) // WATCHED)])
