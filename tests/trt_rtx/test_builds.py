@@ -33,11 +33,12 @@ def check(engines: list[Engine], blocks: dict[str, int], precision: str) -> None
         assert engine.record.activation_bytes
 
 
-# Before each push one kind of GPU will do; the slow tier builds for all.
-LIGHT = [pytest.param(target, marks=() if target == "SM86" else pytest.mark.slow) for target in TARGETS]
+# Before each push the packaged bundle and one kind of GPU will do; the slow tier builds everything for all.
+PACKAGED = [pytest.param(target, marks=() if target == "SM86" else pytest.mark.slow) for target in TARGETS]
 
 
-@pytest.mark.parametrize("target", LIGHT)
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_light_bundle(light_variants: Path, precision: str, target: str) -> None:
     check(
@@ -47,7 +48,7 @@ def test_the_light_bundle(light_variants: Path, precision: str, target: str) -> 
     )
 
 
-@pytest.mark.parametrize("target", LIGHT)
+@pytest.mark.parametrize("target", PACKAGED)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_packaged_bundle(packaged_variants: Path, precision: str, target: str) -> None:
     check(
