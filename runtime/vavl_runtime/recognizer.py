@@ -43,7 +43,8 @@ class Recognizer:
     Attributes:
         crop: How faces are found and cut out.
         stride: Every n-th frame is looked at.
-        passed_over: What ``auto`` tried before it took this backend, and why that does not work.
+        passed_over: What was tried before this backend, and why it does not work; empty if ``device`` and ``engine``
+            left no choice.
 
     Raises:
         BundleError: The bundle cannot be trusted, or has no graphs of this precision.

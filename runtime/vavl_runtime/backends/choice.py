@@ -23,12 +23,13 @@ _GPU_ONLY = ("onnxruntime-tensorrt", "tensorrt")
 
 @dataclass(frozen=True)
 class Chosen:
-    """A backend, and what ``auto`` passed over for it.
+    """A backend, and what was passed over for it.
 
     Attributes:
         backend: Ready to load graphs.
         gpu: It runs them on a GPU.
-        passed_over: One sentence for each thing that was tried before and does not work.
+        passed_over: One sentence for each device or engine that was tried before and does not work. Only what is left
+            to ``auto`` is tried: a named GPU may still pass over TensorRT, if the engine is not named too.
     """
 
     backend: Backend
@@ -39,7 +40,7 @@ class Chosen:
 def create_backend(
     device: str = "auto", engine: str = "auto", threads: int | None = None, bundle: Bundle | None = None
 ) -> Backend:
-    """Make the backend of a device and an engine; see `choose_backend`."""
+    """Make the backend of a device and an engine for fp32 graphs; `choose_backend` also tells what it passed over."""
     return choose_backend(device, engine, threads, bundle).backend
 
 
