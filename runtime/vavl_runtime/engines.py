@@ -19,6 +19,7 @@ from vavl_runtime.bundle import Bundle
 from vavl_runtime.devices import Gpu
 from vavl_runtime.errors import EngineError
 from vavl_runtime.manifest import GraphRecord, Precision, Sha256
+from vavl_runtime.precision import PrecisionChoice
 
 FOLDER = "engines"
 PLAN = "engine.plan"
@@ -173,12 +174,13 @@ def find_engines(bundle: Bundle, machine: Machine, name: str, record: GraphRecor
     return found
 
 
-def require_any(bundle: Bundle, machine: Machine) -> None:
+def require_any(bundle: Bundle, machine: Machine, precision: PrecisionChoice) -> None:
     """Check that some engine of a bundle was built for this machine; plans are not read yet.
 
     Args:
         bundle: The bundle.
         machine: What would run them.
+        precision: The one that is wanted, or ``auto``; only the command that builds engines depends on it.
 
     Raises:
         EngineError: None was; says what the first one was built for.
@@ -194,7 +196,7 @@ def require_any(bundle: Bundle, machine: Machine) -> None:
         reasons.append(f"{folder}: {differences[0]}")
     raise EngineError(
         f"tensorrt: {reasons[0] if reasons else 'the bundle has no engines'}; build them on this machine: "
-        f"vavl-export tensorrt {bundle.root}"
+        f"vavl-export tensorrt {bundle.root} --precision {precision}"
     )
 
 

@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from vavl_runtime.cli.run import Engine, app
 from vavl_runtime.devices import probe_driver
 from vavl_runtime.errors import BackendUnavailableError, InputError
 from vavl_runtime.manifest import REQUIRED_GRAPHS
+from vavl_runtime.precision import PrecisionChoice
 
 GPU = FakeDriver(gpus=[FakeGpu(), FakeGpu("second")]).load
 
@@ -31,9 +32,9 @@ GPU = FakeDriver(gpus=[FakeGpu(), FakeGpu("second")]).load
 class _TensorRt(FakeBackend):
     """In place of the native TensorRT backend."""
 
-    def __init__(self, device: int, bundle: Bundle | None) -> None:
+    def __init__(self, device: int, bundle: Bundle | None, precision: PrecisionChoice) -> None:
         super().__init__()
-        self.device = device
+        self.device, self.precision = device, precision
 
 
 @pytest.fixture
@@ -66,7 +67,9 @@ def test_auto_with_a_gpu_is_cuda(runtime: FakeOnnxRuntime) -> None:
     chosen = choose_backend(load=GPU)
     assert isinstance(chosen.backend, OnnxRuntimeGpuBackend) and chosen.gpu
     assert f"{CUDA} cuda:0" in chosen.backend.describe()
-    assert chosen.passed_over == ("tensorrt: no engines in the bundle; vavl-export tensorrt builds them",)
+    assert chosen.passed_over == (
+        "tensorrt: no engines in the bundle; vavl-export tensorrt BUNDLE --precision fp32 builds them",
+    )
 
 
 def test_auto_with_engines_is_tensorrt(
@@ -125,6 +128,16 @@ def test_engines_of_gpus_need_one(runtime: FakeOnnxRuntime) -> None:
             choose_backend("cpu", engine, load=GPU)
         with pytest.raises(BackendUnavailableError, match="device cuda:0: no NVIDIA driver"):
             choose_backend("auto", engine, load=no_driver)
+
+
+@pytest.mark.parametrize("precision", get_args(PrecisionChoice))
+def test_the_way_to_engines_names_the_precision_that_was_asked_for(
+    runtime: FakeOnnxRuntime, precision: PrecisionChoice
+) -> None:
+    (reason,) = choose_backend(load=GPU, precision=precision).passed_over
+    assert f"vavl-export tensorrt BUNDLE --precision {precision} builds" in reason
+    backend = choose_backend("cuda:0", "tensorrt", precision=precision, load=GPU).backend
+    assert isinstance(backend, _TensorRt) and backend.precision == precision
 
 
 def test_the_tensorrt_provider_is_taken_when_named(runtime: FakeOnnxRuntime, light_bundle: Path) -> None:

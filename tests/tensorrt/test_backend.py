@@ -1,5 +1,6 @@
 """The native backend answers as ONNX Runtime does, and a steady state allocates and captures nothing."""
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -274,6 +275,8 @@ class TestRefusals:
         machine("10.16.2.10")
         with pytest.raises(EngineError, match="the bundle has no engines; build them on this machine"):
             TensorRtBackend(0, bundle)
+        with pytest.raises(EngineError, match=rf"vavl-export tensorrt {re.escape(str(bundle.root))} --precision fp16$"):
+            TensorRtBackend(0, bundle, "fp16")
         with pytest.raises(EngineError, match="got no bundle"):
             TensorRtBackend(0, None)
 

@@ -90,7 +90,7 @@ def choose_backend(
             try:
                 if engine == "auto" and name == "tensorrt" and gpu is not None:
                     _require_engines(bundle, gpu, precision)
-                return Chosen(_make(name, gpu, threads, bundle), gpu is not None, tuple(passed_over))
+                return Chosen(_make(name, gpu, threads, bundle, precision), gpu is not None, tuple(passed_over))
             except BackendUnavailableError as error:
                 passed_over.append(str(error))
     raise BackendUnavailableError("; ".join(passed_over))
@@ -105,7 +105,9 @@ def _engines(engine: str, gpu: Gpu | None) -> tuple[str, ...]:
 def _require_engines(bundle: Bundle | None, gpu: Gpu, precision: PrecisionChoice) -> None:
     """Without fitting engines TensorRT has nothing to run, and building them takes minutes that nobody asked for."""
     if bundle is None or not (bundle.root / FOLDER).is_dir():
-        raise BackendUnavailableError("tensorrt: no engines in the bundle; vavl-export tensorrt builds them")
+        raise BackendUnavailableError(
+            f"tensorrt: no engines in the bundle; vavl-export tensorrt BUNDLE --precision {precision} builds them"
+        )
     from vavl_runtime.backends.tensorrt_library import find_tensorrt
 
     library = find_tensorrt()
@@ -115,7 +117,9 @@ def _require_engines(bundle: Bundle | None, gpu: Gpu, precision: PrecisionChoice
         find_engines(bundle, machine, name, bundle.manifest.graphs[name].in_precision(precisions[name]))
 
 
-def _make(engine: str, gpu: Gpu | None, threads: int | None, bundle: Bundle | None) -> Backend:
+def _make(
+    engine: str, gpu: Gpu | None, threads: int | None, bundle: Bundle | None, precision: PrecisionChoice
+) -> Backend:
     """Import an engine's module only when it is chosen: none of them is needed by the others."""
     if gpu is None:
         if engine != "onnxruntime":
@@ -128,7 +132,7 @@ def _make(engine: str, gpu: Gpu | None, threads: int | None, bundle: Bundle | No
     if engine == "tensorrt":
         from vavl_runtime.backends.tensorrt import TensorRtBackend
 
-        return TensorRtBackend(gpu.index, bundle)
+        return TensorRtBackend(gpu.index, bundle, precision)
     from vavl_runtime.backends.onnxruntime_gpu import OnnxRuntimeGpuBackend
 
     return OnnxRuntimeGpuBackend(gpu, tensorrt=engine == "onnxruntime-tensorrt", bundle=bundle)

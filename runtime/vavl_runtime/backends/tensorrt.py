@@ -19,6 +19,7 @@ from vavl_runtime.devices import probe_driver, require_gpu
 from vavl_runtime.engines import Engine, Shape, find_engines, require_any, this_machine
 from vavl_runtime.errors import BackendUnavailableError, EngineError, InvalidArrayError
 from vavl_runtime.manifest import GraphRecord
+from vavl_runtime.precision import PrecisionChoice
 
 # Sound and picture are encoded on streams of their own, so that threads that run them do not wait for each other.
 _STREAMS = {"audio_encoder": "sound", "audio": "path", "visual": "path", "audio_visual": "path"}
@@ -59,19 +60,20 @@ class TensorRtBackend:
     Args:
         device: Number of the GPU.
         bundle: The bundle whose engines are run.
+        precision: What will be loaded, for the command that builds missing engines.
 
     Raises:
         BackendUnavailableError: The GPU, TensorRT, cuda-python or the engines are missing.
     """
 
-    def __init__(self, device: int, bundle: Bundle | None) -> None:
+    def __init__(self, device: int, bundle: Bundle | None, precision: PrecisionChoice = "fp32") -> None:
         if bundle is None:
             raise EngineError("tensorrt: got no bundle, which holds the engines")
         # Before any object of TensorRT: without a driver those crash the process.
         self._gpu = require_gpu(device, probe_driver())
         self._library: TensorRt = find_tensorrt()
         self._machine = this_machine(self._library.name, self._library.version, self._gpu)
-        require_any(bundle, self._machine)
+        require_any(bundle, self._machine, precision)
         self._cuda = Cuda(device)
         self._bundle = bundle
         self._log = new_log(self._library)
