@@ -91,6 +91,19 @@ class _Named:
         self.name = name
 
 
+class OrtEpAssignedNode:
+    name, domain, op_type = "", "", "MatMul"
+
+
+class OrtEpAssignedSubgraph:
+    def __init__(self, ep_name: str, nodes: int) -> None:
+        self.ep_name = ep_name
+        self._nodes = nodes
+
+    def get_nodes(self) -> list[OrtEpAssignedNode]:
+        return [OrtEpAssignedNode()] * self._nodes
+
+
 class InferenceSession:
     runtime: "FakeOnnxRuntime"
 
@@ -133,6 +146,11 @@ class InferenceSession:
         assert output_names == [tensor.name for tensor in self._signature().outputs]
         return self.compute(input_feed)
 
+    def get_provider_graph_assignment_info(self) -> list[OrtEpAssignedSubgraph]:
+        if self.session_options.entries.get("session.record_ep_graph_assignment_info") != "1":
+            raise Fail("must be set to 1 to retrieve EP graph assignment information")
+        return [OrtEpAssignedSubgraph(*part) for part in type(self).runtime.assigned]
+
     def io_binding(self) -> IOBinding:
         return IOBinding(self)
 
@@ -159,6 +177,7 @@ class FakeOnnxRuntime(ModuleType):
         records: Signature by name of a graph's file.
         compute: What every graph computes.
         cpu_arithmetic: Graphs of which some arithmetic would run on the CPU.
+        assigned: Provider and number of nodes, for each part of every graph.
         feature: How this version calls CUDA graphs in its refusal.
         sessions: All that were made.
     """
@@ -173,6 +192,7 @@ class FakeOnnxRuntime(ModuleType):
         self.loadable = set(listed)
         self.records: dict[str, GraphRecord] = {}
         self.cpu_arithmetic: set[str] = set()
+        self.assigned: list[tuple[str, int]] = [(TENSORRT, 40)]
         self.feature = "graph capture"
         self.sessions: list[InferenceSession] = []
         self.severity: list[int] = []

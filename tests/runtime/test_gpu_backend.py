@@ -26,7 +26,7 @@ from tests.runtime.fake_onnxruntime import (
 from vavl_runtime.backends import gpu_binding, onnxruntime_providers
 from vavl_runtime.backends.gpu_binding import GpuBinding
 from vavl_runtime.backends.onnxruntime_gpu import OnnxRuntimeGpuBackend
-from vavl_runtime.backends.onnxruntime_providers import ONE_NODE, reason_in_log, why_not
+from vavl_runtime.backends.onnxruntime_providers import ONE_NODE, RECORD_NODES, nodes_taken, reason_in_log, why_not
 from vavl_runtime.backends.tensorrt_provider import engine_folder, profile_options
 from vavl_runtime.bundle import open_bundle
 from vavl_runtime.devices import Gpu
@@ -228,6 +228,28 @@ def test_a_graph_that_cannot_be_captured_runs_and_is_named(runtime: FakeOnnxRunt
         _check(backend, _inputs(1, 6, seed))
 
 
+def test_shapes_that_come_back_too_late_for_a_cuda_graph_are_said(runtime: FakeOnnxRuntime) -> None:
+    backend = _backend()
+    kept = range(2, 2 + 2 * gpu_binding.MAX_KEPT_SHAPES, 2)
+    for samples in (*kept, *kept, 100):  # the last one comes for the first time
+        _check(backend, _inputs(1, samples, samples))
+    assert backend.describe().endswith(", CUDA graphs")
+    _check(backend, _inputs(1, 100, 0))
+    assert backend.describe().endswith(", CUDA graphs except more than 16 shapes of graph")
+    assert len(runtime.sessions[-1].graphs) == 16
+    for samples in kept:  # those that were captured still are
+        _check(backend, _inputs(1, samples, 1))
+
+
+def test_a_graph_without_capture_is_named_once(runtime: FakeOnnxRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_binding, "MAX_KEPT_SHAPES", 1)
+    runtime.cpu_arithmetic = {"graph"}
+    backend = _backend()
+    for samples in (2, 2, 4, 4):
+        _check(backend, _inputs(1, samples, samples))
+    assert backend.describe().endswith(", CUDA graphs except graph")
+
+
 def test_failures_of_a_run_are_ours(runtime: FakeOnnxRuntime) -> None:
     def fail(inputs: object) -> list[NDArray[Any]]:
         raise RuntimeError("CUDA failure 2: out of memory")
@@ -265,6 +287,60 @@ def test_tensorrt_keeps_engines_apart(
     assert options["trt_profile_min_shapes"].startswith("waveform:1x")
     for seed in range(3):
         _check(backend, _inputs(1, 8, seed))
+
+
+def _load_with_tensorrt(light_bundle: Path) -> OnnxRuntimeGpuBackend:
+    with open_bundle(light_bundle) as bundle:
+        return _backend(tensorrt=True, bundle=bundle)
+
+
+@pytest.mark.parametrize(
+    ("assigned", "left_out"),
+    [
+        ([(TENSORRT, 40)], ""),
+        ([(TENSORRT, 30), (CUDA, 1), (TENSORRT, 6), (CPU, 1)], ", 2 of 38 nodes of graph"),
+    ],
+)
+def test_what_tensorrt_leaves_out_is_counted(
+    runtime: FakeOnnxRuntime,
+    light_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    assigned: list[tuple[str, int]],
+    left_out: str,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    runtime.assigned = assigned
+    assert _load_with_tensorrt(light_bundle).describe().endswith(f"; {CUDA} for onet, pnet, rnet{left_out}")
+
+
+def test_a_graph_of_which_tensorrt_takes_nothing_is_an_error(
+    runtime: FakeOnnxRuntime, light_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    runtime.assigned = [(CUDA, 30), (CPU, 2)]
+    with pytest.raises(BackendUnavailableError, match=r"takes none of its 32 nodes, .*--backend onnxruntime, or"):
+        _load_with_tensorrt(light_bundle)
+
+
+def test_an_onnxruntime_that_does_not_tell_is_said_not_to(
+    runtime: FakeOnnxRuntime, light_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before 1.24 there is no such method."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delattr(InferenceSession, "get_provider_graph_assignment_info")
+    assert _load_with_tensorrt(light_bundle).describe().endswith(", an unknown part of graph")
+
+
+@pytest.mark.skipif(
+    not hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info"), reason="before onnxruntime 1.24"
+)
+def test_the_real_onnxruntime_tells_who_runs_what() -> None:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry(RECORD_NODES, "1")
+    session = onnxruntime.InferenceSession(ONE_NODE, options, providers=[CPU])
+    assert nodes_taken(session, CPU) == (1, 1)
+    assert nodes_taken(session, TENSORRT) == (0, 1)
 
 
 def test_the_detector_stays_with_cuda(runtime: FakeOnnxRuntime, light_bundle: Path) -> None:

@@ -38,6 +38,9 @@ class GpuBinding:
         record: Its signature.
         index: The GPU.
         graphs: The session captures CUDA graphs.
+
+    Attributes:
+        full: A shape came back after `MAX_KEPT_SHAPES` others, and ran without buffers of its own and a CUDA graph.
     """
 
     def __init__(self, runtime: Any, session: Any, record: GraphRecord, index: int, *, graphs: bool) -> None:
@@ -46,6 +49,7 @@ class GpuBinding:
         self._record = record
         self._index = index
         self._graphs = graphs
+        self.full = False
         self._kept: dict[Shapes, _Kept] = {}
         self._output_shapes: dict[Shapes, Shapes] = {}  # of shapes seen so far
         self._lock = threading.Lock()  # the buffers serve one run at a time
@@ -62,7 +66,9 @@ class GpuBinding:
         shapes = tuple(inputs[tensor.name].shape for tensor in self._record.inputs)
         with self._lock:
             if shapes not in self._kept:
-                if shapes not in self._output_shapes or len(self._kept) == MAX_KEPT_SHAPES:
+                came_back = shapes in self._output_shapes
+                self.full |= came_back and len(self._kept) == MAX_KEPT_SHAPES
+                if not came_back or self.full:
                     return self._run_once(shapes, inputs)
                 self._kept[shapes] = self._keep(shapes)
             return self._run_kept(self._kept[shapes], inputs)

@@ -6,8 +6,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from vavl_runtime.backends.base import Arrays, check_inputs
-from vavl_runtime.backends.gpu_binding import GpuBinding
-from vavl_runtime.backends.onnxruntime_providers import cuda_options, require_provider, tensorrt_options
+from vavl_runtime.backends.gpu_binding import MAX_KEPT_SHAPES, GpuBinding
+from vavl_runtime.backends.onnxruntime_providers import (
+    RECORD_NODES,
+    cuda_options,
+    nodes_taken,
+    require_provider,
+    tensorrt_options,
+)
 from vavl_runtime.backends.onnxruntime_session import CUDA, TENSORRT, import_onnxruntime, open_session
 from vavl_runtime.backends.tensorrt_provider import WITHOUT_TENSORRT, engine_folder, profile_options
 from vavl_runtime.bundle import Bundle
@@ -24,7 +30,10 @@ class OnnxRuntimeGpuBackend:
     With the CUDA provider, shapes that come back run as CUDA graphs. Shape arithmetic stays on the CPU, where ONNX
     Runtime always puts it, so ``session.disable_cpu_ep_fallback`` cannot be used for whole graphs; that no other
     arithmetic does is what ONNX Runtime checks before it captures. A graph that does not pass runs without capture,
-    and `describe` says so.
+    as do shapes beyond the first few; `describe` says so.
+
+    With the TensorRT provider, a graph of which TensorRT takes no node is an error, and `describe` says how many nodes
+    of the others it leaves out. ONNX Runtime before 1.24 does not tell.
 
     Args:
         gpu: The GPU.
@@ -48,6 +57,7 @@ class OnnxRuntimeGpuBackend:
         self._cuda_graphs = cuda_graphs and not tensorrt
         self._bindings: dict[str, tuple[GpuBinding, GraphRecord]] = {}
         self._uncaptured: list[str] = []
+        self._left_out: dict[str, str] = {}  # by graph that TensorRT does not run as a whole
         for name in (TENSORRT, CUDA) if tensorrt else (CUDA,):
             require_provider(self._runtime, (name, {"device_id": str(gpu.index)}))
 
@@ -84,13 +94,15 @@ class OnnxRuntimeGpuBackend:
             ) from error
 
     def describe(self) -> str:
-        """Engine, version, provider, GPU, and which graphs run as CUDA graphs."""
+        """Engine, version, provider, GPU, and what runs without CUDA graphs, or without TensorRT."""
         text = f"onnxruntime {self._runtime.__version__} {self._provider} {self._gpu}"
         if self._bundle is not None:
-            return text + f"; {CUDA} for {', '.join(sorted(WITHOUT_TENSORRT))} and what TensorRT leaves out"
+            return f"{text}; {CUDA} for {', '.join([*sorted(WITHOUT_TENSORRT), *self._left_out.values()])}"
         if not self._cuda_graphs:
             return text
-        return text + ", CUDA graphs" + (f" except {', '.join(self._uncaptured)}" if self._uncaptured else "")
+        full = [name for name, (binding, _) in self._bindings.items() if binding.full and name not in self._uncaptured]
+        plain = self._uncaptured + [f"more than {MAX_KEPT_SHAPES} shapes of {name}" for name in full]
+        return text + ", CUDA graphs" + (f" except {', '.join(plain)}" if plain else "")
 
     def close(self) -> None:
         """Release all sessions, buffers and CUDA graphs."""
@@ -112,7 +124,20 @@ class OnnxRuntimeGpuBackend:
             ),
             cuda_options(self._gpu.index, graphs=False),
         ]
-        return open_session(self._runtime, file, record, self._options(), providers)
+        options = self._options()
+        options.add_session_config_entry(RECORD_NODES, "1")
+        session = open_session(self._runtime, file, record, options, providers)
+        nodes = nodes_taken(session, TENSORRT)
+        if nodes is None:
+            self._left_out[name] = f"an unknown part of {name}"
+        elif nodes.taken == 0:
+            raise BackendUnavailableError(
+                f"graph {name}: TensorRT takes none of its {nodes.total} nodes, {CUDA} would run it; ask for that with "
+                "--backend onnxruntime, or install the TensorRT that vavl-doctor names"
+            )
+        elif nodes.taken < nodes.total:
+            self._left_out[name] = f"{nodes.total - nodes.taken} of {nodes.total} nodes of {name}"
+        return session
 
     def _options(self) -> Any:
         options = self._runtime.SessionOptions()

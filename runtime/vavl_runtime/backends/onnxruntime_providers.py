@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vavl_runtime.backends.onnxruntime_session import CUDA, TENSORRT, Provider, import_onnxruntime
 from vavl_runtime.errors import BackendUnavailableError
@@ -20,6 +20,7 @@ ONE_NODE = (
     b'\x08\t\x12\x00:7\n\x0c\n\x01x\x12\x01y"\x04Relu\x12\x05probeZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
     b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x12"
 )
+RECORD_NODES = "session.record_ep_graph_assignment_info"  # the session option that `nodes_taken` needs
 _PROBE_TIMEOUT_S = 120  # making a first CUDA context takes seconds on a Jetson
 _FATAL, _WARNING = 4, 2  # ONNX Runtime's log severities; the second is its default
 
@@ -73,6 +74,30 @@ def tensorrt_options(index: int, cache: Path, precision: str, profile: dict[str,
         "trt_int8_enable": "1" if precision == "int8" else "0",
         **profile,
     }
+
+
+class Nodes(NamedTuple):
+    """How many nodes of a graph a provider runs, of how many."""
+
+    taken: int
+    total: int
+
+
+def nodes_taken(session: Any, provider: str) -> Nodes | None:
+    """Ask how much of a graph a provider took: one that started may still leave every node to the next.
+
+    Args:
+        session: A session with the option `RECORD_NODES`.
+        provider: Name of the provider.
+
+    Returns:
+        The counts; None before onnxruntime 1.24, which does not tell.
+    """
+    assigned = getattr(session, "get_provider_graph_assignment_info", None)
+    if assigned is None:
+        return None
+    counts = [(part.ep_name == provider, len(part.get_nodes())) for part in assigned()]
+    return Nodes(sum(count for its, count in counts if its), sum(count for _, count in counts))
 
 
 def require_provider(runtime: Any, provider: Provider) -> None:
