@@ -23,13 +23,16 @@ class MadeUp:
     """What a machine has, in plain values; ``environment`` turns it into what the doctor asks.
 
     Attributes:
-        broken: Reason by provider that is listed but does not start.
+        libraries: Version by soname, of the system.
+        packaged: The same, of pip packages: found only where the system has none.
+        broken: Reason by provider that is listed but does not start, or by module that cannot be imported.
     """
 
     driver: Driver = NO_DRIVER
     distributions: Mapping[str, str] = field(default_factory=lambda: {"onnxruntime": "1.32.0"})
     modules: tuple[str, ...] = ()
     libraries: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    packaged: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     build: OnnxRuntimeBuild | str = CPU_BUILD
     broken: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=lambda: {"/proc/meminfo": MEMORY})
@@ -43,13 +46,19 @@ class MadeUp:
             driver=self.driver,
             distributions=self.distributions.get,
             module=lambda name: name in self.modules,
-            library=lambda name: Library(self.libraries[name], name) if name in self.libraries else None,
+            imports=self.broken.get,
+            library=self._library,
             onnxruntime=lambda: self.build,
             provider=self.broken.get,
             read=self.files.get,
             run=lambda command: self.commands.get(command[0]),
             free_disk_bytes=20_000_000_000,
         )
+
+    def _library(self, name: str) -> Library | None:
+        if name in self.libraries:
+            return Library(self.libraries[name], name)
+        return Library(self.packaged[name], f"/venv/{name}") if name in self.packaged else None
 
 
 def server(cuda: int, version: str, **changes: object) -> MadeUp:
@@ -89,5 +98,6 @@ def jetson(release: str, gpu: Gpu, cuda: tuple[int, int], tensorrt: tuple[int, i
     return MadeUp(**(values | changes))  # type: ignore[arg-type]
 
 
+JETPACK_6_0 = jetson("36 (release), REVISION: 3.0", ORIN, (12, 2), (8, 6, 2))
 JETPACK_6 = jetson("36 (release), REVISION: 4.3", ORIN, (12, 6), (10, 3, 0))
 JETPACK_7 = jetson("39 (release), REVISION: 2.0", THOR, (13, 2), (10, 16, 2))

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from tests.runtime.machines import CPU, CUDA, H100, JETPACK_6, JETPACK_7, TENSORRT, MadeUp, jetson, server
+from tests.runtime.machines import CPU, CUDA, H100, JETPACK_6, JETPACK_6_0, JETPACK_7, TENSORRT, MadeUp, jetson, server
 from vavl_runtime import doctor as doctor_package
 from vavl_runtime.cli.doctor import app
 from vavl_runtime.devices import Driver
@@ -147,6 +148,86 @@ def test_tensorrt_11_on_jetpack_6() -> None:
     assert command.startswith("python -m pip uninstall -y tensorrt && sudo apt-get install")
 
 
+def test_tensorrt_8_on_jetpack_6_0() -> None:
+    problem, command = _one(JETPACK_6_0)
+    assert problem.startswith("TensorRT 8.6.2 is too old for --backend tensorrt, which needs 10.3 or newer and comes")
+    assert command == (
+        "sudo sed -i 's/r36[.]3/r36.4/' /etc/apt/sources.list.d/nvidia-l4t-apt-source.list && sudo apt-get update && "
+        "sudo apt-get dist-upgrade && sudo apt-get install -y nvidia-jetpack python3-libnvinfer"
+    )
+    assert _facts(JETPACK_6_0)["TensorRT"].startswith("8.6.2; ")
+
+
+def test_the_sources_of_jetpack_6_0_become_those_of_6_1(tmp_path: Path) -> None:
+    sources = tmp_path / "sources.list"
+    sources.write_text("deb https://repo.download.nvidia.com/jetson/common r36.3 main\n")
+    _, *sed = shlex.split(_one(JETPACK_6_0)[1].split(" && ")[0])
+    subprocess.run([*sed[:-1], sources], check=True)
+    assert sources.read_text() == "deb https://repo.download.nvidia.com/jetson/common r36.4 main\n"
+
+
+def test_an_old_tensorrt_on_a_server() -> None:
+    old = server(12, "1.26.0", libraries={"libnvinfer.so.8": (8, 6, 1)})
+    problem, command = _one(old)
+    assert problem.startswith("TensorRT 8.6.1 is too old for --backend tensorrt, which needs 10.3 or newer")
+    assert command == "python -m pip install 'tensorrt-cu12>=10.3'"
+    assert examine(_with_wheels(old, "10.13.3.9", "tensorrt-cu12").environment()).conflicts == ()
+
+
+def _with_wheels(machine: MadeUp, version: str, *names: str) -> MadeUp:
+    return replace(machine, distributions={**machine.distributions, **dict.fromkeys(names, version)})
+
+
+@pytest.mark.parametrize("version", ["10.16.1.11", "10.3.0", "11.4.1"])
+def test_a_wheel_beside_another_tensorrt(version: str) -> None:
+    names = ("tensorrt", "tensorrt-cu13", "tensorrt-cu13-bindings")
+    problem, command = _one(_with_wheels(server(13, "1.31.1"), version, *names))
+    assert problem.startswith(f"tensorrt {version} lies beside the system's TensorRT 10.13: engines of one do not run")
+    assert command == (
+        "python -m pip uninstall -y tensorrt tensorrt-cu13 tensorrt-cu13-bindings && "
+        "python -m pip install 'tensorrt==10.13.*'"
+    )
+
+
+def test_a_wheel_of_the_same_tensorrt_or_of_the_only_one() -> None:
+    same = _with_wheels(server(13, "1.31.1"), "10.13.3.9", "tensorrt")
+    only = replace(_with_wheels(server(13, "1.31.1"), "11.4.1", "tensorrt"), libraries={"libcudart.so.13": (13, 2, 0)})
+    packaged = replace(only, packaged={"libnvinfer.so.11": (11, 4, 1)})
+    for machine in (same, only, packaged):
+        assert examine(machine.environment()).conflicts == ()
+
+
+def test_a_wheel_beside_the_tensorrt_of_a_jetson() -> None:
+    problem, command = _one(_with_wheels(JETPACK_7, "10.13.3.9", "tensorrt-cu13", "tensorrt-cu13-libs"))
+    assert problem.startswith("tensorrt-cu13 10.13.3.9 lies beside the system's TensorRT 10.16")
+    uninstall = "python -m pip uninstall -y tensorrt-cu13 tensorrt-cu13-libs"
+    assert command == f"{uninstall} && sudo apt-get install -y tensorrt python3-libnvinfer"
+    # What apt installs is seen as a distribution, too.
+    assert examine(_with_wheels(JETPACK_6, "10.3.0", "tensorrt").environment()).conflicts == ()
+    both = _with_wheels(JETPACK_6, "10.3.0", "tensorrt")
+    problem, command = _one(_with_wheels(both, "10.13.3.9", "tensorrt-cu12"))
+    assert problem == "tensorrt-cu12 10.13.3.9 does not run on JetPack 6, whose TensorRT is 10.3"
+    assert command.startswith("python -m pip uninstall -y tensorrt-cu12 && sudo apt-get")
+
+
+def test_tensorrt_rtx_is_described() -> None:
+    machine = _with_wheels(replace(server(13, "1.31.1"), modules=("tensorrt", "tensorrt_rtx")), "1.7.1", "tensorrt-rtx")
+    assert _facts(server(13, "1.31.1"))["TensorRT-RTX"] == "none"
+    assert _facts(machine)["TensorRT-RTX"] == "1.7.1, can be imported"
+    broken = replace(machine, broken={"tensorrt_rtx": "ImportError: libcudart.so.13"})
+    assert _facts(broken)["TensorRT-RTX"] == "1.7.1, cannot be imported: ImportError: libcudart.so.13"
+    assert examine(broken.environment()).conflicts == ()
+
+
+def test_modules_are_really_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_one.py").write_text("import sys; sys.exit(3)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    environment = doctor_package.this_machine()
+    assert environment.imports("json") is None
+    assert environment.imports("no_such_module") == "ModuleNotFoundError: No module named 'no_such_module'"
+    assert environment.imports("broken_one") == "the process ended with code 3"
+
+
 @pytest.mark.parametrize(
     ("cuda", "wanted"), [(12, "[cuda,cudnn]<1.27' nvidia-cublas-cu12"), (13, "[cuda,cudnn]' nvidia-cublas")]
 )
@@ -220,7 +301,7 @@ def operators(command: str) -> set[str]:
         MadeUp,
         driver=st.sampled_from([MadeUp().driver, Driver((12, 6), (H100,), None), Driver((13, 0), (H100,), None)]),
         distributions=st.dictionaries(
-            st.sampled_from(["onnxruntime", "onnxruntime-gpu", "tensorrt", "cuda-bindings"]),
+            st.sampled_from(["onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-cu12", "cuda-bindings"]),
             st.sampled_from(["1.23.0", "11.4.1"]),
         ),
         libraries=st.dictionaries(
@@ -235,7 +316,7 @@ def operators(command: str) -> set[str]:
         )
         | st.just("onnxruntime cannot be imported"),
         broken=st.dictionaries(st.sampled_from([CUDA, TENSORRT]), st.just("reason")),
-        files=st.sampled_from([{}, JETPACK_6.files]),
+        files=st.sampled_from([{}, JETPACK_6.files, JETPACK_6_0.files, JETPACK_7.files]),
     )
 )
 def test_every_finding_has_a_command(machine: MadeUp) -> None:
@@ -243,7 +324,7 @@ def test_every_finding_has_a_command(machine: MadeUp) -> None:
     values = json.loads(json.dumps(report.to_json()))
     assert set(values) == {"facts", "conflicts", "advice"}
     for remedy in (*report.conflicts, *report.advice):
-        assert remedy.problem and shlex.split(remedy.command)[0] in ("python", "python3", "test", "vavl-export")
+        assert remedy.problem and shlex.split(remedy.command)[0] in ("python", "python3", "test", "sudo", "vavl-export")
         assert operators(remedy.command) <= {"&&"}
     assert len({fact.name for fact in report.facts}) == len(report.facts)
 
@@ -269,9 +350,9 @@ def test_this_machine() -> None:
         [sys.executable, "-m", "vavl_runtime.cli.doctor", "--json"], capture_output=True, text=True, timeout=300
     )
     assert done.returncode in (0, 1), done.stderr
-    assert {"machine", "memory", "disk", "driver", "CUDA", "TensorRT", "onnxruntime"} <= json.loads(done.stdout)[
-        "facts"
-    ].keys()
+    assert {"machine", "memory", "disk", "driver", "CUDA", "TensorRT", "TensorRT-RTX", "onnxruntime"} <= json.loads(
+        done.stdout
+    )["facts"].keys()
 
 
 def test_help_is_quick() -> None:

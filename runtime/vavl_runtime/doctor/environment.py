@@ -56,6 +56,7 @@ class Environment:
         driver: What the CUDA driver says.
         distributions: Installed version by name of a Python distribution; None if it is not installed.
         module: Whether a Python module can be found.
+        imports: Imports a Python module in a process of its own; None if it can be imported, else the reason.
         library: Loads a shared library by its soname; None if it cannot be loaded.
         onnxruntime: The build, or why it cannot be imported.
         provider: Starts a provider of ONNX Runtime; None if it starts, else the reason.
@@ -69,6 +70,7 @@ class Environment:
     driver: Driver
     distributions: Callable[[str], str | None]
     module: Callable[[str], bool]
+    imports: Callable[[str], str | None]
     library: Callable[[str], Library | None]
     onnxruntime: Callable[[], OnnxRuntimeBuild | str]
     provider: Callable[[str], str | None]
@@ -85,6 +87,7 @@ def this_machine() -> Environment:
         driver=probe_driver(),
         distributions=_distribution,
         module=lambda name: importlib.util.find_spec(name) is not None,
+        imports=_imports,
         library=_load,
         onnxruntime=_build,
         provider=why_not,
@@ -99,6 +102,17 @@ def _distribution(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _imports(name: str) -> str | None:
+    command = [sys.executable, "-c", f"import {name}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_COMMAND_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {_COMMAND_TIMEOUT_S} s"
+    if done.returncode == 0:
+        return None
+    return (done.stderr.strip().splitlines() or [f"the process ended with code {done.returncode}"])[-1]
 
 
 def _load(soname: str) -> Library | None:

@@ -86,6 +86,7 @@ def facts(machine: Machine) -> Iterator[tuple[str, str]]:
     yield "CUDA", _versions(machine.cuda)
     yield "cuDNN", _versions(machine.cudnn)
     yield "TensorRT", _tensorrt(machine)
+    yield "TensorRT-RTX", _tensorrt_rtx(environment)
     if isinstance(machine.onnxruntime, str):
         yield "onnxruntime", machine.onnxruntime
         return
@@ -136,3 +137,11 @@ def _tensorrt(machine: Machine) -> str:
     bindings = cuda_python(machine.environment)
     module = "found" if machine.environment.module("tensorrt") else "none"
     return f"{_versions(machine.tensorrt)}; Python module tensorrt: {module}; cuda-python: {bindings or 'none'}"
+
+
+def _tensorrt_rtx(environment: Environment) -> str:
+    if not environment.module("tensorrt_rtx"):
+        return "none"
+    reason = environment.imports("tensorrt_rtx")
+    version = environment.distributions("tensorrt-rtx") or "version not told"
+    return f"{version}, {'can be imported' if reason is None else f'cannot be imported: {reason}'}"

@@ -4,12 +4,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vavl_runtime.backends.onnxruntime_session import CUDA, TENSORRT
+from vavl_runtime.backends.tensorrt_library import OLDEST
 from vavl_runtime.doctor.environment import OnnxRuntimeBuild
 from vavl_runtime.doctor.facts import Machine, cuda_python
+from vavl_runtime.engines import version_numbers
 
 PIP = "python -m pip"
 BUILT_FOR_CUDA_12 = "<1.27"  # onnxruntime-gpu; later wheels are built for CUDA 13
 JETSON_INDEX = "JETSON_AI_LAB_INDEX"  # a variable of the shell
+# Each version of TensorRT is a distribution that only fetches others; the module lies in the bindings.
+TENSORRT_WHEELS = tuple(
+    f"tensorrt{cuda}{part}" for cuda in ("", "-cu12", "-cu13") for part in ("", "-libs", "-bindings")
+)
+APT_SOURCE = "/etc/apt/sources.list.d/nvidia-l4t-apt-source.list"
 TENSORRT_OF_PROVIDER = 10  # the libnvinfer that onnxruntime-gpu's wheels link to
 
 
@@ -52,14 +59,8 @@ def conflicts(machine: Machine) -> Iterator[Remedy]:
             f"{driver.cuda[0]}.{driver.cuda[1]} at most",
             _install_bindings(machine),
         )
-    if machine.jetson is not None and machine.jetson.major == 6:
-        for name in ("tensorrt", "tensorrt-cu12", "tensorrt-cu13"):
-            version = installed(name)
-            if version and version.split(".")[0] == "11":
-                yield Remedy(
-                    f"{name} {version} does not run on JetPack 6, whose TensorRT is 10.3",
-                    f"{PIP} uninstall -y {name} && sudo apt-get install -y tensorrt python3-libnvinfer",
-                )
+    yield from _old_tensorrt(machine)
+    yield from _two_tensorrts(machine)
 
 
 def advice(machine: Machine) -> Iterator[Remedy]:
@@ -126,6 +127,58 @@ def _tensorrt_conflicts(machine: Machine, build: OnnxRuntimeBuild) -> Iterator[R
             "--backend tensorrt does not need the provider",
             install if machine.jetson is None else 'vavl-export tensorrt "$VAVL_BUNDLE"',  # for that backend
         )
+
+
+def _old_tensorrt(machine: Machine) -> Iterator[Remedy]:
+    """A TensorRT that the native backend refuses, and none beside it that it takes."""
+    versions: list[tuple[int, ...]] = [library.version for library in machine.tensorrt.values() if library.version]
+    if machine.jetson is None:
+        versions += [version_numbers(version) for _, version in _wheels(machine)]
+    if not versions or max(versions) >= OLDEST or not machine.environment.driver.gpus:
+        return
+    problem = f"TensorRT {_text(max(versions))} is too old for --backend tensorrt, which needs {_text(OLDEST)} or newer"
+    if machine.jetson is None:
+        yield Remedy(problem, f"{PIP} install 'tensorrt-cu{_driver_major(machine)}>={_text(OLDEST)}'")
+    elif machine.jetson.jetpack == "6.0":
+        yield Remedy(
+            f"{problem} and comes with JetPack 6.1; make a backup, this brings the whole board up to date",
+            f"sudo sed -i 's/r36[.]3/r36.4/' {APT_SOURCE} && sudo apt-get update && sudo apt-get dist-upgrade && "
+            "sudo apt-get install -y nvidia-jetpack python3-libnvinfer",
+        )
+
+
+def _two_tensorrts(machine: Machine) -> Iterator[Remedy]:
+    """A wheel of TensorRT that is not the system's version."""
+    loaded = [
+        (library.path == f"libnvinfer.so.{major}", library.version) for major, library in machine.tensorrt.items()
+    ]
+    system = sorted(version[:2] for by_soname, version in loaded if by_soname and version is not None)
+    others = [(name, version) for name, version in _wheels(machine) if version_numbers(version)[:2] not in system]
+    if not others:
+        return
+    wheel, there = " ".join(others[0]), " and ".join(map(_text, system))
+    uninstall = f"{PIP} uninstall -y {' '.join(name for name, _ in others)}"
+    from_apt = f"{uninstall} && sudo apt-get install -y tensorrt python3-libnvinfer"
+    beside = (
+        f"{wheel} lies beside the system's TensorRT {there}: engines of one do not run on the other, and what a "
+        "process loads depends on what it imports first"
+    )
+    if machine.jetson is not None and machine.jetson.major == 6:
+        yield Remedy(f"{wheel} does not run on JetPack 6, whose TensorRT is {there or '10.3'}", from_apt)
+    elif machine.jetson is not None and system:
+        yield Remedy(beside, from_apt)
+    elif system and system[-1] >= OLDEST:  # an older one serves others, and shares no library with the wheel
+        yield Remedy(beside, f"{uninstall} && {PIP} install '{others[0][0]}=={_text(system[-1])}.*'")
+
+
+def _wheels(machine: Machine) -> list[tuple[str, str]]:
+    """Name and version of each installed distribution of TensorRT."""
+    found = [(name, machine.environment.distributions(name)) for name in TENSORRT_WHEELS]
+    return [(name, version) for name, version in found if version is not None]
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _driver_major(machine: Machine) -> int:
