@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    boxes,
     clip_table,
     compatibility,
     graphs_table,
@@ -89,6 +90,7 @@ def no_figure(record: dict[str, Any]) -> str:
 
 
 TABLES = {
+    "boxes": (boxes.table, no_figure),
     "clip_cpu": (clip_table.table, clip_table.figure),
     "compatibility": (compatibility.table, no_figure),
     "fit_cpu": (fit_cpu, fit_cpu_figure),
