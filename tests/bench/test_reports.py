@@ -7,16 +7,18 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.bench.fakes import always, jittered
+from tests.bench.fakes import QUICK, always, jittered
 from tests.bench.reports import made_cell, made_report
 from vavl_runtime.bench.compare import compare_reports
-from vavl_runtime.bench.record import Budget, Cell, Failure, Report
+from vavl_runtime.bench.record import Budget, Cell, Failure, Quantity, Report
+from vavl_runtime.bench.reports.notes import notes
 from vavl_runtime.bench.reports.page import report_page
 from vavl_runtime.bench.reports.plots import COLOURS, draw_plots
 from vavl_runtime.bench.reports.table import comparison_table, report_table
@@ -82,6 +84,31 @@ def test_the_notes_say_what_to_mistrust() -> None:
     assert "1 of 1 cells UNSTABLE: windows disagreed by more than 5 %" in text
     assert "energy not measured: no GPU in use" in text
     assert "scope graph: one graph" in text
+
+
+def test_a_search_that_ran_out_of_time_says_between_which_rates() -> None:
+    def searched(limit_s: float) -> Report:
+        settings = replace(QUICK, limit_s=limit_s)
+        return made_report(made_cell(always(0.1), scenario="server", bound_ms=500.0, windows=settings))
+
+    short, long = searched(7.0), searched(300.0)
+    (line,) = (note for note in notes(short) if "highest rate" in note)
+    figures = short.cells[0].figures
+    assert figures is not None
+    assert figures.server is not None
+    assert f"between {figures.server.highest_rate_per_s:.2f} and " in line
+    assert not any("highest rate" in note for note in notes(long))
+
+
+def test_clock_and_temperature_stand_in_the_table(rich: Report) -> None:
+    cell = rich.cells[0]
+    assert cell.figures is not None
+    after = cell.figures.after.model_copy(update={"cpu_celsius": Quantity(value=61.4), "gpu_mhz": Quantity(value=1980)})
+    figures = cell.figures.model_copy(update={"after": after})
+    report = rich.model_copy(update={"cells": (cell.model_copy(update={"figures": figures}),)})
+    header, row = (line.split() for line in report_table(report).splitlines() if "subject" in line or " 1980" in line)
+    assert {"°C", "GPU"} <= set(header)
+    assert {"61", "1980"} <= set(row)
 
 
 def test_a_comparison_shows_both_sides(rich: Report) -> None:

@@ -1,6 +1,7 @@
 """The server scenario, against a queue computed by hand: waiting counts, and the highest rate is the highest."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,17 @@ def test_a_bound_below_the_service_time_is_never_kept() -> None:
     outcome, _ = search_rate(work(clock, always(0.1)), clock, 0.1, ServerSettings(bound_s=0.05))
     assert outcome.highest_rate_per_s == 0
     assert not any(trial.kept for trial in outcome.trials)
+
+
+@pytest.mark.parametrize("limit_s", [0.0, 10.0, 25.0])
+def test_no_trial_begins_after_the_limit(limit_s: float) -> None:
+    clock, other = SimulatedClock(), SimulatedClock()
+    settings = ServerSettings(bound_s=5.0, trial_s=5.0)
+    whole, _ = search_rate(work(other, always(0.1)), other, 0.1, settings)
+    outcome, _ = search_rate(work(clock, always(0.1)), clock, 0.1, replace(settings, limit_s=limit_s))
+    assert 1 <= len(outcome.trials) < len(whole.trials)
+    assert outcome.trials == whole.trials[: len(outcome.trials)]
+    assert clock.now() <= limit_s + 15.0  # the trial under way is finished
 
 
 @pytest.mark.slow

@@ -188,8 +188,9 @@ class Figures(_Record):
     """What a cell gave.
 
     Attributes:
-        load_ms: From nothing to graphs loaded: imports, hashes, sessions; the file cache is whatever it is.
-        first_result_ms: From nothing to the first result, loading included.
+        load_ms: From opening the bundle to graphs loaded: import of the engine, hashes, sessions; other imports are
+            over, and the file cache is whatever it is.
+        first_result_ms: From opening the bundle to the first result, loading included.
         latency: Of a query; in the server scenario at the highest rate, or unloaded if no rate kept the bound.
         throughput: While latencies were measured.
         steadiness: Whether the figures can be relied on.

@@ -23,6 +23,7 @@ SCENARIOS: dict[ScenarioName, str] = {
     "offline": "all clips are there at once; only throughput counts",
 }
 STREAMS = 8  # clips of a query in the multi-stream scenario, as in MLPerf
+LEAST_QUERIES = 20  # of a trial, however slow they are
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class ServerSettings:
         bound_s: Latency that the percentile must keep, seconds.
         percentile: Of MLPerf's server.
         queries: Arrivals of a trial.
-        trial_s: Longest trial, seconds: slow queries are fewer.
+        trial_s: Longest trial, seconds: slow queries are fewer, but never below `LEAST_QUERIES`.
+        limit_s: Time after which no further trial is begun, seconds; at least one is played.
         resolution: The search ends when the rates that kept and broke the bound differ by at most this share.
         seed: Of the arrivals; every trial plays the same pattern, faster or slower.
     """
@@ -42,6 +44,7 @@ class ServerSettings:
     percentile: float = 99.0
     queries: int = 500
     trial_s: float = 20.0
+    limit_s: float = math.inf
     resolution: float = 0.02
     seed: int = 0
 
@@ -119,9 +122,12 @@ def search_rate(query: Query, clock: Clock, service_s: float, settings: ServerSe
     trials: list[ServerTrial] = []
     best: Window | None = None
     slowest: Window | None = None
+    start = clock.now()
     while high - low > settings.resolution * high and high * service_s > settings.resolution:
+        if trials and clock.now() - start >= settings.limit_s:
+            break
         rate = (low + high) / 2
-        queries = max(min(settings.queries, int(rate * settings.trial_s)), 20)
+        queries = max(min(settings.queries, int(rate * settings.trial_s)), LEAST_QUERIES)
         served = serve(query, clock, rate, queries, settings)
         latencies = served.window.latencies_s
         reached_ms = 1000 * percentile(latencies, settings.percentile)

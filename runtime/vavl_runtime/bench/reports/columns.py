@@ -72,6 +72,10 @@ FIGURE_COLUMNS = (
     Column("peak_mib", "peak MiB", _quantity(lambda f: f.memory.peak_mib), 0),
     Column("device_mib", "device MiB", _quantity(lambda f: f.memory.device_mib), 0),
     Column("energy_per_clip_j", "J/clip", _quantity(lambda f: f.energy.per_clip_j), 3),
+    Column("cpu_mhz", "CPU MHz", _quantity(lambda f: f.after.cpu_mhz), 0),
+    Column("cpu_celsius", "CPU °C", _quantity(lambda f: f.after.cpu_celsius), 0),
+    Column("gpu_mhz", "GPU MHz", _quantity(lambda f: f.after.gpu_mhz), 0),
+    Column("gpu_celsius", "GPU °C", _quantity(lambda f: f.after.gpu_celsius), 0),
     Column("steady", "state", _figure(lambda f: f.steadiness.verdict)),
 )
 MACHINE_COLUMNS = (

@@ -9,6 +9,7 @@ SCOPES = {
     "model": "waveform and face crops in, prediction out",
     "clip": "media file in, result out",
 }
+WIDE = 0.05  # a gap between the rates that kept and broke the bound, as a share, that the time limit has left
 STALLED = 1.5  # a mean that many times the median comes from a few queries that took very long
 
 
@@ -48,10 +49,23 @@ def notes(report: Report) -> list[str]:
             f"{stalled} of {len(report.cells)} cells have a mean above {STALLED:g} x their median: other "
             "processes, or the work itself, held some queries up"
         )
+    lines += [line for cell in report.cells for line in _unresolved(cell)]
     load = report.environment.load_average.value
     if load is not None and load > 0.5:
         lines.append(f"the machine was not idle at the start: load average {load:g}")
     return [*lines, *sorted({line for cell in report.cells for line in _throttling(cell)}), *_not_measured(report)]
+
+
+def _unresolved(cell: Cell) -> Iterator[str]:
+    """A server's search that ran out of time leaves a gap."""
+    server = cell.figures.server if cell.figures is not None else None
+    if server is None:
+        return
+    full = 2 * server.trials[0].rate_per_s  # bisection begins at half of what the server can do without a queue
+    broke = min((trial.rate_per_s for trial in server.trials if not trial.kept), default=full)
+    kept = server.highest_rate_per_s
+    if kept and broke - kept > WIDE * broke:
+        yield f"server {cell.key.subject}: the highest rate lies between {kept:.2f} and {broke:.2f}/s; raise --limit"
 
 
 def _throttling(cell: Cell) -> Iterator[str]:
