@@ -5,9 +5,14 @@ from typing import Annotated
 
 import typer
 
-from vavl_runtime.cli.common import exit_on_error, new_app, print_line, run_app
+from vavl_runtime.cli.common import device_name, exit_on_error, new_app, print_line, run_app
+from vavl_runtime.cli.run import Engine
 
 app = new_app("Turn a VAVL model into a bundle of ONNX graphs, and check bundles.")
+
+
+def _device_name(text: str | None) -> str | None:
+    return None if text is None else device_name(text)
 
 
 @app.command(
@@ -105,37 +110,37 @@ def export_tensorrt(
             print(engine.plan.parent)
 
 
-@app.command(epilog="Example: vavl-export verify my-bundle --corpus javanese folder")
+@app.command(epilog="Example: vavl-export verify my-bundle --device cuda:0 --corpus javanese folder")
 def verify(
     bundle: Annotated[Path, typer.Argument(help="Bundle folder or .vavl file.")],
     corpus: Annotated[
         tuple[str, Path] | None,
         typer.Option(help="Kind and folder of a labelled corpus: what do the variants cost there?"),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Write the drift on the corpus to a JSON file.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="auto, cpu or cuda:N: measure drift on it too.", callback=_device_name),
+    ] = None,
+    backend: Annotated[Engine | None, typer.Option(help="Measure drift with this engine too.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write that drift to a JSON file.")] = None,
 ) -> None:
     """Check hashes, graph rules, weight sharing, PyTorch's golden vectors and drift; exit 1 if a check fails."""
+    target = None
+    if device is not None or backend is not None:
+        target = (device or "auto", (backend or Engine.auto).value)
+    if report is not None and corpus is None and target is None:
+        raise typer.BadParameter("--report: nothing to report; name a --corpus, --device or --backend")
     with exit_on_error():
-        from vavl_export.verify import corpus_checks, verify_bundle
-        from vavl_runtime.bundle import open_bundle
+        from vavl_export.verify_command import run
 
-        failed = 0
-        with open_bundle(bundle) as opened:
-            for check in verify_bundle(opened):
-                failed += not check.passed
-                print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}", flush=True)
-            if corpus is not None:
-                from vavl.corpora import open_corpus
-                from vavl_export.precision.corpus import corpus_drift, drift_bytes
-                from vavl_runtime.files import write_atomically
-
-                drift = corpus_drift(opened, open_corpus(*corpus), print_line)
-                if report is not None:
-                    write_atomically(report, drift_bytes(drift))
-                for check in corpus_checks(drift):
-                    failed += not check.passed
-                    print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}")
-        print(f"{failed} failed" if failed else "all checks passed")
+        failed = skipped = 0
+        for check in run(bundle, corpus=corpus, target=target, report=report, progress=print_line):
+            failed += not check.passed
+            skipped += check.skipped
+            result = "skipped" if check.skipped else "ok     " if check.passed else "FAILED "
+            print(f"{result} {check.name}: {check.detail}", flush=True)
+        left = f", {skipped} skipped" if skipped else ""
+        print(f"{failed} failed{left}" if failed else f"all checks passed{left}")
         raise typer.Exit(1 if failed else 0)
 
 

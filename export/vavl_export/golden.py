@@ -18,9 +18,10 @@ Arrays = dict[str, "NDArray[np.generic]"]
 # ranges were made. One table for export, verify and tests.
 TOLERANCE = {"fp32": 1e-4, "fp16": 5e-3, "bf16": 4e-2, "int8": 1e-1}
 
-# On a labelled corpus: the largest share of labels that may flip, and how much macro F1 or CCC may fall.
-FLIPS = {"fp16": 0.0, "bf16": 0.02, "int8": 0.02}
-METRIC_LOSS = {"fp16": 0.001, "bf16": 0.01, "int8": 0.01}
+# On a labelled corpus: the largest share of labels that may flip, and how much macro F1 or CCC may fall, beside fp32
+# on ONNX Runtime's CPU; so fp32 on another backend has its bounds too.
+FLIPS = {"fp32": 0.0, "fp16": 0.0, "bf16": 0.02, "int8": 0.02}
+METRIC_LOSS = {"fp32": 0.001, "fp16": 0.001, "bf16": 0.01, "int8": 0.01}
 
 
 def record_golden(plan: GraphPlan) -> list[tuple[Arrays, Arrays]]:

@@ -10,8 +10,9 @@ from onnx import numpy_helper
 
 from vavl_export import golden
 from vavl_export.precision.corpus import CorpusDrift
-from vavl_export.precision.drift import measure_drift
+from vavl_export.precision.drift import GraphDrift, measure_drift
 from vavl_export.precision.report import read_report
+from vavl_export.precision.target import TargetGraphs, measure_target
 from vavl_export.rules import check_rules
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.errors import ExportError, ParityError, VavlError
@@ -28,13 +29,22 @@ class Check:
 
     Attributes:
         name: What was checked.
-        passed: Whether it holds.
+        passed: Whether it holds; true of a check that was skipped.
         detail: A figure or the reason, in one line.
+        skipped: It cannot be made here, for the reason in `detail`.
     """
 
     name: str
     passed: bool
     detail: str
+    skipped: bool = False
+
+
+@dataclass(frozen=True)
+class _Skipped:
+    """Why a check cannot be made."""
+
+    reason: str
 
 
 def verify_bundle(bundle: Bundle) -> Iterator[Check]:
@@ -61,6 +71,27 @@ def verify_bundle(bundle: Bundle) -> Iterator[Check]:
             yield _try(f"drift {name} {precision}", partial(_drift, bundle, name, precision))
 
 
+def target_checks(bundle: Bundle, target: TargetGraphs, keep: Callable[[GraphDrift], None]) -> Iterator[Check]:
+    """Compare every graph that a target runs with PyTorch, in fp32 and each variant.
+
+    Args:
+        bundle: An opened bundle.
+        target: Device and engine.
+        keep: Gets what was measured.
+
+    Yields:
+        One result after the other; a last one that fails if nothing could be run.
+    """
+    ran = 0
+    for name, precision in target.listed():
+        measure = partial(_on_target, bundle, target, name, precision, keep)
+        check = _try(f"drift {name} {precision} on {target.asked}", measure)
+        ran += not check.skipped
+        yield check
+    if not ran:
+        yield Check(f"anything on {target.asked}", False, "no graph could be run, so nothing was checked")
+
+
 def corpus_checks(drift: Sequence[CorpusDrift]) -> Iterator[Check]:
     """Turn drift on a corpus into checks; only those over all lengths can fail.
 
@@ -76,13 +107,16 @@ def corpus_checks(drift: Sequence[CorpusDrift]) -> Iterator[Check]:
         yield Check(name, found.passed or not found.overall, found.describe())
 
 
-def _try(name: str, check: Callable[[], str]) -> Check:
+def _try(name: str, check: Callable[[], str | _Skipped]) -> Check:
     try:
-        return Check(name, True, check())
+        result = check()
     except VavlError as error:
         return Check(name, False, str(error))
     except Exception as error:  # whatever a damaged graph or vector makes a library raise is a failed check
         return Check(name, False, f"{type(error).__name__}: {' '.join(str(error).split())}")
+    if isinstance(result, _Skipped):
+        return Check(name, True, result.reason, skipped=True)
+    return Check(name, True, result)
 
 
 def _hashes(bundle: Bundle) -> str:
@@ -113,16 +147,33 @@ def _golden(bundle: Bundle, name: str) -> str:
 
 
 def _drift(bundle: Bundle, name: str, precision: LowPrecision) -> str:
-    lines = []
-    for found in measure_drift(bundle, only=(name, precision)):
-        bound = found.tolerance if found.tolerance is not None else REPEATED * _recorded(bundle, name, precision)
-        if not found.worst <= bound:
-            raise ParityError(f"{found.describe()}, at most {bound:.1e} expected")
-        lines.append(found.describe())
-    return "; ".join(lines)
+    return "; ".join(_judged(bundle, found) for found in measure_drift(bundle, only=(name, precision)))
 
 
-def _recorded(bundle: Bundle, name: str, precision: LowPrecision) -> float:
+def _on_target(
+    bundle: Bundle, target: TargetGraphs, name: str, precision: Precision, keep: Callable[[GraphDrift], None]
+) -> str | _Skipped:
+    graph = target.open(name, precision)
+    if isinstance(graph, str):
+        return _Skipped(graph)
+    found, left_out = measure_target(bundle, graph)
+    if found is None:
+        return _Skipped(f"{graph.backend.describe()} serves no golden input: {left_out[0]}")
+    keep(found)
+    return "; ".join([_judged(bundle, found), *(f"left out: {reason}" for reason in left_out)])
+
+
+def _judged(bundle: Bundle, found: GraphDrift) -> str:
+    """Describe drift that is within its bound."""
+    bound = found.tolerance
+    if bound is None:
+        bound = REPEATED * _recorded(bundle, found.graph, found.precision)
+    if not found.worst <= bound:
+        raise ParityError(f"{found.describe()}, at most {bound:.1e} expected")
+    return found.describe()
+
+
+def _recorded(bundle: Bundle, name: str, precision: Precision) -> float:
     """Drift on golden inputs as measured at export."""
     report = read_report(bundle)
     for found in report.graphs if report is not None else ():

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.export.made_bundles import without_variants
 from vavl.corpora import Clip, Corpus
 from vavl_export import golden
 from vavl_export.cli import app
@@ -43,14 +44,7 @@ def clips(example_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exact(light_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packaged bundle without whatever variants it has."""
-    folder = tmp_path_factory.mktemp("exact") / "light"
-    shutil.copytree(light_bundle, folder, ignore=shutil.ignore_patterns("*.fp16.*", "*.bf16.*", "*.int8.*", "parity*"))
-    content = json.loads((folder / "manifest.json").read_text())
-    for graph in content["graphs"].values():
-        graph.pop("variants", None)
-    content["files"] = {path: record for path, record in content["files"].items() if (folder / path).exists()}
-    (folder / "manifest.json").write_text(json.dumps(content))
-    return folder
+    return without_variants(light_bundle, tmp_path_factory.mktemp("exact") / "light")
 
 
 @pytest.fixture(scope="module")

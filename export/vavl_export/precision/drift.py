@@ -12,13 +12,14 @@ from vavl_export.golden import Arrays, relative_l2
 from vavl_export.precision.emulate import emulate
 from vavl_export.precision.half import float_tensors
 from vavl_export.precision.probes import tensors_of
-from vavl_export.precision.running import WAYS, CheckedGraph, How
+from vavl_export.precision.running import WAYS, CheckedGraph
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.manifest import Precision, TensorRecord
 from vavl_runtime.precision import VARIANT_GRAPHS
 
 Source = Literal["golden", "calibration"]
 Case = tuple[Arrays, Arrays]  # inputs, and the outputs to compare with
+Run = tuple[Arrays, Arrays, Arrays]  # the same, and the outputs that came
 
 
 class _Record(BaseModel):
@@ -45,19 +46,20 @@ class GraphDrift(_Record):
     Attributes:
         graph: Name of the graph.
         precision: Precision of the variant.
-        how: ``run`` as it is on ONNX Runtime's CPU, or ``emulated``: fp32 operators, every tensor rounded.
+        how: ``run`` as it is on ONNX Runtime's CPU; ``emulated``: fp32 operators, every tensor rounded; else what ran
+            it, as the backend describes itself.
         inputs: ``golden``: seeded inputs, against PyTorch in fp32. ``calibration``: what real clips feed the graph,
             against the fp32 graph.
         outputs: Largest relative L2 by output.
         lengths: The same by size of the inputs.
         answers: Answers compared; 0 if the graph gives none.
         flips: Answers whose most probable label changed.
-        worst_tensor: The tensor inside that is furthest off on the first input.
+        worst_tensor: The tensor inside that is furthest off on the first input; None where nobody can look inside.
     """
 
     graph: str
     precision: Precision
-    how: How
+    how: str
     inputs: Source
     outputs: dict[str, float]
     lengths: tuple[LengthDrift, ...]
@@ -123,17 +125,37 @@ def measure_drift(
                     worst = None
                     if how == WAYS[precision][-1]:
                         worst = _worst_tensor(bundle, name, precision, cases[0][0])
-                    yield _compare(bundle, graph, source, cases, worst)
+                    runs = ((fed, expected, graph.run(fed)) for fed, expected in cases)
+                    yield compare(bundle, name, precision, how, source, runs, worst)
 
 
-def _compare(
-    bundle: Bundle, graph: CheckedGraph, source: Source, cases: Sequence[Case], inside: TensorDrift | None
+def compare(
+    bundle: Bundle,
+    name: str,
+    precision: Precision,
+    how: str,
+    source: Source,
+    runs: Iterable[Run],
+    inside: TensorDrift | None = None,
 ) -> GraphDrift:
-    record = bundle.manifest.graphs[graph.name]
+    """Compare outputs that came with those that should have come.
+
+    Args:
+        bundle: The bundle.
+        name: The graph.
+        precision: Its precision.
+        how: See `GraphDrift`.
+        source: Where the inputs are from.
+        runs: At least one.
+        inside: The tensor inside that is furthest off.
+
+    Returns:
+        The drift over all runs.
+    """
+    record = bundle.manifest.graphs[name]
     by_size: dict[tuple[tuple[str, int], ...], dict[str, float]] = {}
     answers = flips = 0
-    for fed, expected in cases:
-        got = graph.run(fed)
+    for fed, expected, got in runs:
         worst = by_size.setdefault(_sizes(record.inputs, fed), dict.fromkeys(expected, 0.0))
         for output, reference in expected.items():
             worst[output] = max(worst[output], relative_l2(got[output], reference))
@@ -141,9 +163,9 @@ def _compare(
             answers += len(expected["prediction"])
             flips += int((got["prediction"].argmax(-1) != expected["prediction"].argmax(-1)).sum())
     return GraphDrift(
-        graph=graph.name,
-        precision=graph.precision,
-        how=graph.how,
+        graph=name,
+        precision=precision,
+        how=how,
         inputs=source,
         outputs={tensor.name: max(worst[tensor.name] for worst in by_size.values()) for tensor in record.outputs},
         lengths=tuple(LengthDrift(sizes=dict(sizes), outputs=worst) for sizes, worst in sorted(by_size.items())),

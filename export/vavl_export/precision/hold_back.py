@@ -82,8 +82,8 @@ def _answer(
 
     def open_graph(name: str, way: Way) -> CheckedGraph:
         if way == FP32 or name not in quantized:
-            return CheckedGraph(bundle, name, *FP32)
-        return CheckedGraph(bundle, name, *way, variant=with_unsigned_activations(quantized[name]))
+            return CheckedGraph(bundle, name, "fp32", "run")
+        return CheckedGraph(bundle, name, "int8", "run", variant=with_unsigned_activations(quantized[name]))
 
     graphs = MixedGraphs(bundle.manifest, mixes, open_graph)
     answers = []

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +11,25 @@ from numpy.typing import NDArray
 from vavl.corpora import Clip
 from vavl.features.extract import read_clip
 from vavl_export.golden import Arrays
-from vavl_export.precision.running import CheckedGraph, How
+from vavl_export.precision.running import How
 from vavl_runtime.answers import PathAnswers
 from vavl_runtime.backends.base import Arrays as Inputs
-from vavl_runtime.bundle import Bundle
 from vavl_runtime.manifest import Manifest, PathName, Precision
 
-Way = tuple[Precision, How]
-OpenGraph = Callable[[str, Way], CheckedGraph]
+Way = tuple[Precision, How | Literal["target"]]  # a target: see `vavl_export.precision.target`
 FP32: Way = ("fp32", "run")
 PATHS: tuple[PathName, ...] = ("audio", "visual", "audio_visual")
 ENCODERS = ("audio_encoder", "face_encoder")
+
+
+class OpenedGraph(Protocol):
+    """A graph that is open in some way."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """Run it; outputs come by name."""
+
+
+OpenGraph = Callable[[str, Way], OpenedGraph]
 
 
 @dataclass(frozen=True)
@@ -71,11 +79,6 @@ class MixedGraphs:
             path: {way: open_graph(path, way) for way in dict.fromkeys(mix.path for mix in mixes)} for path in PATHS
         }
         self._detector = {name: open_graph(name, FP32) for name in ("pnet", "rnet", "onet")}
-
-    @staticmethod
-    def of(bundle: Bundle, mixes: Sequence[Mix]) -> "MixedGraphs":
-        """Open the graphs as they lie in a bundle."""
-        return MixedGraphs(bundle.manifest, mixes, lambda name, way: CheckedGraph(bundle, name, *way))
 
     def answer(self, clip: Clip) -> MixedAnswers:
         """Answer a clip by every path that it allows, in every mix.

@@ -1,8 +1,9 @@
-"""``parity.json``: how far the graphs of a bundle drift from PyTorch in fp32, as measured when it was exported."""
+"""Reports of drift: ``parity.json``, as measured when a bundle was exported, and what `vavl-export verify` measures."""
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vavl_export import golden
+from vavl_export.precision.corpus import CorpusDrift
 from vavl_export.precision.drift import GraphDrift
 from vavl_export.precision.overflow import HalfGraph
 from vavl_runtime.bundle import Bundle
@@ -64,6 +65,22 @@ class ParityReport(_Record):
     tolerance: dict[Precision, float] = golden.TOLERANCE  # type: ignore[assignment]  # its keys are precisions
     half: tuple[HalfReport, ...]
     graphs: tuple[GraphDrift, ...]
+
+    def to_bytes(self) -> bytes:
+        """The content of the file."""
+        return (self.model_dump_json(indent=1) + "\n").encode()
+
+
+class VerifyReport(_Record):
+    """What was measured beyond the checks that every bundle gets.
+
+    Attributes:
+        graphs: Drift on golden inputs on the device and backend that were named; empty without one.
+        corpus: Drift on the corpus; empty without one.
+    """
+
+    graphs: tuple[GraphDrift, ...]
+    corpus: tuple[CorpusDrift, ...]
 
     def to_bytes(self) -> bytes:
         """The content of the file."""

@@ -1,0 +1,30 @@
+"""Copies of the packaged bundle, and what is written about their files after a change."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from vavl_export.listing import list_files
+
+
+def without_variants(bundle: Path, folder: Path) -> Path:
+    """Copy a bundle without whatever variants it has."""
+    shutil.copytree(bundle, folder, ignore=shutil.ignore_patterns("*.fp16.*", "*.bf16.*", "*.int8.*", "parity*"))
+    content = manifest(folder)
+    for graph in content["graphs"].values():
+        graph.pop("variants", None)
+    write_manifest(folder, content)
+    return folder
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """The manifest as it is."""
+    content: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return content
+
+
+def write_manifest(folder: Path, content: dict[str, Any]) -> None:
+    """Write a manifest, with the files that are there now."""
+    content["files"] = {path: record.model_dump() for path, record in list_files(folder).items()}
+    (folder / "manifest.json").write_text(json.dumps(content))
