@@ -10,7 +10,6 @@ the same frame with one pixel cut off on the left and at the top.
 
 import argparse
 import json
-import os
 import random
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.environment import environment
 from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
 from vavl_runtime.bundle import PACKAGED_BUNDLE, Bundle, open_bundle
+from vavl_runtime.cores import usable_cores
 from vavl_runtime.faces import FaceLocator, Mtcnn, track_face
 from vavl_runtime.faces.boxes import Boxes
 from vavl_runtime.files import write_atomically
@@ -125,7 +125,7 @@ def main() -> int:
     record: dict[str, Any] = {
         "benchmark": "boxes",
         "command": f"python -m benchmarks.boxes CLIPS --clips {arguments.clips}",
-        "environment": environment(len(os.sched_getaffinity(0)), ("onnxruntime", "av")),
+        "environment": environment(usable_cores(), ("onnxruntime", "av")),
         "clips": [],
     }
     with open_bundle(PACKAGED_BUNDLE) as bundle:

@@ -21,7 +21,6 @@ packaged bundle. Needs the extras `export` and `bench`.
 import argparse
 import contextlib
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -45,6 +44,7 @@ from vavl_export.request import build_request
 from vavl_export.write import write_bundle
 from vavl_runtime import Recognizer
 from vavl_runtime.bundle import PACKAGED_BUNDLE, Bundle, open_bundle
+from vavl_runtime.cores import usable_cores
 from vavl_runtime.files import write_atomically
 from vavl_runtime.manifest import FILE_NAME, Manifest
 from vavl_runtime.precision import VARIANT_GRAPHS, choose_precisions
@@ -173,7 +173,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--bundle", type=Path, help="of `vavl-export onnx --preset paper`; by default exported first")
     parser.add_argument("--calibration", type=Path, help="folder of clips with speech and faces, for int8")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--output", "-o", type=Path, default=Path("benchmarks/results/clip_cpu.json"))
     arguments = parser.parse_args()
     threads = arguments.threads

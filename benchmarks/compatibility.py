@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import environment
+from vavl_runtime.cores import usable_cores
 from vavl_runtime.files import write_atomically
 
 ROOT = Path(__file__).parent.parent
@@ -178,7 +179,7 @@ def main() -> int:
     record = {
         "benchmark": "compatibility",
         "command": "python -m benchmarks.compatibility",
-        "environment": environment(len(os.sched_getaffinity(0)), ()),
+        "environment": environment(usable_cores(), ()),
         "tolerance": TOLERANCE,
         "rows": rows,
         "not_installed": not_installed,

@@ -15,7 +15,6 @@ neither making the model nor saving it, which the loops do not do, is in it. All
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -38,6 +37,7 @@ from vavl.training.experiment import PRESETS
 from vavl.training.fit import FitSettings, fit
 from vavl.training.run_folder import RunFolder
 from vavl.training.vavl_system import VavlSystem
+from vavl_runtime.cores import usable_cores
 from vavl_runtime.files import write_atomically
 
 AUDIO_TOKENS, VISUAL_TOKENS = (25, 60), (60, 140)  # shortest and longest clip: 2 to 5 s
@@ -193,7 +193,7 @@ def main() -> int:
     parser.add_argument("--clips", type=int, default=512)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="light")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--output", "-o", type=Path, default=Path("benchmarks/results/fit_cpu.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -9,7 +9,6 @@ it is there to be compared. Needs the extra `export`.
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from vavl_export import golden
 from vavl_export.precision.corpus import corpus_drift
 from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
+from vavl_runtime.cores import usable_cores
 from vavl_runtime.files import write_atomically
 from vavl_runtime.precision import VARIANT_GRAPHS
 
@@ -73,7 +73,7 @@ def main() -> int:
     record = {
         "benchmark": "precision_drift",
         "command": f"python -m benchmarks.precision_drift {arguments.kind} CORPUS --calibration CLIPS",
-        "environment": environment(len(os.sched_getaffinity(0)), DISTRIBUTIONS),
+        "environment": environment(usable_cores(), DISTRIBUTIONS),
         **found,
     }
     write_atomically(arguments.output, (json.dumps(record, indent=1) + "\n").encode())

@@ -8,7 +8,6 @@ time of the inference by the command's own clock, from opening the clip to the a
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 
 from benchmarks.environment import environment
 from vavl_runtime.bundle import PACKAGED_BUNDLE
+from vavl_runtime.cores import usable_cores
 from vavl_runtime.files import write_atomically
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "vavl-run"
@@ -80,7 +80,7 @@ def main() -> int:
     record = {
         "benchmark": "startup",
         "command": f"python -m benchmarks.startup {arguments.clip.name} --rounds {arguments.rounds}",
-        "environment": environment(len(os.sched_getaffinity(0)), ("onnxruntime", "av", "numpy", "pydantic", "typer")),
+        "environment": environment(usable_cores(), ("onnxruntime", "av", "numpy", "pydantic", "typer")),
         "median": {key: statistics.median(each[key] for each in rounds) for key in rounds[0]},
         "ratio": {"median": statistics.median(ratios), "least": min(ratios), "largest": max(ratios)},
         "rounds": rounds,

@@ -8,7 +8,6 @@ is one of these numbers and is not measured again: two recognisers of equal sett
 
 import argparse
 import json
-import os
 import sys
 from contextlib import ExitStack
 from functools import partial
@@ -18,6 +17,7 @@ from typing import Any
 from benchmarks.environment import environment
 from benchmarks.rounds import least_and_median, take_turns
 from vavl_runtime import Recognizer
+from vavl_runtime.cores import usable_cores
 from vavl_runtime.files import write_atomically
 
 TURN_S = 0.5
@@ -34,7 +34,7 @@ def measure(bundle: Path, clip: Path, rounds: int) -> dict[str, list[float]]:
     with ExitStack() as stack:
         sides = {
             str(threads): partial(stack.enter_context(Recognizer(bundle, device="cpu", threads=threads)).predict, clip)
-            for threads in range(1, 2 * len(os.sched_getaffinity(0)) + 1)
+            for threads in range(1, 2 * usable_cores() + 1)
         }
         return take_turns(sides, rounds, TURN_S)
 
@@ -76,7 +76,7 @@ def main() -> int:
     record = {
         "benchmark": "threads",
         "command": f"python -m benchmarks.threads {arguments.clip.name} {names} --rounds {arguments.rounds}",
-        "environment": environment(len(os.sched_getaffinity(0)), ("onnxruntime",)),
+        "environment": environment(usable_cores(), ("onnxruntime",)),
         "rounds": arguments.rounds,
         "default": default_threads(),
         "seconds": {bundle.name: measure(bundle, arguments.clip, arguments.rounds) for bundle in arguments.bundles},

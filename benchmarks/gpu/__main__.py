@@ -10,6 +10,7 @@ from benchmarks.gpu.coordinator import Coordinator
 from benchmarks.gpu.graphs import write_graphs
 from benchmarks.gpu.plan import points
 from benchmarks.gpu.record import Record
+from vavl_runtime.cores import usable_cores
 from vavl_runtime.errors import VavlError
 
 _WORKERS = 8  # each holds a network or a graph of a gigabyte
@@ -40,7 +41,7 @@ def main() -> int:
             progress=_say,
         )
         coordinator.measure_ceilings()
-        workers = 1 if arguments.tiny else min(_WORKERS, len(os.sched_getaffinity(0)))
+        workers = 1 if arguments.tiny else min(_WORKERS, usable_cores())
         write_graphs(folder, tiny=arguments.tiny, workers=workers, progress=_say)
         _say(f"{time.monotonic() - begin:.0f} s until the first point")
         complete = coordinator.measure(points()[: arguments.points])

@@ -1,6 +1,5 @@
 """Walks through the points by importance, a process each, until all are done or the time is up."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from benchmarks.gpu.plan import Point, engines
 from benchmarks.gpu.processes import run_worker
 from benchmarks.gpu.record import Record
 from benchmarks.gpu.worker import POISONED
+from vavl_runtime.cores import usable_cores
 from vavl_runtime.errors import BackendUnavailableError
 
 DONE = ("measured", "failed", "not measured")
@@ -67,7 +67,7 @@ class Coordinator:
             )
         line = found[0]
         rates = {name: line[name] for name in ("copy_bytes_per_s", "matmul_flops_per_s")}
-        machine = environment(len(os.sched_getaffinity(0)), ())
+        machine = environment(usable_cores(), ())
         self._record.set_device({**machine, **line["device"]}, rates)
 
     def measure(self, wanted: list[Point]) -> bool:

@@ -1,6 +1,5 @@
 """The benchmark of thread numbers."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import threads
+from vavl_runtime.cores import usable_cores
 
 Turns = st.lists(st.floats(1e-3, 1e3), min_size=3, max_size=3)
 
@@ -24,7 +24,7 @@ def test_every_number_of_threads_has_its_turns(
 ) -> None:
     monkeypatch.setattr(threads, "TURN_S", 0.0)
     turns = threads.measure(light_bundle, example_clip, 1)
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     assert list(turns) == [str(number) for number in range(1, 2 * cores + 1)]
     assert all(len(taken) == 1 for taken in turns.values())
     assert threads.default_threads() == cores

@@ -1,6 +1,5 @@
 """ONNX Runtime on the CPU."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from numpy.typing import NDArray
 
 from vavl_runtime.backends.base import Arrays, check_inputs
 from vavl_runtime.backends.onnxruntime_session import CPU, import_onnxruntime, open_session
+from vavl_runtime.cores import usable_cores
 from vavl_runtime.errors import BackendUnavailableError
 from vavl_runtime.manifest import GraphRecord
 
@@ -16,14 +16,16 @@ class OnnxRuntimeBackend:
     """Runs graphs with ONNX Runtime.
 
     Args:
-        threads: Threads within an operator; all cores this process may use by default.
+        threads: Threads within an operator; all cores this process may use by default, by mask and quota.
     """
+
+    overlaps = False  # a graph takes all cores by itself
 
     def __init__(self, threads: int | None = None) -> None:
         self._runtime = import_onnxruntime()
         if threads is not None and threads < 1:
             raise BackendUnavailableError(f"threads: got {threads}, expected at least 1, or None for all cores")
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or usable_cores()
         self._sessions: dict[str, tuple[Any, GraphRecord, list[str]]] = {}
 
     def load(self, name: str, file: Path, record: GraphRecord) -> None:

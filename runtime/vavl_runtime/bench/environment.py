@@ -1,6 +1,5 @@
 """What figures are taken on: processor, governor, load, memory, GPUs, versions."""
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,6 +8,7 @@ from vavl_runtime._version import __version__
 from vavl_runtime.bench.conditions import ROOT
 from vavl_runtime.bench.nvml import NvmlError, open_nvml
 from vavl_runtime.bench.record import Environment, Quantity
+from vavl_runtime.cores import usable_cores
 
 DISTRIBUTIONS = (
     "onnxruntime",
@@ -37,7 +37,7 @@ def read_environment(root: Path = ROOT) -> Environment:
     gpus, driver = _gpus()
     return Environment(
         processor=_line(root / "proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=usable_cores(root),
         governor=_governor(root),
         load_average=_load_average(root),
         memory_mib=_memory(root),

@@ -10,7 +10,7 @@ from vavl_runtime.cli.common import device_name
 
 T = TypeVar("T", int, float)
 
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads of the graphs; all cores by default.")]
 OutputOption = Annotated[
     list[Path] | None, typer.Option("--output", "-o", help="File to write: .json, .csv, .md, .html; repeat for more.")
 ]

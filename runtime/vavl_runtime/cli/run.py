@@ -64,7 +64,7 @@ def run(
     all_paths: Annotated[bool, typer.Option("--all-paths", help="With both, give the unimodal answers too.")] = False,
     output_format: Annotated[Format, typer.Option("--format", "-f", help="How to print.")] = Format.table,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores by default.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the graphs; all cores by default.")] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Print where each clip's time went, on stderr.")] = False,
     precision: Annotated[
         Precision, typer.Option(help="Graphs of this precision; 'auto' takes what was measured to be worth it.")

@@ -15,6 +15,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from vavl_runtime.cores import usable_cores
 from vavl_runtime.errors import (
     DamagedMediaError,
     EmptyFileError,
@@ -96,6 +97,8 @@ class FileSource:
             self._check_size(stream.codec_context.width, stream.codec_context.height)
             stream.codec_context.options = {"max_pixels": str(self._limits.max_frame_pixels)}
             stream.thread_type = "AUTO"
+            # FFmpeg knows no quotas, and each of its threads keeps a frame.
+            stream.codec_context.thread_count = usable_cores()
             step = 1.0 / float(stream.average_rate or 25)
             time_s = -step
             for frame in self._decode(container, stream, "picture"):
