@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from vavl_runtime.availability import Modality, Presence
 from vavl_runtime.backends.base import Arrays
+from vavl_runtime.beside import beside
 from vavl_runtime.manifest import CropRecipe, Limits
 from vavl_runtime.media import Source
 from vavl_runtime.media.source import SAMPLE_RATE
@@ -47,6 +49,8 @@ class FeatureReader:
         presence: Which modalities to look at; what is found is noted there.
         timer: Where time is booked.
         stride: Every n-th frame is looked at.
+        overlap: Encode the sound of a window in a thread of its own while its faces are read; ``run`` is then called
+            from two threads at once.
 
     Attributes:
         duration_s: Length of what has been read, seconds.
@@ -62,8 +66,10 @@ class FeatureReader:
         timer: StageTimer,
         *,
         stride: int = 1,
+        overlap: bool = False,
     ) -> None:
         self._run = run
+        self._overlap = overlap
         self._timer = timer
         self._limits = limits
         self._presence = presence
@@ -89,23 +95,33 @@ class FeatureReader:
         """
         with contextlib.closing(self._reader.windows()) as windows:
             for sound, faces in self._timer.each("window", windows):
-                audio = visual = None
-                if sound is not None:
-                    with self._timer.stage("audio_encoder"):
-                        audio = self._hear(sound)
-                if faces is not None:
-                    with self._timer.stage("face_encoder"):  # paused while the crops are read
-                        visual = self._see(faces)
+                audio: Features | None
+                samples = self._hear(sound) if sound is not None else None
+                if self._overlap and samples is not None and faces is not None:
+                    with beside(partial(self._encode_sound, samples), self._timer, "sound") as encoded:
+                        visual = self._encode_faces(faces)
+                        audio = encoded()
+                else:
+                    audio = self._encode_sound(samples) if samples is not None else None
+                    visual = self._encode_faces(faces) if faces is not None else None
                 yield audio, visual
 
-    def _hear(self, window: SoundWindow) -> Features | None:
-        samples = window.samples
+    def _hear(self, window: SoundWindow) -> NDArray[np.float32] | None:
+        """The samples of a window, if they are to be encoded."""
         self.duration_s = max(self.duration_s, window.end_s)
-        if not self._presence.hear(samples, self._limits):
-            return None
+        with self._timer.stage("audio_encoder"):
+            usable = self._presence.hear(window.samples, self._limits)
+        return window.samples if usable else None
+
+    def _encode_sound(self, samples: NDArray[np.float32]) -> Features:
         inputs: dict[str, NDArray[Any]] = {"waveform": samples[None], "samples": np.array([len(samples)], np.int64)}
-        output = self._run("audio_encoder", "audio_encoder", inputs)
+        with self._timer.stage("audio_encoder"):
+            output = self._run("audio_encoder", "audio_encoder", inputs)
         return Features(output["audio_features"], len(samples) / SAMPLE_RATE)
+
+    def _encode_faces(self, faces: FaceCrops) -> Features | None:
+        with self._timer.stage("face_encoder"):  # paused while the crops are read
+            return self._see(faces)
 
     def _see(self, faces: FaceCrops) -> Features | None:
         encoded: list[NDArray[np.float32]] = []

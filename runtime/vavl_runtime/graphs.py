@@ -12,7 +12,7 @@ from vavl_runtime.timing import StageTimer
 
 
 class Graphs:
-    """Runs a bundle's graphs by name.
+    """Runs a bundle's graphs by name; different graphs from two threads at once where the backend overlaps them.
 
     Args:
         bundle: An opened bundle.

@@ -2,6 +2,8 @@
 
 decode ─ sound → 16 kHz mono ──────────────────→ audio_encoder ─┐
        └ frames → detect, track, crop 224 ─────→ face_encoder ──┴→ audio | visual | audio_visual
+
+The two branches run one after the other, or at the same time on a backend that gains by it.
 """
 
 import contextlib
@@ -53,6 +55,7 @@ class ClipPass:
             presence,
             timer,
             stride=stride,
+            overlap=graphs.backend.overlaps,
         )
         self.answers = PathAnswers()
 

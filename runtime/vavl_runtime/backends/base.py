@@ -16,6 +16,10 @@ Arrays = Mapping[str, NDArray[Any]]
 class Backend(Protocol):
     """Runs graphs by name."""
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether two threads may load and run different graphs at the same time, and get done sooner by it."""
+
     def load(self, name: str, file: Path, record: GraphRecord) -> None:
         """Load a verified graph file under a name.
 

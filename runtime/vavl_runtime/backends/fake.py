@@ -18,10 +18,12 @@ class FakeBackend:
 
     Args:
         answer: Called with the graph's name and inputs; None for zeros.
+        overlaps: See `Backend.overlaps`.
     """
 
-    def __init__(self, answer: Answer | None = None) -> None:
+    def __init__(self, answer: Answer | None = None, *, overlaps: bool = False) -> None:
         self._answer = answer
+        self.overlaps = overlaps
         self._records: dict[str, GraphRecord] = {}
         self.calls: list[str] = []
 

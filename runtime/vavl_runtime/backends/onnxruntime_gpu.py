@@ -45,6 +45,9 @@ class OnnxRuntimeGpuBackend:
         BackendUnavailableError: The provider is missing or does not start.
     """
 
+    # ONNX Runtime keeps CUDA graphs by thread and advises against threads beside them (microsoft/onnxruntime#18509).
+    overlaps = False
+
     def __init__(
         self, gpu: Gpu, *, tensorrt: bool = False, bundle: Bundle | None = None, cuda_graphs: bool = True
     ) -> None:

@@ -1,5 +1,6 @@
 """Native TensorRT engines, without PyTorch."""
 
+import contextlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from vavl_runtime.precision import PrecisionChoice
 # Sound and picture are encoded on streams of their own, so that threads that run them do not wait for each other.
 _STREAMS = {"audio_encoder": "sound", "audio": "path", "visual": "path", "audio_visual": "path"}
 _OTHER_STREAM = "picture"
+_LANES = ("sound", "picture", "path")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class TensorRtBackend:
         BackendUnavailableError: The GPU, TensorRT, cuda-python or the engines are missing.
     """
 
+    overlaps = True  # sound and picture have streams, buffers and contexts of their own
+
     def __init__(self, device: int, bundle: Bundle | None, precision: PrecisionChoice = "fp32") -> None:
         if bundle is None:
             raise EngineError("tensorrt: got no bundle, which holds the engines")
@@ -79,7 +83,7 @@ class TensorRtBackend:
         self._log = new_log(self._library)
         self._runtime = self._library.module.Runtime(self._log)
         self._streams: dict[str, Any] = {}
-        self._locks: dict[str, threading.Lock] = {}
+        self._locks = {lane: threading.Lock() for lane in _LANES}
         self._graphs: dict[str, _Graph] = {}
 
     def load(self, name: str, file: Path, record: GraphRecord) -> None:
@@ -90,11 +94,13 @@ class TensorRtBackend:
         """
         if name in self._graphs:
             raise BackendUnavailableError(f"graph {name} is loaded already: a backend serves one recogniser at a time")
-        self._cuda.use()
         lane = _STREAMS.get(name, _OTHER_STREAM)
-        if lane not in self._streams:
-            self._streams[lane], self._locks[lane] = self._cuda.new_stream(), threading.Lock()
-        with self._locks[lane]:
+        with contextlib.ExitStack() as alone:  # what allocates may break a capture that runs beside it
+            for lock in self._locks.values():
+                alone.enter_context(lock)
+            self._cuda.use()
+            if lane not in self._streams:
+                self._streams[lane] = self._cuda.new_stream()
             self._graphs[name] = self._open(name, file, record, lane)
 
     def run(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
