@@ -40,6 +40,10 @@ def export_onnx(
     calibration: Annotated[
         Path | None, typer.Option(help="Folder of clips with speech and faces: int8 ranges, overflow of fp16.")
     ] = None,
+    corpus: Annotated[
+        tuple[str, Path] | None,
+        typer.Option(help="Kind and folder of a labelled corpus: variants that cost too much there fail the export."),
+    ] = None,
     allow_drift: Annotated[
         bool, typer.Option("--allow-drift", help="Keep variants that drift beyond the tolerance.")
     ] = False,
@@ -51,7 +55,7 @@ def export_onnx(
         from vavl_export.request import build_request
         from vavl_export.write import write_bundle
 
-        variants = VariantRequest.parse(precision, calibration, allow_drift=allow_drift)
+        variants = VariantRequest.parse(precision, calibration, allow_drift=allow_drift, corpus=corpus)
         request = build_request(
             checkpoint,
             preset=preset,

@@ -102,9 +102,7 @@ def corpus_checks(drift: Sequence[CorpusDrift]) -> Iterator[Check]:
         One result after the other.
     """
     for found in drift:
-        length = "" if found.overall else f", {found.from_s:g} to {found.up_to_s:g} s"
-        name = f"{found.corpus} {found.path} {found.precision} ({found.how}{length})"
-        yield Check(name, found.passed or not found.overall, found.describe())
+        yield Check(found.name, found.passed or not found.overall, found.describe())
 
 
 def _try(name: str, check: Callable[[], str | _Skipped]) -> Check:

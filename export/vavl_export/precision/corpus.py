@@ -60,6 +60,12 @@ class CorpusDrift(BaseModel):
         return self.from_s == 0.0 and self.up_to_s == float("inf")
 
     @property
+    def name(self) -> str:
+        """What was measured, for people."""
+        length = "" if self.overall else f", {self.from_s:g} to {self.up_to_s:g} s"
+        return f"{self.corpus} {self.path} {self.precision} ({self.how}{length})"
+
+    @property
     def loss(self) -> float:
         """How much the metric that the paper reports falls, at most."""
         return max(value - self.variant[name] for name, value in self.fp32.items() if name != "micro_f1")

@@ -56,15 +56,21 @@ class ParityReport(_Record):
         target: What measured: engine, version, provider, processor architecture.
         clips: Whether activations of real clips were watched, and not of golden inputs alone.
         tolerance: Largest relative L2 by precision.
+        flips: Largest share of labels that may flip on a corpus, by precision.
+        loss: Most that macro F1 or CCC may fall there, by precision.
         half: Overflow, graph by graph.
         graphs: Drift, variant by variant.
+        corpus: Drift on a labelled corpus; empty if none was given.
     """
 
     target: str
     clips: bool
     tolerance: dict[Precision, float] = golden.TOLERANCE  # type: ignore[assignment]  # its keys are precisions
+    flips: dict[Precision, float] = golden.FLIPS  # type: ignore[assignment]
+    loss: dict[Precision, float] = golden.METRIC_LOSS  # type: ignore[assignment]
     half: tuple[HalfReport, ...]
     graphs: tuple[GraphDrift, ...]
+    corpus: tuple[CorpusDrift, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The content of the file."""

@@ -9,11 +9,13 @@ from typing import get_args
 
 import onnx
 
+from vavl.corpora import Corpus, open_corpus
 from vavl_export import golden
 from vavl_export.golden import Arrays
 from vavl_export.listing import list_files
 from vavl_export.precision.calibration import calibration_inputs
-from vavl_export.precision.drift import GraphDrift, golden_cases, measure_drift
+from vavl_export.precision.corpus import corpus_drift, label_columns
+from vavl_export.precision.drift import golden_cases, measure_drift
 from vavl_export.precision.hold_back import hold_back
 from vavl_export.precision.int8 import quantization_drift, quantize, with_unsigned_activations
 from vavl_export.precision.overflow import activation_peaks, lower_safely
@@ -39,26 +41,32 @@ class VariantRequest:
         precisions: What to make beside fp32.
         calibration: Folder of clips; int8 needs it, the others are watched on them.
         allow_drift: Keep variants that drift beyond the tolerance, and int8 graphs that flip labels.
+        corpus: Labelled clips on which flips and the loss of F1 or CCC are bounded; None to leave that out.
     """
 
     precisions: tuple[LowPrecision, ...] = ()
     calibration: Path | None = None
     allow_drift: bool = False
+    corpus: Corpus | None = None
 
     @staticmethod
-    def parse(precisions: str, calibration: Path | None, *, allow_drift: bool) -> "VariantRequest":
+    def parse(
+        precisions: str, calibration: Path | None, *, allow_drift: bool, corpus: tuple[str, Path] | None = None
+    ) -> "VariantRequest":
         """Read a list of precisions.
 
         Args:
             precisions: Such as ``fp32,fp16``; fp32 is always there.
             calibration: See the class.
             allow_drift: See the class.
+            corpus: Kind and folder.
 
         Returns:
             The request.
 
         Raises:
-            ConfigError: An unknown precision, or int8 without clips.
+            ConfigError: An unknown precision, int8 without clips, or a corpus without a precision to measure on it.
+            InputError: The corpus cannot be read.
         """
         named = [name.strip() for name in precisions.split(",") if name.strip()]
         known = get_args(LowPrecision)
@@ -66,7 +74,11 @@ class VariantRequest:
             raise ConfigError(f"--precision {','.join(wrong)}: expected a list of fp32, {', '.join(known)}")
         if "int8" in named and calibration is None:
             raise ConfigError("--precision int8: its ranges come from real clips; name a folder of them: --calibration")
-        return VariantRequest(tuple(name for name in known if name in named), calibration, allow_drift)
+        lowered = tuple(name for name in known if name in named)
+        if corpus is not None and not lowered:
+            raise ConfigError("--corpus: nothing to measure on it; name a precision beside fp32: --precision fp16")
+        labelled = open_corpus(*corpus) if corpus is not None else None
+        return VariantRequest(lowered, calibration, allow_drift, labelled)
 
 
 def add_variants(folder: Path, request: VariantRequest, progress: Progress) -> ParityReport:
@@ -81,11 +93,14 @@ def add_variants(folder: Path, request: VariantRequest, progress: Progress) -> P
         How far they drift.
 
     Raises:
-        ConfigError: The clips do not reach every graph.
+        ConfigError: The clips do not reach every graph, or the corpus does not fit the bundle.
         ExportError: A variant breaks the rules for graphs.
-        ParityError: A variant drifts beyond `golden.TOLERANCE`, and that is not allowed.
+        ParityError: A variant drifts beyond `golden.TOLERANCE`, or on the corpus beyond `golden.FLIPS` or
+            `golden.METRIC_LOSS`, and that is not allowed.
     """
     with open_bundle(folder) as bundle:
+        if request.corpus is not None:
+            label_columns(bundle, request.corpus)  # one that does not fit is refused before minutes of work
         real: dict[str, list[Arrays]] | None = None
         if request.calibration is not None:
             progress(f"calibrating on {request.calibration}")
@@ -99,10 +114,13 @@ def add_variants(folder: Path, request: VariantRequest, progress: Progress) -> P
     with open_bundle(folder) as bundle:
         progress("measuring drift")
         drift = tuple(measure_drift(bundle, real))
-    report = ParityReport(target=target_name(), clips=real is not None, half=tuple(writer.half), graphs=drift)
+        answers = tuple(corpus_drift(bundle, request.corpus, progress)) if request.corpus is not None else ()
+    report = ParityReport(
+        target=target_name(), clips=real is not None, half=tuple(writer.half), graphs=drift, corpus=answers
+    )
     write_atomically(folder / PARITY_FILE, report.to_bytes())
     _save(folder, bundle.manifest, writer.records)
-    _judge(drift, request, progress)
+    _judge(report, request, progress)
     return report
 
 
@@ -204,8 +222,13 @@ def _save(folder: Path, manifest: Manifest, variants: dict[str, dict[LowPrecisio
     write_atomically(folder / FILE_NAME, (listed.model_dump_json(indent=1) + "\n").encode())
 
 
-def _judge(drift: Sequence[GraphDrift], request: VariantRequest, progress: Progress) -> None:
-    far = [found.describe() for found in drift if found.tolerance is not None and not found.worst <= found.tolerance]
+def _judge(report: ParityReport, request: VariantRequest, progress: Progress) -> None:
+    far = [
+        found.describe()
+        for found in report.graphs
+        if found.tolerance is not None and not found.worst <= found.tolerance
+    ]
+    far += [f"{found.name}: {found.describe()}" for found in report.corpus if found.overall and not found.passed]
     for line in far:
         progress(f"drifts too far: {line}")
     if far and not request.allow_drift:
