@@ -67,12 +67,15 @@ class SpeedRecord(_Record):
     Attributes:
         target: What ran both: engine, version, provider, processor architecture.
         machine: Its processor architecture, as `platform.machine` has it; unknown in manifests that lack it.
+        instructions: What of its instruction set matters to int8, by the Linux kernel's names, such as
+            ``avx512_vnni``; None if that is not known, as in manifests that lack it.
         speedup: Time of the fp32 graph over time of the variant, on the same inputs.
         reason: Why the variant is not worth its drift there, in words; None if it is.
     """
 
     target: str
     machine: str = "unknown"
+    instructions: tuple[str, ...] | None = None
     speedup: Annotated[float, Field(gt=0)]
     reason: str | None = None
 

@@ -15,6 +15,7 @@ from vavl_export import golden
 from vavl_export.cli import app
 from vavl_export.precision.calibration import calibration_inputs
 from vavl_export.precision.corpus import CorpusDrift, corpus_drift
+from vavl_export.precision.processor import int8_instructions
 from vavl_export.precision.report import ParityReport
 from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_export.verify import corpus_checks, verify_bundle, weight_bytes
@@ -83,6 +84,7 @@ def test_int8_that_gains_nothing_says_so_with_a_figure(made: tuple[Path, ParityR
         for name in VARIANT_GRAPHS:
             variant = bundle.manifest.graphs[name].variants["int8"]
             assert variant.speed is not None
+            assert variant.speed.instructions == int8_instructions()
             assert variant.speed.speedup > 0 and "CPUExecutionProvider" in variant.speed.target
             if variant.file == bundle.manifest.graphs[name].file:
                 assert variant.speed.reason is not None and variant.speed.reason.startswith("stays fp32")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vavl_export.golden import Arrays
+from vavl_export.precision.processor import int8_instructions
 from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
 from vavl_runtime.manifest import GraphRecord, SpeedRecord
 
@@ -49,4 +50,23 @@ def measure_speed(exact: Path, variant: Path, record: GraphRecord, inputs: Seque
     warm = {name: statistics.median(taken[2:]) for name, taken in times.items()}
     speedup = round(warm["fp32"] / warm["variant"], 3)
     reason = None if speedup >= WORTH else f"{speedup:.2f} x the speed of fp32, at least {WORTH} x is worth its drift"
-    return SpeedRecord(target=target_name(), machine=platform.machine(), speedup=speedup, reason=reason)
+    return speed_record(speedup, reason)
+
+
+def speed_record(speedup: float, reason: str | None) -> SpeedRecord:
+    """Say where a figure holds: on what runs here, on this kind of processor.
+
+    Args:
+        speedup: Time of the fp32 graph over that of the variant.
+        reason: Why the variant is not worth it; None if it is.
+
+    Returns:
+        The record.
+    """
+    return SpeedRecord(
+        target=target_name(),
+        machine=platform.machine(),
+        instructions=int8_instructions(),
+        speedup=speedup,
+        reason=reason,
+    )

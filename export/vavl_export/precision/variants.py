@@ -1,6 +1,5 @@
 """Adds lower-precision variants to a finished fp32 bundle, with the report of how far they drift."""
 
-import platform
 import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,13 +19,13 @@ from vavl_export.precision.hold_back import hold_back
 from vavl_export.precision.int8 import quantization_drift, quantize, with_unsigned_activations
 from vavl_export.precision.overflow import activation_peaks, lower_safely
 from vavl_export.precision.report import PARITY_FILE, HalfReport, ParityReport
-from vavl_export.precision.speed import measure_speed, target_name
+from vavl_export.precision.speed import measure_speed, speed_record, target_name
 from vavl_export.rules import check_rules
 from vavl_export.weights import WeightFiles
 from vavl_runtime.bundle import Bundle, open_bundle
 from vavl_runtime.errors import ConfigError, ParityError
 from vavl_runtime.files import write_atomically
-from vavl_runtime.manifest import FILE_NAME, LowPrecision, Manifest, SpeedRecord, VariantRecord
+from vavl_runtime.manifest import FILE_NAME, LowPrecision, Manifest, VariantRecord
 from vavl_runtime.precision import VARIANT_GRAPHS
 
 Progress = Callable[[str], None]
@@ -196,10 +195,7 @@ class _Writer:
         """The fp32 graph itself, where quantising makes no sense."""
         self._progress(f"{name} stays fp32: {reason}")
         record = self._bundle.manifest.graphs[name]
-        speed = SpeedRecord(
-            target=target_name(), machine=platform.machine(), speedup=1.0, reason=f"stays fp32: {reason}"
-        )
-        return VariantRecord(file=record.file, data=record.data, speed=speed)
+        return VariantRecord(file=record.file, data=record.data, speed=speed_record(1.0, f"stays fp32: {reason}"))
 
     def _save(
         self, name: str, model: onnx.ModelProto, precision: LowPrecision, file: str | None = None
