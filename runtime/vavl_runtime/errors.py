@@ -30,7 +30,8 @@
     ├── ExportError                 export              a graph cannot be exported              exit 1
     ├── ParityError                 parity              outputs drift from PyTorch's            exit 1
     └── BackendUnavailableError     backend_unavailable a device or backend is missing          exit 4
-        └── EngineError             engine              a TensorRT engine is missing, damaged or of another build
+        ├── EngineError             engine              a TensorRT engine is missing, damaged or of another build
+        └── GraphFailedError        graph_failed        an engine that was there fails while it runs a graph
 
 Each message says what came, what was expected and how to mend it.
 """
@@ -226,3 +227,9 @@ class EngineError(BackendUnavailableError):
     """A TensorRT engine is missing, damaged or built for something else."""
 
     kind = "engine"
+
+
+class GraphFailedError(BackendUnavailableError):
+    """An engine was there and fails while it runs a graph: of too little memory, say, or of a defect."""
+
+    kind = "graph_failed"

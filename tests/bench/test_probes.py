@@ -163,6 +163,21 @@ def test_power_rails_are_integrated() -> None:
         RailCounter(SimpleNamespace(power={}))  # a board without sensors
 
 
+def test_rails_that_stop_are_no_energy() -> None:
+    clock = SystemClock()
+    jetson = SimpleNamespace(power={"tot": {"power": 10_000}})
+    rails = RailCounter(jetson)
+    meter = EnergyMeter(rails, clock)
+    meter.start()
+    jetson.power = {}  # as after jtop's service was stopped
+    deadline = clock.now() + 10
+    while (energy := meter.stop(clips=1)).per_clip_j.reason is None and clock.now() < deadline:
+        clock.wait_until(clock.now() + 0.02)
+    rails.close()
+    assert energy.per_clip_j.reason == "jtop stopped: KeyError: 'tot'"
+    assert energy.idle_w.reason == energy.per_clip_j.reason
+
+
 def test_energy_without_a_counter_has_a_reason() -> None:
     clock = SimulatedClock()
     with open_energy_counter(None) as counter:

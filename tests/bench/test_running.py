@@ -13,7 +13,7 @@ from vavl_runtime.bench.scenarios import STREAMS
 from vavl_runtime.bench.storage import read_report, write_report
 from vavl_runtime.bench.windows import WindowSettings
 from vavl_runtime.bundle import PACKAGED_BUNDLE
-from vavl_runtime.errors import BackendUnavailableError, InputError
+from vavl_runtime.errors import BackendUnavailableError, GraphFailedError, InputError, VavlError
 
 CELLS = [spec(batch=batch) for batch in (1, 2, 3)]
 
@@ -72,10 +72,11 @@ def test_what_an_interruption_leaves_can_be_read(error: BaseException, tmp_path:
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_a_cell_that_fails_does_not_end_the_run() -> None:
+@pytest.mark.parametrize("kind", [InputError, GraphFailedError])
+def test_a_cell_that_fails_does_not_end_the_run(kind: type[VavlError]) -> None:
     def failing(cell: CellSpec) -> Cell:
         if cell.batch == 2:
-            raise InputError("this batch is refused")
+            raise kind("this batch is refused")
         return measure(cell)
 
     told: list[str] = []
@@ -83,7 +84,7 @@ def test_a_cell_that_fails_does_not_end_the_run() -> None:
     assert [cell.error is None for cell in report.cells] == [True, False, True]
     failed = report.cells[1]
     assert failed.error is not None
-    assert (failed.error.kind, failed.error.message, failed.key.batch) == ("input", "this batch is refused", 2)
+    assert (failed.error.kind, failed.error.message, failed.key.batch) == (kind.kind, "this batch is refused", 2)
     assert "error: this batch is refused" in told
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vavl_runtime.backends.base import Arrays, check_inputs
 from vavl_runtime.backends.onnxruntime_session import CPU, import_onnxruntime, open_session
 from vavl_runtime.cores import usable_cores
-from vavl_runtime.errors import BackendUnavailableError
+from vavl_runtime.errors import BackendUnavailableError, GraphFailedError
 from vavl_runtime.manifest import GraphRecord
 
 
@@ -49,7 +49,7 @@ class OnnxRuntimeBackend:
         try:
             return dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))
         except Exception as error:  # ONNX Runtime's exception types are private and differ between versions
-            raise BackendUnavailableError(f"graph {name}: ONNX Runtime fails ({error}); verify the bundle") from error
+            raise GraphFailedError(f"graph {name}: ONNX Runtime fails ({error}); verify the bundle") from error
 
     def describe(self) -> str:
         """Engine, version, provider and threads."""

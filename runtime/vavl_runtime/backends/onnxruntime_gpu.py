@@ -18,7 +18,7 @@ from vavl_runtime.backends.onnxruntime_session import CUDA, TENSORRT, import_onn
 from vavl_runtime.backends.tensorrt_provider import WITHOUT_TENSORRT, engine_folder, profile_options
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.devices import Gpu
-from vavl_runtime.errors import BackendUnavailableError, OutputError
+from vavl_runtime.errors import BackendUnavailableError, GraphFailedError, OutputError
 from vavl_runtime.manifest import GraphRecord
 
 _CAPTURE_REFUSED = ("cannot use the CUDA Graph feature", "cannot use the graph capture feature")  # by version
@@ -92,7 +92,7 @@ class OnnxRuntimeGpuBackend:
         try:
             return binding.run(inputs)
         except Exception as error:  # ONNX Runtime's exception types are private and differ between versions
-            raise BackendUnavailableError(
+            raise GraphFailedError(
                 f"graph {name}: ONNX Runtime fails on {self._gpu} ({error}); try --device cpu, or verify the bundle"
             ) from error
 

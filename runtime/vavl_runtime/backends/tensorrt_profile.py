@@ -9,7 +9,7 @@ from vavl_runtime.backends.tensorrt_buffers import Buffers
 from vavl_runtime.backends.tensorrt_library import TensorRt, last_errors
 from vavl_runtime.cuda import CapturedGraph, Cuda
 from vavl_runtime.engines import Profile, Shape
-from vavl_runtime.errors import BackendUnavailableError, EngineError
+from vavl_runtime.errors import BackendUnavailableError, EngineError, GraphFailedError
 from vavl_runtime.manifest import GraphRecord
 
 # A CUDA graph holds device memory. Rounded sizes are few: 12 s of sound are 24 steps, so this is only met by the
@@ -150,4 +150,4 @@ class ProfileRunner:
 
     def _require(self, done: bool, what: str) -> None:
         if not done:
-            raise BackendUnavailableError(f"TensorRT fails at {what}: {last_errors(self._log)}")
+            raise GraphFailedError(f"TensorRT fails at {what}: {last_errors(self._log)}")

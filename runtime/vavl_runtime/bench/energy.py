@@ -14,11 +14,19 @@ IDLE_S = 3.0  # how long the idle power is observed; jtop renews its figures onc
 _RAIL_PERIOD_S = 0.1
 
 
+class EnergyLostError(Exception):
+    """A counter that worked does not any more."""
+
+
 class EnergyCounter(Protocol):
     """Counts joules."""
 
     def joules(self) -> float:
-        """Energy since some start."""
+        """Energy since some start.
+
+        Raises:
+            EnergyLostError: It cannot be read any more.
+        """
 
 
 class NvmlCounter:
@@ -30,7 +38,10 @@ class NvmlCounter:
 
     def joules(self) -> float:
         """Energy of the GPU since its driver was loaded."""
-        return self._nvml.energy_j(self._handle)
+        try:
+            return self._nvml.energy_j(self._handle)
+        except NvmlError as error:
+            raise EnergyLostError(str(error)) from error
 
 
 class RailCounter:
@@ -47,6 +58,7 @@ class RailCounter:
         self._jetson = jetson
         self._joules = 0.0
         self._watts()  # a board without sensors has no such figure
+        self._failed: str | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="power rails", daemon=True)
         self._thread.start()
@@ -55,7 +67,11 @@ class RailCounter:
         last = time.monotonic()
         while not self._closed.wait(_RAIL_PERIOD_S):
             now = time.monotonic()
-            self._joules += (now - last) * self._watts()
+            try:
+                self._joules += (now - last) * self._watts()
+            except Exception as error:  # jtop's exceptions are its own; a thread that dies would leave a sum too small
+                self._failed = f"jtop stopped: {type(error).__name__}: {error}"
+                return
             last = now
 
     def _watts(self) -> float:
@@ -63,6 +79,8 @@ class RailCounter:
 
     def joules(self) -> float:
         """Energy of the module since the counter was made."""
+        if self._failed is not None:
+            raise EnergyLostError(self._failed)
         return self._joules
 
     def close(self) -> None:
@@ -104,7 +122,7 @@ def _find_counter(gpu: int | None, stack: contextlib.ExitStack) -> EnergyCounter
         nvml_counter = NvmlCounter(stack.enter_context(open_nvml()), gpu)
         nvml_counter.joules()
         return nvml_counter
-    except NvmlError as error:
+    except (NvmlError, EnergyLostError) as error:
         return f"{error}, and {no_rails}"
 
 
@@ -122,17 +140,26 @@ class EnergyMeter:
         self._idle_w = 0.0
         self._start_j = self._start_s = 0.0
 
+    def _joules(self) -> float:
+        """Read the counter; one that is lost is from then on its reason."""
+        if isinstance(self._counter, str):
+            return 0.0
+        try:
+            return self._counter.joules()
+        except EnergyLostError as error:
+            self._counter = str(error)
+            return 0.0
+
     def observe_idle(self) -> None:
         """Watch the idle power; call it before anything is loaded."""
         if not isinstance(self._counter, str):
-            start_s, start_j = self._clock.now(), self._counter.joules()
+            start_s, start_j = self._clock.now(), self._joules()
             self._clock.wait_until(start_s + IDLE_S)
-            self._idle_w = (self._counter.joules() - start_j) / (self._clock.now() - start_s)
+            self._idle_w = (self._joules() - start_j) / (self._clock.now() - start_s)
 
     def start(self) -> None:
         """Begin to count."""
-        if not isinstance(self._counter, str):
-            self._start_s, self._start_j = self._clock.now(), self._counter.joules()
+        self._start_s, self._start_j = self._clock.now(), self._joules()
 
     def stop(self, clips: int) -> Energy:
         """Share what was used above idle among the clips.
@@ -143,9 +170,9 @@ class EnergyMeter:
         Returns:
             Energy per clip, which may come out slightly negative where the work hardly shows.
         """
+        used_j = self._joules() - self._start_j
         if isinstance(self._counter, str):
             missing = Quantity(reason=self._counter)
             return Energy(per_clip_j=missing, idle_w=missing)
-        used_j = self._counter.joules() - self._start_j
         idle_j = self._idle_w * (self._clock.now() - self._start_s)
         return Energy(per_clip_j=Quantity(value=(used_j - idle_j) / clips), idle_w=Quantity(value=self._idle_w))

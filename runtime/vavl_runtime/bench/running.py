@@ -13,7 +13,7 @@ from vavl_runtime.bench.environment import read_environment
 from vavl_runtime.bench.measure import measure_cell
 from vavl_runtime.bench.plan import CellSpec
 from vavl_runtime.bench.record import BundleRecord, Cell, Failure, Report, SettingValue
-from vavl_runtime.errors import BackendUnavailableError, MeasuringProcessError, VavlError
+from vavl_runtime.errors import BackendUnavailableError, GraphFailedError, MeasuringProcessError, VavlError
 
 
 def measure_apart(spec: CellSpec) -> Cell:
@@ -104,9 +104,9 @@ def run_plan(
         tell(f"[{number}/{len(cells)}] {spec}")
         try:
             cell = measure(spec)
-        except BackendUnavailableError:
-            raise
         except VavlError as error:
+            if isinstance(error, BackendUnavailableError) and not isinstance(error, GraphFailedError):
+                raise
             tell(f"error: {error}")
             cell = Cell(key=spec.planned_key(), error=Failure(kind=error.kind, message=str(error)))
         report = report.model_copy(update={"cells": (*report.cells, cell)})
