@@ -79,8 +79,11 @@ class CorpusDrift(BaseModel):
     def describe(self) -> str:
         """One line for people."""
         changes = ", ".join(f"{name} {value:.4f} -> {self.variant[name]:.4f}" for name, value in self.fp32.items())
-        share = f"{self.flips} of {self.clips} labels flip ({100 * self.flips / self.clips:.2f} %"
-        share += f", margins up to {self.flip_margin:.1e})" if self.flips else ")"
+        if "macro_f1" in self.fp32:
+            share = f"{self.flips} of {self.clips} labels flip ({100 * self.flips / self.clips:.2f} %"
+            share += f", margins up to {self.flip_margin:.1e})" if self.flips else ")"
+        else:  # attributes have no labels
+            share = f"{self.clips} clips"
         return f"{share}, {changes}, mean distance {self.distance:.1e}"
 
 
