@@ -4,7 +4,8 @@ import platform
 from typing import Literal, get_args
 
 from vavl_runtime.errors import InputError, VariantMissingError
-from vavl_runtime.manifest import GraphRecord, Manifest, Precision
+from vavl_runtime.manifest import GraphRecord, Manifest, Precision, SpeedRecord
+from vavl_runtime.processor import int8_instructions
 
 PrecisionChoice = Literal["fp32", "fp16", "bf16", "int8", "auto"]
 
@@ -18,7 +19,8 @@ def choose_precisions(manifest: Manifest, choice: PrecisionChoice, *, gpu: bool 
     Args:
         manifest: The bundle's manifest.
         choice: A precision that all graphs of `VARIANT_GRAPHS` must have, or ``auto``: on a GPU fp16 where the bundle
-            has it; on a CPU int8 where it was measured to be worth it on this kind of processor; fp32 otherwise.
+            has it; on a CPU int8 where it was measured to be worth it on this kind of processor, with no instruction
+            for int8 that this one lacks; fp32 otherwise.
         gpu: Whether the graphs run on a GPU.
 
     Returns:
@@ -51,5 +53,11 @@ def _best(graph: GraphRecord, gpu: bool) -> Precision:
         return "fp16" if "fp16" in graph.variants else graph.precision
     quantised = graph.variants.get("int8")
     measured = quantised.speed if quantised is not None else None
-    gains = measured is not None and measured.reason is None and measured.machine == platform.machine()
-    return "int8" if gains else graph.precision
+    return "int8" if measured is not None and measured.reason is None and _holds_here(measured) else graph.precision
+
+
+def _holds_here(measured: SpeedRecord) -> bool:
+    """Whether this processor is of the kind that was measured and lacks nothing that int8 gained by there."""
+    if measured.machine != platform.machine():
+        return False
+    return measured.instructions is None or set(measured.instructions) <= set(int8_instructions() or ())

@@ -15,13 +15,13 @@ from vavl_export import golden
 from vavl_export.cli import app
 from vavl_export.precision.calibration import calibration_inputs
 from vavl_export.precision.corpus import CorpusDrift, corpus_drift
-from vavl_export.precision.processor import int8_instructions
 from vavl_export.precision.report import ParityReport
 from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_export.verify import corpus_checks, verify_bundle, weight_bytes
 from vavl_runtime import Recognizer, open_bundle
 from vavl_runtime.errors import ConfigError, ParityError
 from vavl_runtime.precision import VARIANT_GRAPHS
+from vavl_runtime.processor import int8_instructions
 
 PRECISIONS = ("fp16", "bf16", "int8")
 PATHS = ("audio", "visual", "audio_visual")

@@ -170,6 +170,29 @@ def test_auto_takes_what_was_measured_to_be_worth_it(
     assert chosen.keys() == manifest.graphs.keys()
 
 
+@pytest.mark.parametrize(
+    ("measured", "here", "expected"),
+    [
+        (("avx2", "avx512_vnni"), ("avx2", "avx512f", "avx512_vnni"), "int8"),
+        (("avx2", "avx512_vnni"), ("avx2",), "fp32"),
+        ((), None, "int8"),
+        (("avx2",), None, "fp32"),  # a processor that does not tell
+        (None, ("avx2",), "int8"),  # a manifest from before instructions were noted
+    ],
+)
+def test_auto_asks_for_the_instructions_that_int8_gained_by(
+    light_bundle: Path,
+    measured: tuple[str, ...] | None,
+    here: tuple[str, ...] | None,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vavl_runtime.precision.int8_instructions", lambda: here)
+    speed = {"int8": SPEED["int8"].model_copy(update={"instructions": measured})}
+    chosen = choose_precisions(_with_variants(_manifest(light_bundle), "int8", speed=speed), "auto")
+    assert {chosen[name] for name in VARIANT_GRAPHS} == {expected}
+
+
 def test_auto_decides_graph_by_graph(light_bundle: Path) -> None:
     manifest = _with_variants(_manifest(light_bundle), "int8", speed=SPEED)
     slow = VariantRecord(file="a", data="b", speed=SLOW["int8"])

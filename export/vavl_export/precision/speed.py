@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vavl_export.golden import Arrays
-from vavl_export.precision.processor import int8_instructions
 from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
 from vavl_runtime.manifest import GraphRecord, SpeedRecord
+from vavl_runtime.processor import int8_instructions
 
 WORTH = 1.2  # below this gain the drift is not worth it, and small graphs are timed no better
 SECONDS = 2.0

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from vavl_export.precision.processor import int8_instructions
 from vavl_export.precision.speed import speed_record
 from vavl_runtime.manifest import SpeedRecord
+from vavl_runtime.processor import int8_instructions
 
 X86 = """\
 processor\t: 0
