@@ -33,15 +33,18 @@ def open_runtime(file: Path, record: GraphRecord, threads: int) -> Run:
     return partial(backend.run, "graph")
 
 
-def open_default(file: Path, threads: int) -> Run:
+def open_default(file: Path, threads: int, sizes: Mapping[str, int] | None = None) -> Run:
     """Open a graph in ONNX Runtime, every option but the number of threads as it comes.
 
     Args:
         file: The ONNX file.
         threads: Threads within an operator.
+        sizes: Fixed sizes of its free axes; by default they stay free, as in the file.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    for axis, size in (sizes or {}).items():
+        options.add_free_dimension_override_by_name(axis, size)
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_outputs()]
     return lambda inputs: dict(zip(names, session.run(None, dict(inputs)), strict=True))

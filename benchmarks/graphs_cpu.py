@@ -5,22 +5,22 @@
 BUNDLE is what `vavl-export onnx --preset paper --precision fp32,int8` or the like has written, or the packaged bundle;
 the name before it is the preset, whose modules are the PyTorch sides. The sides:
 
-    vavl_runtime      the runtime's CPU backend, as `vavl-run` uses it
-    onnxruntime       ONNX Runtime with its default options
-    openvino          OpenVINO on the same file, in float32
-    openvino fixed    the same, compiled anew for each shape
-    pytorch           the modules that one would write down first, eager
-    torch.compile     the same modules, compiled anew for each shape
+    vavl_runtime        the runtime's CPU backend, as `vavl-run` uses it
+    onnxruntime         ONNX Runtime with its default options
+    onnxruntime fixed   the same, opened anew for each shape
+    openvino            OpenVINO on the same file, in float32
+    openvino fixed      the same, compiled anew for each shape
+    pytorch             the modules that one would write down first, eager
+    torch.compile       the same modules, compiled anew for each shape
 
 All have the same number of threads and the same inputs. For every length of media and batch they take turns; see
-`benchmarks.rounds`. What bounds them is measured too: the rate of large matrix products, and how many operations each
-graph asks for. At batch 1 the bundle's int8 and fp16 variants take part, and OpenVINO in bf16, its own default
-where the processor has it. Needs the extras `export` and `bench`.
+`benchmarks.rounds`. What bounds them is measured too: the rate of large matrix products, the rate of reading memory,
+how many operations each graph asks for, and how many bytes of weights. At batch 1 the bundle's int8 and fp16 variants
+take part, and OpenVINO in bf16, its own default where the processor has it. Needs the extras `export` and `bench`.
 """
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,13 +31,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.ceiling import operations, product_rates
+from benchmarks.ceiling import form_rates, operations, product_rates, read_rate, weight_bytes
 from benchmarks.engines import Run, largest_difference, open_default, open_openvino, open_runtime, open_torch
 from benchmarks.environment import environment
 from benchmarks.modules import torch_modules
 from benchmarks.rounds import advantage, least_and_median, take_turns
 from vavl_runtime.bench.inputs import graph_inputs
 from vavl_runtime.bundle import Bundle, open_bundle
+from vavl_runtime.cores import usable_cores
 from vavl_runtime.files import write_atomically
 from vavl_runtime.precision import VARIANT_GRAPHS
 
@@ -114,10 +115,20 @@ class Sides:
         """The sides for inputs of these shapes."""
         shapes = {name: value.shape for name, value in inputs.items()}
         made = {
+            "onnxruntime fixed": open_default(self._file, self._threads, self._sizes(shapes)),
             "openvino fixed": open_openvino(self._file, self._threads, shapes=shapes),
             "torch.compile": open_torch(self._module, self._record, compiled=True),
         }
         return {**self._exact, **made, **(self._reduced if batch == 1 else {})}
+
+    def _sizes(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, int]:
+        """Sizes of the graph's free axes, by name."""
+        return {
+            axis: size
+            for tensor in self._record.inputs
+            for axis, size in zip(tensor.shape, shapes[tensor.name], strict=True)
+            if isinstance(axis, str)
+        }
 
 
 def measure(bundle: Bundle, preset: str, graph: str, module: nn.Module, extent: Extent) -> Iterator[dict[str, Any]]:
@@ -147,12 +158,22 @@ def measure(bundle: Bundle, preset: str, graph: str, module: nn.Module, extent: 
             "seconds": seconds,
             "batch": batch,
             "operations": operations(module, [inputs[tensor.name] for tensor in bundle.manifest.graphs[graph].inputs]),
+            "weight_bytes": weight_bytes(bundle.graph_file(graph)),
+            "lowered": sorted(_lowered(bundle, graph)),
             "time_s": {side: least_and_median(each) for side, each in turns.items()},
             "advantage": {side: advantage(turns[OURS], each) for side, each in turns.items() if side != OURS},
             "largest_difference": differences,
             "refused": sides.refused if batch == 1 else {},
             "turns_s": turns,
         }
+
+
+def _lowered(bundle: Bundle, graph: str) -> Iterator[str]:
+    """The precisions that are really lower: a variant that did not pay or drifted too far has the weights of fp32."""
+    record = bundle.manifest.graphs[graph]
+    for precision, variant in record.variants.items():
+        if variant.data != record.data:
+            yield precision
 
 
 def interrupted(output: Path, head: dict[str, Any]) -> dict[str, Any] | None:
@@ -169,12 +190,25 @@ def interrupted(output: Path, head: dict[str, Any]) -> dict[str, Any] | None:
     return record if record and {key: record.get(key) for key in head} == head else None
 
 
+def _describe(places: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Hashes of the bundles, and why their int8 graphs that stay in float32 do."""
+    bundles, reasons = {}, {}
+    for preset, place in places.items():
+        with open_bundle(place) as bundle:
+            bundles[preset] = bundle.sha256
+            for name, graph in bundle.manifest.graphs.items():
+                speed = graph.variants["int8"].speed if "int8" in graph.variants else None
+                if speed is not None and speed.reason is not None:
+                    reasons[f"{preset} {name}"] = speed.reason
+    return {"bundles": bundles, "stays_float32": reasons}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundles", nargs="+", metavar="PRESET=BUNDLE")
     parser.add_argument("--graphs", nargs="+", choices=VARIANT_GRAPHS, default=VARIANT_GRAPHS)
     parser.add_argument("--rounds", type=int, default=Extent.rounds)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--quick", action="store_true", help="see that everything runs; the figures mean nothing")
     parser.add_argument("--resume", action="store_true", help="go on where an interrupted run has stopped")
     parser.add_argument("--output", "-o", type=Path, default=Path("benchmarks/results/graphs_cpu.json"))
@@ -183,16 +217,23 @@ def main() -> int:
     extent = QUICK if arguments.quick else Extent(rounds=arguments.rounds)
     places = dict(text.split("=", 1) for text in arguments.bundles)
     names = " ".join(f"{preset}={Path(place).name}" for preset, place in places.items())
+    chosen = "" if tuple(arguments.graphs) == VARIANT_GRAPHS else f"--graphs {' '.join(arguments.graphs)} "
     head = {
         "benchmark": "graphs_cpu",
-        "command": f"python -m benchmarks.graphs_cpu {names} "
+        "command": f"python -m benchmarks.graphs_cpu {names} {chosen}--threads {arguments.threads} "
         + ("--quick" if arguments.quick else f"--rounds {extent.rounds}"),
         "environment": environment(arguments.threads, DISTRIBUTIONS),
+        **_describe(places),
         "rounds": extent.rounds,
     }
     record = interrupted(arguments.output, head) if arguments.resume else None
     if record is None:
-        record = {**head, "product_rates": product_rates(arguments.threads, extent.rounds), "cases": []}
+        rates = {
+            "product_rates": product_rates(arguments.threads, extent.rounds),
+            "form_rates": form_rates(arguments.threads, extent.rounds),
+            "read_rate": read_rate(arguments.threads, extent.rounds),
+        }
+        record = {**head, **rates, "cases": []}
     done = {(case["preset"], case["graph"], case["seconds"], case["batch"]) for case in record["cases"]}
     for preset, place in places.items():
         with open_bundle(place) as bundle:

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 OURS = "vavl_runtime"
-PEERS = ("onnxruntime", "openvino", "openvino fixed", "pytorch", "torch.compile")
+OPENVINO_FIXED = "openvino fixed"
+PEERS = ("onnxruntime", "onnxruntime fixed", "openvino", OPENVINO_FIXED, "pytorch", "torch.compile")
 TITLES = {
     OURS: "vavl-run",
     "onnxruntime": "ONNX Runtime, defaults",
+    "onnxruntime fixed": "ONNX Runtime, fixed shapes",
     "openvino": "OpenVINO",
-    "openvino fixed": "OpenVINO, fixed shapes",
+    OPENVINO_FIXED: "OpenVINO, fixed shapes",
     "pytorch": "PyTorch eager",
     "torch.compile": "torch.compile",
 }
@@ -21,6 +23,7 @@ REDUCED = {
     "openvino int8": "OpenVINO int8",
     "openvino bf16": "OpenVINO bf16",
 }
+LOWERED = ("int8", "fp16")  # by variants of the bundle, which keep the float32 graph where lowering does not pay
 
 Case = dict[str, Any]
 
@@ -34,13 +37,14 @@ def table(record: dict[str, Any]) -> str:
         f"`{record['command']}`: {machine['processor']}, {machine['threads']} threads for every side; onnxruntime "
         f"{machine['onnxruntime']}, OpenVINO {machine['openvino'].split('-')[0]}, torch {machine['torch']}. Arrays in, "
         f"arrays out, graphs loaded. Medians of {record['rounds']} rounds in which the sides take turns; in brackets "
-        "how many times faster vavl-run is, by medians of the same rounds.",
+        "how many times faster vavl-run is, by medians of the same rounds; for the best peer at batch 1 also the least "
+        "and the largest of a round.",
         "",
         *_exact("Batch 1, float32, ms a call:", _single(cases)),
         "",
         *_bounds(record),
         "",
-        *_exact(f"Each side at its best batch of {_batches(cases)}, float32, ms a clip or face:", _best(cases)),
+        *_exact(f"Each side at its best batch of {_batches(cases)}, float32, ms a clip or face:", best_batches(cases)),
     ]
     reduced = [case for case in cases if any(side in case["time_s"] for side in REDUCED)]
     if reduced:
@@ -66,7 +70,12 @@ def _single(cases: Iterable[Case]) -> list[tuple[Case, dict[str, tuple[float, st
     ]
 
 
-def _best(cases: Iterable[Case]) -> list[tuple[Case, dict[str, tuple[float, str]]]]:
+def best_peer(case: Case) -> str:
+    """The peer with the least median time."""
+    return min(PEERS, key=lambda side: float(case["time_s"][side]["median"]))
+
+
+def best_batches(cases: Iterable[Case]) -> list[tuple[Case, dict[str, tuple[float, str]]]]:
     """Rows of the best batch: by side, milliseconds a clip and the batch."""
     groups: dict[tuple[str, str, float | None], list[Case]] = {}
     for case in cases:
@@ -92,31 +101,42 @@ def _exact(title: str, rows: Sequence[tuple[Case, dict[str, tuple[float, str]]]]
         ours = times[OURS][0]
         cells = [f"{ours:.2f}{times[OURS][1]}"]
         cells += [f"{times[side][0]:.2f}{times[side][1]} ({times[side][0] / ours:.2f} x)" for side in PEERS]
-        best = min(times[side][0] for side in PEERS) / ours
-        lines.append(
-            f"| {case['preset']} | {case['graph']} | {_media(case)} | {' | '.join(cells)} | **{best:.2f} x** |"
-        )
+        best = min(PEERS, key=lambda side: times[side][0])
+        gain = f"**{times[best][0] / ours:.2f} x**"
+        if not times[best][1]:  # one batch: the same rounds
+            rounds = case["advantage"][best]
+            gain += f" ({rounds['least']:.2f} to {rounds['largest']:.2f})"
+        lines.append(f"| {case['preset']} | {case['graph']} | {_media(case)} | {' | '.join(cells)} | {gain} |")
     return lines
 
 
+def least_time(case: Case, record: Case) -> float:
+    """Seconds that a call takes at least: its operations at the largest rate, or its weights' way from memory."""
+    arithmetic: float = case["operations"] / max(record["product_rates"].values())
+    reading: float = case["weight_bytes"] / record["read_rate"]
+    return max(arithmetic, reading)
+
+
 def _bounds(record: dict[str, Any]) -> list[str]:
-    """What bounds the graphs: rates of large products, and the rate of each graph."""
-    rates = record["product_rates"]
-    largest = max(rates.values())
-    known = ", ".join(f"{rate / 1e9:.0f} in {LIBRARIES[name]}" for name, rate in rates.items())
+    """What bounds the graphs: rates of large products and of memory, and how near each graph comes to them."""
+    known = ", ".join(f"{rate / 1e9:.0f} in {LIBRARIES[name]}" for name, rate in record["product_rates"].items())
     lines = [
-        f"What bounds them: large float32 matrix products reach, in 10⁹ operations a second, {known}. At batch 1 "
-        "vavl-run's graphs do (products and convolutions alone counted):",
+        f"What bounds them: large float32 matrix products reach, in 10⁹ operations a second, {known}; memory is read "
+        f"at {record['read_rate'] / 1e9:.0f} · 10⁹ bytes a second. A call takes at least as long as its products and "
+        "convolutions at the largest of these rates, or as reading its weights once. At batch 1 vavl-run's graphs do:",
         "",
-        "| weights | graph | media | 10⁹ operations | 10⁹ a second | of the largest rate |",
-        "|---|---|---|---:|---:|---:|",
+        "| weights | graph | media | 10⁹ operations | 10⁶ bytes of weights | at least, ms | by "
+        "| 10⁹ operations a second | of the bound |",
+        "|---|---|---|---:|---:|---:|---|---:|---:|",
     ]
     for case in record["cases"]:
         if case["batch"] == 1:
-            rate = case["operations"] / case["time_s"][OURS]["median"]
+            least, median = least_time(case, record), case["time_s"][OURS]["median"]
+            reading = case["weight_bytes"] / record["read_rate"] == least
             lines.append(
                 f"| {case['preset']} | {case['graph']} | {_media(case)} | {case['operations'] / 1e9:.2f} "
-                f"| {rate / 1e9:.0f} | {rate / largest:.0%} |"
+                f"| {case['weight_bytes'] / 1e6:.1f} | {1000 * least:.2f} | {'memory' if reading else 'arithmetic'} "
+                f"| {case['operations'] / median / 1e9:.0f} | {least / median:.0%} |"
             )
     return lines
 
@@ -135,7 +155,10 @@ def _reduced(cases: Sequence[Case]) -> list[str]:
         ours = case["time_s"][OURS]["median"]
         cells = [f"{1000 * ours:.2f}"]
         for side in REDUCED:
-            if side in case["time_s"]:
+            precision = side.split()[-1]
+            if side in case["time_s"] and precision in LOWERED and precision not in case["lowered"]:
+                cells.append("stays float32")
+            elif side in case["time_s"]:
                 theirs, difference = case["time_s"][side]["median"], case["largest_difference"][side]
                 cells.append(f"{1000 * theirs:.2f} ({ours / theirs:.2f} x, {difference:.0e})")
             else:

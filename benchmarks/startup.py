@@ -4,6 +4,7 @@
 
 Each round starts the command line anew with the packaged bundle and reads one line of JSON from it. The line holds the
 time of the inference by the command's own clock, from opening the clip to the answer, loading of the graphs included.
+Between the rounds a process that only imports the libraries shows what no runtime made of them could do without.
 """
 
 import argparse
@@ -21,15 +22,23 @@ from vavl_runtime.bundle import PACKAGED_BUNDLE
 from vavl_runtime.cores import usable_cores
 from vavl_runtime.files import write_atomically
 
+LIBRARIES = ("numpy", "onnxruntime", "av", "pydantic", "typer")
 COMMAND = Path(sysconfig.get_path("scripts")) / "vavl-run"
 
 
+def libraries() -> float:
+    """Seconds of a process that imports what the command needs of others, and nothing else."""
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, "-c", f"import {', '.join(LIBRARIES)}"], check=True)
+    return time.perf_counter() - begin
+
+
 def start(clip: Path) -> dict[str, float]:
-    """Run the command line once.
+    """Run the command line once, and after it the libraries alone.
 
     Returns:
-        Seconds to the printed result (``whole``), of the inference (``inference``), of loading in it (``load``), and of
-        the clip (``clip``).
+        Seconds to the printed result (``whole``), of the inference (``inference``), of loading in it (``load``), of the
+        clip (``clip``), and of a process that only imports the libraries (``libraries``).
     """
     begin = time.perf_counter()
     command = [COMMAND, clip, "--bundle", PACKAGED_BUNDLE, "--format", "jsonl", "--device", "cpu"]
@@ -45,6 +54,7 @@ def start(clip: Path) -> dict[str, float]:
         "inference": timings["total"] / 1000,
         "load": timings["load"] / 1000,
         "clip": answer["duration_s"],
+        "libraries": libraries(),
     }
 
 
@@ -59,9 +69,11 @@ def table(record: dict[str, Any]) -> str:
         f"{machine['processor']}, {machine['threads']} threads, Python {machine['python']}, onnxruntime "
         f"{machine['onnxruntime']}. Medians of {len(record['rounds'])} processes, ms.",
         "",
-        "| start to printed result | before and after the inference | inference | of it loading graphs | ratio |",
-        "|---:|---:|---:|---:|---:|",
-        f"| {1000 * median['whole']:.0f} | {1000 * around:.0f} | {1000 * median['inference']:.0f} "
+        "| start to printed result | before and after the inference | importing the libraries alone | inference "
+        "| of it loading graphs | ratio |",
+        "|---:|---:|---:|---:|---:|---:|",
+        f"| {1000 * median['whole']:.0f} | {1000 * around:.0f} | {1000 * median['libraries']:.0f} "
+        f"| {1000 * median['inference']:.0f} "
         f"| {1000 * median['load']:.0f} | {record['ratio']['median']:.2f} ({record['ratio']['least']:.2f} to "
         f"{record['ratio']['largest']:.2f}) |",
     ]
@@ -80,7 +92,7 @@ def main() -> int:
     record = {
         "benchmark": "startup",
         "command": f"python -m benchmarks.startup {arguments.clip.name} --rounds {arguments.rounds}",
-        "environment": environment(usable_cores(), ("onnxruntime", "av", "numpy", "pydantic", "typer")),
+        "environment": environment(usable_cores(), LIBRARIES),
         "median": {key: statistics.median(each[key] for each in rounds) for key in rounds[0]},
         "ratio": {"median": statistics.median(ratios), "least": min(ratios), "largest": max(ratios)},
         "rounds": rounds,

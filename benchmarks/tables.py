@@ -1,5 +1,7 @@
 """Turns the JSON files of `benchmarks/results` into `docs/benchmarks.md` and the README's figures: none is typed.
 
+The run of `vavl-bench` in `benchmarks/vavl_bench` becomes `docs/bench-light.md`.
+
 python -m benchmarks.tables [--check]
 """
 
@@ -13,7 +15,10 @@ from benchmarks import (
     boxes,
     clip_table,
     compatibility,
+    goals,
     graphs_table,
+    half_routes,
+    one_core,
     precision_table,
     prepacking,
     startup,
@@ -21,10 +26,14 @@ from benchmarks import (
     threads,
 )
 from benchmarks.gpu import tables as gpu_tables
+from vavl_runtime.bench.reports.text import report_markdown
+from vavl_runtime.bench.storage import read_report
 from vavl_runtime.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parent.parent / "README.md"
+LIGHT_RUN = Path(__file__).parent / "vavl_bench" / "light.json"
+LIGHT_PAGE = README.parent / "docs" / "bench-light.md"
 PAGE = README.parent / "docs" / "benchmarks.md"
 START = "<!-- figures: python -m benchmarks.tables -->"
 END = "<!-- end of figures -->"
@@ -96,6 +105,8 @@ TABLES = {
     "fit_cpu": (fit_cpu, fit_cpu_figure),
     "gpu": (gpu_tables.table, gpu_tables.figure),
     "graphs_cpu": (graphs_table.table, no_figure),
+    "half_routes": (half_routes.table, no_figure),
+    "one_core": (one_core.table, no_figure),
     "precision_drift": (precision_table.table, no_figure),
     "prepacking": (prepacking.table, no_figure),
     "startup": (startup.table, no_figure),
@@ -107,10 +118,13 @@ TABLES = {
 def pages() -> dict[Path, str]:
     """The generated text of every page, by path."""
     records = [json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("*.json"))]
-    tables = HEADER + "".join("\n" + TABLES[record["benchmark"]][0](record) for record in records)
+    by_name = {record["benchmark"]: record for record in records}
+    tables = HEADER + "\n" + goals.section(by_name)
+    tables += "".join("\n" + TABLES[record["benchmark"]][0](record) for record in records)
     figures = "".join(TABLES[record["benchmark"]][1](record) for record in records)
     before, rest = README.read_text("utf-8").split(START)
-    return {PAGE: tables, README: before + START + "\n" + figures + END + rest.split(END)[1]}
+    light = report_markdown(read_report(LIGHT_RUN))
+    return {PAGE: tables, LIGHT_PAGE: light, README: before + START + "\n" + figures + END + rest.split(END)[1]}
 
 
 def main() -> int:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 import torch
 
-from benchmarks import graphs_cpu, graphs_table, tables
-from benchmarks.ceiling import operations, product_rates
+from benchmarks import ceiling, graphs_cpu, graphs_table, tables
+from benchmarks.ceiling import form_rates, operations, product_rates, read_rate, weight_bytes
 from benchmarks.rounds import advantage, least_and_median
 from vavl_runtime.bundle import PACKAGED_BUNDLE
 
@@ -25,6 +27,8 @@ def _case(batch: int, **seconds: float) -> dict[str, Any]:
         "seconds": 3.0,
         "batch": batch,
         "operations": 10**10,
+        "weight_bytes": 10**9,
+        "lowered": ["fp16"],
         "time_s": {side: least_and_median(each) for side, each in turns.items()},
         "advantage": {side: advantage(turns[graphs_table.OURS], each) for side, each in turns.items()},
         "largest_difference": {},
@@ -37,20 +41,38 @@ def test_each_side_stands_at_its_own_best_batch() -> None:
     machine = {"processor": "a processor", "threads": 2, "onnxruntime": "1", "openvino": "2", "torch": "3"}
     rates = {"numpy": 4e10, "torch": 2e10, "onnxruntime": 1e10}
     record = {"command": "c", "environment": machine, "rounds": 2, "cases": cases, "product_rates": rates}
+    record["read_rate"] = 1e10
     table = graphs_table.table(record)
     alone, bound, best = (line for line in table.splitlines() if line.startswith("| light"))
-    assert alone.startswith("| light | audio | 3 s | 1000.00 | 1500.00 (1.50 x) | 2000.00 (2.00 x) |")
-    assert alone.endswith("| **1.50 x** |")
-    assert bound == "| light | audio | 3 s | 10.00 | 10 | 25% |"
+    assert alone.startswith(
+        "| light | audio | 3 s | 1000.00 | 1500.00 (1.50 x) | 9000.00 (9.00 x) | 2000.00 (2.00 x) |"
+    )
+    assert alone.endswith("| **1.50 x** (1.50 to 1.50) |")
+    assert bound == "| light | audio | 3 s | 10.00 | 1000.0 | 250.00 | arithmetic | 10 | 25% |"
     assert "40 in NumPy's OpenBLAS, 20 in PyTorch, 10 in ONNX Runtime" in table
-    assert best.startswith("| light | audio | 3 s | 500.00 at 4 | 1500.00 at 1 (3.00 x) | 2000.00 at 1 (4.00 x) |")
+    assert best.startswith("| light | audio | 3 s | 500.00 at 4 | 1500.00 at 1 (3.00 x) | 2250.00 at 4 (4.50 x) |")
     assert best.endswith("| **3.00 x** |")
 
 
 def test_a_side_that_loses_is_shown_to_lose() -> None:
     (row,) = graphs_table._exact("", graphs_table._single([_case(1, vavl_runtime=2.0, openvino_fixed=1.0)]))[4:]
     assert "1000.00 (0.50 x)" in row
-    assert row.endswith("| **0.50 x** |")
+    assert row.endswith("| **0.50 x** (0.50 to 0.50) |")
+
+
+def test_reading_the_weights_bounds_what_has_few_operations() -> None:
+    case = _case(1, vavl_runtime=1.0) | {"operations": 10**9, "weight_bytes": 5 * 10**9}
+    record = {"cases": [case], "product_rates": {"numpy": 1e10}, "read_rate": 1e10}
+    assert graphs_table._bounds(record)[-1] == "| light | audio | 3 s | 1.00 | 5000.0 | 500.00 | memory | 1 | 50% |"
+
+
+def test_a_variant_that_kept_float32_has_no_speed_of_its_own() -> None:
+    case = _case(1)
+    case["time_s"] |= {"vavl_runtime int8": {"median": 1.0}, "vavl_runtime fp16": {"median": 3.0}}
+    case["largest_difference"] = {"vavl_runtime fp16": 0.01}
+    assert graphs_table._reduced([case])[-1] == (
+        "| light | audio | 3 s | 9000.00 | stays float32 | 3000.00 (3.00 x, 1e-02) |  |  |  |"
+    )
 
 
 @pytest.mark.slow
@@ -88,3 +110,28 @@ def test_every_library_has_a_rate() -> None:
     rates = product_rates(1, 1)
     assert rates.keys() == graphs_table.LIBRARIES.keys()
     assert min(rates.values()) > 0
+
+
+def test_every_form_of_a_product_is_the_product() -> None:
+    assert min(form_rates(1, 1).values()) > 0
+    right = np.random.default_rng(0).standard_normal((3, 5), np.float32)
+    left = np.random.default_rng(1).standard_normal((4, 3), np.float32)
+    expected = left @ right
+    for form, given in (("MatMul", left[None]), ("Gemm", left), ("Conv", left.T[None])):
+        session = ort.InferenceSession(ceiling._product(form, 4, right), providers=["CPUExecutionProvider"])
+        (got,) = session.run(None, {"left": given})
+        np.testing.assert_allclose(np.squeeze(got.T if form == "Conv" else got), expected, rtol=1e-5)
+
+
+def test_memory_is_read_faster_than_a_file() -> None:
+    assert read_rate(2, 1) > 1e8
+
+
+def test_weights_are_counted_without_reading_them(tmp_path: Path) -> None:
+    weights = [
+        onnx.numpy_helper.from_array(np.ones((3, 5), np.float32), "a"),
+        onnx.numpy_helper.from_array(np.ones(7, np.float16), "b"),
+    ]
+    graph = onnx.helper.make_graph([], "weights", [], [], weights)
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "graph.onnx")
+    assert weight_bytes(tmp_path / "graph.onnx") == 3 * 5 * 4 + 7 * 2
