@@ -242,4 +242,4 @@ def test_the_command_line_exports_and_verifies_variants(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     result = _cli("verify", tmp_path / "light")
     assert result.exit_code == 0, result.output
-    assert result.stdout.count("ok     drift ") == 2 * len(VARIANT_GRAPHS)
+    assert result.stdout.count("ok      drift ") == 2 * len(VARIANT_GRAPHS)
