@@ -3,6 +3,8 @@
 Output pixel i of n covers input pixels floor(i·w/n) up to ceil((i+1)·w/n), as in adaptive average pooling.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,8 +23,12 @@ class AreaSampler:
         height, width, _ = image.shape
         # Sums wrap around at 2^32, which subtraction undoes: no box holds more than 2^24 pixels of 255.
         table = np.zeros((height + 1, width + 1, 3), np.uint32)
-        np.cumsum(image, axis=0, dtype=np.uint32, out=table[1:, 1:])
-        np.cumsum(table[1:, 1:], axis=1, out=table[1:, 1:])
+        # Copied first, then summed whole row by whole row: cumsum takes more than twice as long where it converts, and
+        # half as long again where it walks down the columns.
+        table[1:, 1:] = image
+        np.cumsum(table, axis=1, out=table)
+        for above, row in pairwise(table):
+            row += above
         self._table = table
         self.height = height
         self.width = width
