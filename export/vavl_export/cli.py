@@ -73,7 +73,9 @@ def export_onnx(
 @app.command("tensorrt", epilog="Example: vavl-export tensorrt my-bundle --precision fp16")
 def export_tensorrt(
     bundle: Annotated[Path, typer.Argument(help="Bundle folder; its engines go into BUNDLE/engines.")],
-    precision: Annotated[str, typer.Option(help="fp32, or a variant that the bundle has.")] = "fp16",
+    precision: Annotated[
+        str, typer.Option(help="fp32, a variant that the bundle has, or auto: fp16 where it is there.")
+    ] = "fp16",
     buckets: Annotated[
         str | None, typer.Option(help="Upper ends of the length buckets, seconds; the last is the window: 4,12.")
     ] = None,

@@ -43,7 +43,11 @@ def test_what_is_missed_says_what_bounds_it() -> None:
 def test_one_core(took_s: float, peak_mb: float, met: list[bool]) -> None:
     outcomes = list(goals._one_core(one_core_record(took_s, peak_mb)))
     assert [outcome.met for outcome in outcomes] == met
-    assert all(outcome.bound for outcome in outcomes if not outcome.met)
+
+
+def test_what_nobody_has_looked_into_says_so() -> None:
+    record = {"default": 1, "seconds": {"light": {"1": [2.0], "2": [1.0]}}}
+    assert "by more than 10 %.** Not looked into." in goals.section({"threads": record})
 
 
 def test_a_result_that_is_missing_is_no_goal_that_was_met() -> None:

@@ -33,6 +33,12 @@ def check(engines: list[Engine], blocks: dict[str, int], precision: str) -> None
         assert engine.record.activation_bytes
 
 
+def check_light(bundle: Path, precision: str, target: str) -> None:
+    """Build a bundle of the light preset's layers for a kind of GPU, and look at every engine."""
+    engines = build(bundle, precision=precision, compute_capability=target)
+    check(engines, attention_blocks(light_config(), 0), precision)
+
+
 # Before each push the packaged bundle and one kind of GPU will do; the slow tier builds everything for all.
 PACKAGED = [pytest.param(target, marks=() if target == "SM86" else pytest.mark.slow) for target in TARGETS]
 
@@ -41,21 +47,13 @@ PACKAGED = [pytest.param(target, marks=() if target == "SM86" else pytest.mark.s
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_light_bundle(light_variants: Path, precision: str, target: str) -> None:
-    check(
-        build(light_variants, precision=precision, compute_capability=target),
-        attention_blocks(light_config(), 0),
-        precision,
-    )
+    check_light(light_variants, precision, target)
 
 
 @pytest.mark.parametrize("target", PACKAGED)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_packaged_bundle(packaged_variants: Path, precision: str, target: str) -> None:
-    check(
-        build(packaged_variants, precision=precision, compute_capability=target),
-        attention_blocks(light_config(), 0),
-        precision,
-    )
+    check_light(packaged_variants, precision, target)
 
 
 def test_int8_graphs_are_written_as_tensorrt_reads_them(light_int8: Path) -> None:

@@ -35,7 +35,6 @@ from vavl_runtime.manifest import PathName
 from vavl_runtime.precision import PrecisionChoice
 from vavl_runtime.recognizer import Recognizer
 
-Closer = Callable[[], None]
 SERVER_SHARES = 7  # parts of a cell's time: queries without a queue, and the six trials that 2 % of the rate takes
 
 
