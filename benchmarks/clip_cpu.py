@@ -37,17 +37,17 @@ from benchmarks.engines import Run, open_default, open_openvino, open_torch
 from benchmarks.environment import environment
 from benchmarks.modules import torch_modules
 from benchmarks.pipelines import STAGES, PeerPipeline
-from benchmarks.resident import resident_mb
 from benchmarks.rounds import advantage, least_and_median
+from benchmarks.studies.resident import resident_mb
+from vavl_export.bundle_writer import write_bundle
 from vavl_export.precision.variants import VariantRequest
 from vavl_export.request import build_request
-from vavl_export.write import write_bundle
 from vavl_runtime import Recognizer
 from vavl_runtime.bundle import PACKAGED_BUNDLE, Bundle, open_bundle
-from vavl_runtime.cores import usable_cores
+from vavl_runtime.bundle.manifest import FILE_NAME, Manifest
+from vavl_runtime.bundle.precision import VARIANT_GRAPHS, choose_precisions
+from vavl_runtime.devices.cpu import usable_cores
 from vavl_runtime.files import write_atomically
-from vavl_runtime.manifest import FILE_NAME, Manifest
-from vavl_runtime.precision import VARIANT_GRAPHS, choose_precisions
 
 GRAPHS = ("audio_encoder", "face_encoder", "audio_visual")
 OURS, EVERY_FRAME, INT8 = "vavl_runtime", "vavl_runtime, every frame detected", "vavl_runtime, int8"

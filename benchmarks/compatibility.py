@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import environment
-from vavl_runtime.cores import usable_cores
+from vavl_runtime.devices.cpu import usable_cores
 from vavl_runtime.files import write_atomically
 
 ROOT = Path(__file__).parent.parent

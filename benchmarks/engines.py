@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
-from vavl_runtime.manifest import GraphRecord
+from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.bundle.manifest import GraphRecord
 
 Arrays = Mapping[str, NDArray[Any]]
 Run = Callable[[Arrays], dict[str, NDArray[Any]]]

@@ -31,13 +31,13 @@ from vavl.config import VavlConfig
 from vavl.corpora import Clip, Corpus
 from vavl.features import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
 from vavl.model import Vavl
-from vavl.training.batch import Batch
+from vavl.systems.batch import Batch
+from vavl.systems.vavl import VavlSystem
 from vavl.training.dataset import Example, FeatureSet, collate
 from vavl.training.experiment import PRESETS
 from vavl.training.fit import FitSettings, fit
 from vavl.training.run_folder import RunFolder
-from vavl.training.vavl_system import VavlSystem
-from vavl_runtime.cores import usable_cores
+from vavl_runtime.devices.cpu import usable_cores
 from vavl_runtime.files import write_atomically
 
 AUDIO_TOKENS, VISUAL_TOKENS = (25, 60), (60, 140)  # shortest and longest clip: 2 to 5 s

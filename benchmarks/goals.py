@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks import boxes, threads
 from benchmarks.clip_table import BEST_PARTS, INT8, OURS
 from benchmarks.graphs_table import OPENVINO_FIXED, PEERS, best_batches, best_peer, least_time
+from benchmarks.studies import boxes, threads
 
 Record = dict[str, Any]
 Records = Mapping[str, Record]

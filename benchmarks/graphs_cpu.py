@@ -36,11 +36,11 @@ from benchmarks.engines import Run, largest_difference, open_default, open_openv
 from benchmarks.environment import environment
 from benchmarks.modules import torch_modules
 from benchmarks.rounds import advantage, least_and_median, take_turns
-from vavl_runtime.bench.inputs import graph_inputs
+from vavl_bench.inputs import graph_inputs
 from vavl_runtime.bundle import Bundle, open_bundle
-from vavl_runtime.cores import usable_cores
+from vavl_runtime.bundle.precision import VARIANT_GRAPHS
+from vavl_runtime.devices.cpu import usable_cores
 from vavl_runtime.files import write_atomically
-from vavl_runtime.precision import VARIANT_GRAPHS
 
 OURS = "vavl_runtime"
 REDUCED = ("int8", "fp16")  # ONNX Runtime has no bf16 kernels for the CPU

@@ -10,8 +10,8 @@ from pathlib import Path
 from vavl.evaluation.report import EvaluationReport
 from vavl.evaluation.statistics import paired_t_test
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
+from vavl_runtime.bundle.manifest import Manifest, PathName
 from vavl_runtime.files import write_atomically
-from vavl_runtime.manifest import Manifest, PathName
 
 EVALUATIONS = Path(__file__).parent / "evaluations"
 CARDS = (Path(__file__).parent.parent / "docs" / "model-card.md", PACKAGED_BUNDLE.parent / "MODEL_CARD.md")

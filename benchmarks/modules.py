@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.encoders.wav2vec2 import LARGE_ROBUST
 from vavl.model import Vavl
-from vavl_export.paths import AudioEncoderPath, AudioVisualPath, UnimodalPath
+from vavl_export.export_modules import AudioEncoderPath, AudioVisualPath, UnimodalPath
 from vavl_export.request import PRESETS
-from vavl_runtime.manifest import Manifest
+from vavl_runtime.bundle.manifest import Manifest
 
 SEED = 0
 

@@ -12,8 +12,8 @@ from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 
 from benchmarks.engines import Run
+from vavl_runtime.bundle.manifest import CropRecipe
 from vavl_runtime.faces import crop_face, track_face
-from vavl_runtime.manifest import CropRecipe
 from vavl_runtime.media import Frame
 
 # Of the runtime, which decodes frames in a thread of its own, "decode" is what the rest waits for, and "alongside" what

@@ -1,6 +1,6 @@
 """Turns the JSON files of `benchmarks/results` into `docs/benchmarks.md` and the README's figures: none is typed.
 
-The run of `vavl-bench` in `benchmarks/vavl_bench` becomes `docs/bench-light.md`.
+The run of `vavl-bench` in `benchmarks/results/vavl_bench` becomes `docs/bench-light.md`.
 
 python -m benchmarks.tables [--check]
 """
@@ -11,12 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import (
+from benchmarks import clip_table, compatibility, goals, graphs_table
+from benchmarks.gpu import tables as gpu_tables
+from benchmarks.studies import (
     boxes,
-    clip_table,
-    compatibility,
-    goals,
-    graphs_table,
     half_routes,
     one_core,
     precision_table,
@@ -25,14 +23,13 @@ from benchmarks import (
     tensorrt_table,
     threads,
 )
-from benchmarks.gpu import tables as gpu_tables
-from vavl_runtime.bench.reports.text import report_markdown
-from vavl_runtime.bench.storage import read_report
+from vavl_bench.reports.text import report_markdown
+from vavl_bench.storage import read_report
 from vavl_runtime.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parent.parent / "README.md"
-LIGHT_RUN = Path(__file__).parent / "vavl_bench" / "light.json"
+LIGHT_RUN = RESULTS / "vavl_bench" / "light.json"
 LIGHT_PAGE = README.parent / "docs" / "bench-light.md"
 PAGE = README.parent / "docs" / "benchmarks.md"
 START = "<!-- figures: python -m benchmarks.tables -->"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vavl.config import StrictModel, VavlConfig
+from vavl.errors import ConfigError
 from vavl.model import Vavl
-from vavl_runtime.errors import ConfigError
 from vavl_runtime.files import write_atomically
 
 CONFIG = "config.json"

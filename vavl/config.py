@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vavl_runtime.errors import ConfigError
+from vavl.errors import ConfigError
 
 Positive = Annotated[int, Field(gt=0)]
 Task = Literal["classification", "regression"]

@@ -10,7 +10,7 @@ from benchmarks.gpu.coordinator import Coordinator
 from benchmarks.gpu.graphs import write_graphs
 from benchmarks.gpu.plan import points
 from benchmarks.gpu.record import Record
-from vavl_runtime.cores import usable_cores
+from vavl_runtime.devices.cpu import usable_cores
 from vavl_runtime.errors import VavlError
 
 _WORKERS = 8  # each holds a network or a graph of a gigabyte

@@ -132,7 +132,7 @@ class CudaAccelerator:
 
     def provider(self, *, side: bool, graphs: bool, fixed: bool, nhwc: bool) -> Provider:
         """ONNX Runtime's provider for this device, on the main or the side stream."""
-        from vavl_runtime.backends.onnxruntime_providers import cuda_options
+        from vavl_runtime.backends.ort.providers import cuda_options
 
         name, options = cuda_options(self.index, graphs=graphs)
         stream = self._side if side else self._main
@@ -143,7 +143,7 @@ class CudaAccelerator:
 
 
 def _driver() -> str:
-    from vavl_runtime.bench.nvml import NvmlError, open_nvml
+    from vavl_bench.nvml import NvmlError, open_nvml
 
     try:
         with open_nvml() as nvml:

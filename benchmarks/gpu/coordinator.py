@@ -11,7 +11,7 @@ from benchmarks.gpu.plan import Point, engines
 from benchmarks.gpu.processes import run_worker
 from benchmarks.gpu.record import Record
 from benchmarks.gpu.worker import POISONED
-from vavl_runtime.cores import usable_cores
+from vavl_runtime.devices.cpu import usable_cores
 from vavl_runtime.errors import BackendUnavailableError
 
 DONE = ("measured", "failed", "not measured")

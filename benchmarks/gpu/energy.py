@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-from vavl_runtime.bench.nvml import NvmlError, open_nvml
+from vavl_bench.nvml import NvmlError, open_nvml
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ from benchmarks.gpu.narrowing import narrow_norms
 from benchmarks.gpu.plan import NARROW
 from benchmarks.gpu.splitting import fix_dimension, split_by_inputs
 from vavl_export.fused import FUSED, fuse_path, fused_name
-from vavl_export.graphs import GraphPlan, encoder_plans, path_plans
-from vavl_export.precision.half import lower_precision
+from vavl_export.graph_specs import GraphPlan, encoder_plans, path_plans
+from vavl_export.precision.half_conversion import lower_precision
 from vavl_export.to_onnx import export_graph
 
 SINGLE = ("audio_encoder", "face_encoder", "audio_visual", "audio", "visual")

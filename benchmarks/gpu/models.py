@@ -12,7 +12,7 @@ from vavl.config import paper_config
 from vavl.encoders.base import FACE_SIZE, SAMPLE_RATE, AudioEncoder, FaceEncoder
 from vavl.encoders.loading import load_audio_encoder, load_face_encoder
 from vavl.model import Vavl
-from vavl_export.paths import prepare_for_export
+from vavl_export.export_modules import prepare_for_export
 
 TOKENS_PER_S = 50
 

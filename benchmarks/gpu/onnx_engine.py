@@ -15,7 +15,7 @@ from benchmarks.gpu.graphs import branch_name, graph_file
 from benchmarks.gpu.models import Inputs
 from benchmarks.gpu.plan import Engine, Point
 from vavl_export.fused import fused_name
-from vavl_runtime.backends.onnxruntime_providers import preload_libraries
+from vavl_runtime.backends.ort.providers import preload_libraries
 
 _TYPES: dict[str, tuple[torch.dtype, Any]] = {
     "tensor(float)": (torch.float32, np.float32),

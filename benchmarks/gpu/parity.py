@@ -1,8 +1,8 @@
 """How far an engine's answer is from PyTorch's in fp32, and how far it may be."""
 
 from benchmarks.gpu.models import Inputs
+from vavl_export.errors import ParityError
 from vavl_export.golden import TOLERANCE, relative_l2
-from vavl_runtime.errors import ParityError
 
 # An engine a little beyond the exporter's tolerance is timed and marked; one far beyond it computes something else.
 GROSS = 4.0

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto, helper, numpy_helper, shape_inference
 
-from vavl_runtime.errors import ExportError
+from vavl_export.errors import ExportError
 
 
 def fix_dimension(model: onnx.ModelProto, name: str, size: int) -> None:

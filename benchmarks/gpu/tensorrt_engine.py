@@ -13,8 +13,8 @@ from benchmarks.gpu.models import Inputs
 from benchmarks.gpu.onnx_engine import steps
 from benchmarks.gpu.plan import Engine, Point
 from vavl_export.tensorrt.adapter import BuildOptions, build_plan
-from vavl_runtime.backends.tensorrt_library import find_tensorrt, last_errors, new_log
-from vavl_runtime.engines import Profile, ShapeRange
+from vavl_runtime.backends.trt.engine_store import Profile, ShapeRange
+from vavl_runtime.backends.trt.library import find_tensorrt, last_errors, new_log
 from vavl_runtime.errors import EngineError
 
 _WORKSPACE_BYTES = 8 << 30

@@ -25,7 +25,7 @@ from benchmarks.gpu.parity import check, error_of
 from benchmarks.gpu.plan import ENGINE, Engine, Point
 from benchmarks.gpu.timing import TINY, Effort, measure_latency, measure_throughput
 from vavl_export.golden import TOLERANCE
-from vavl_runtime.backends.tensorrt_library import find_tensorrt
+from vavl_runtime.backends.trt.library import find_tensorrt
 from vavl_runtime.errors import BackendUnavailableError
 
 POISONED = 75  # exit code: an engine left the device in an error, the others can go on in a new process

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vavl_runtime.cli.common import device_name, exit_on_error, new_app, print_line, run_app
-from vavl_runtime.cli.run import Engine
+from vavl_runtime.cli.run import BackendName
 
 app = new_app("Turn a VAVL model into a bundle of ONNX graphs, and check bundles.")
 
@@ -51,9 +51,9 @@ def export_onnx(
 ) -> None:
     """Export a checkpoint as a bundle: three path graphs, encoders, detector, golden vectors."""
     with exit_on_error():
+        from vavl_export.bundle_writer import write_bundle
         from vavl_export.precision.variants import VariantRequest
         from vavl_export.request import build_request
-        from vavl_export.write import write_bundle
 
         variants = VariantRequest.parse(precision, calibration, allow_drift=allow_drift, corpus=corpus)
         request = build_request(
@@ -127,13 +127,13 @@ def verify(
         str | None,
         typer.Option(help="auto, cpu or cuda:N: measure drift on it too.", callback=_device_name),
     ] = None,
-    backend: Annotated[Engine | None, typer.Option(help="Measure drift with this engine too.")] = None,
+    backend: Annotated[BackendName | None, typer.Option(help="Measure drift with this backend too.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write that drift to a JSON file.")] = None,
 ) -> None:
     """Check hashes, graph rules, weight sharing, PyTorch's golden vectors and drift; exit 1 if a check fails."""
     target = None
     if device is not None or backend is not None:
-        target = (device or "auto", (backend or Engine.auto).value)
+        target = (device or "auto", (backend or BackendName.auto).value)
     if report is not None and corpus is None and target is None:
         raise typer.BadParameter("--report: nothing to report; name a --corpus, --device or --backend")
     with exit_on_error():
@@ -157,7 +157,7 @@ def inspect(
 ) -> None:
     """Print what a bundle is: task, labels, encoders, graphs, sizes."""
     with exit_on_error():
-        from vavl_export.inspect import describe_bundle
+        from vavl_export.describe import describe_bundle
         from vavl_runtime.bundle import open_bundle
 
         with open_bundle(bundle) as opened:

@@ -5,7 +5,7 @@ import torch
 from onnx import TensorProto, compose, helper
 from torch import Tensor, nn
 
-from vavl_export.graphs import GraphPlan
+from vavl_export.graph_specs import GraphPlan
 
 FUSED = ("audio", "visual", "audio_visual")
 

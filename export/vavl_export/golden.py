@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vavl_export.graphs import GraphPlan
-from vavl_runtime.errors import ParityError
+from vavl_export.errors import ParityError
+from vavl_export.graph_specs import GraphPlan
 
 FOLDER = "golden"
 Arrays = dict[str, "NDArray[np.generic]"]

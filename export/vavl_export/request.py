@@ -7,10 +7,10 @@ import torch
 
 from vavl.checkpoint import Checkpoint, CheckpointDescription, load_checkpoint
 from vavl.config import light_config, paper_config
+from vavl.errors import ConfigError
 from vavl.model import Vavl
+from vavl_export.bundle_writer import ExportRequest
 from vavl_export.precision.variants import VariantRequest
-from vavl_export.write import ExportRequest
-from vavl_runtime.errors import ConfigError
 
 PRESETS = {
     "paper": (paper_config, "random:wav2vec2-large-robust@{seed}", "random:timm:tf_efficientnet_b2@{seed}"),

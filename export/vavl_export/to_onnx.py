@@ -11,9 +11,9 @@ import onnx
 import torch
 from torch.export import Dim
 
-from vavl_export.graphs import GraphPlan
-from vavl_export.passes import fold_transposed_weights, order_gelu, sigmoid_of_two, split_prelu
-from vavl_runtime.errors import ExportError
+from vavl_export.errors import ExportError
+from vavl_export.graph_passes import fold_transposed_weights, order_gelu, sigmoid_of_two, split_prelu
+from vavl_export.graph_specs import GraphPlan
 
 OPSET = 18  # the newest that every target reads without conversion; the limit is 20
 IR_VERSION = 9  # onnxruntime 1.19 reads up to 10

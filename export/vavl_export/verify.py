@@ -9,14 +9,15 @@ import onnxruntime as ort
 from onnx import numpy_helper
 
 from vavl_export import golden
+from vavl_export.errors import ExportError, ParityError
+from vavl_export.graph_lint import check_rules
 from vavl_export.precision.corpus import CorpusDrift
 from vavl_export.precision.drift import GraphDrift, measure_drift
 from vavl_export.precision.report import read_report
-from vavl_export.precision.target import TargetGraphs, measure_target
-from vavl_export.rules import check_rules
+from vavl_export.precision.target_device import TargetGraphs, measure_target
 from vavl_runtime.bundle import Bundle
-from vavl_runtime.errors import ExportError, ParityError, VavlError
-from vavl_runtime.manifest import LowPrecision, Precision
+from vavl_runtime.bundle.manifest import LowPrecision, Precision
+from vavl_runtime.errors import VavlError
 
 PATHS = ("audio", "visual", "audio_visual")
 SHARING_LIMIT = 1.05

@@ -8,7 +8,7 @@ from vavl.corpora import open_corpus
 from vavl_export.precision.corpus import CorpusDrift, corpus_drift
 from vavl_export.precision.drift import GraphDrift
 from vavl_export.precision.report import VerifyReport
-from vavl_export.precision.target import TargetGraphs
+from vavl_export.precision.target_device import TargetGraphs
 from vavl_export.verify import Check, corpus_checks, target_checks, verify_bundle
 from vavl_runtime.bundle import open_bundle
 from vavl_runtime.files import write_atomically

@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     from vavl_runtime.errors import BackendUnavailableError, BundleError, InputError, OutputError, VavlError
     from vavl_runtime.media.arrays import ArrayClip
     from vavl_runtime.recognizer import Recognizer
-    from vavl_runtime.result import Answer, ClipResult
+    from vavl_runtime.result import ClipResult, Prediction
 
 __all__ = [
-    "Answer",
     "ArrayClip",
     "BackendUnavailableError",
     "Bundle",
@@ -24,6 +23,7 @@ __all__ = [
     "ClipResult",
     "InputError",
     "OutputError",
+    "Prediction",
     "Recognizer",
     "VavlError",
     "__version__",
@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Answer": "result",
     "ArrayClip": "media.arrays",
     "BackendUnavailableError": "errors",
     "Bundle": "bundle",
@@ -39,6 +38,7 @@ _HOMES = {
     "ClipResult": "result",
     "InputError": "errors",
     "OutputError": "errors",
+    "Prediction": "result",
     "Recognizer": "recognizer",
     "VavlError": "errors",
     "open_bundle": "bundle",

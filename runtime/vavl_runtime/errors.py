@@ -13,10 +13,6 @@
     │   ├── DamagedMediaError       damaged_media       decoding breaks half-way
     │   ├── OversizedMediaError     oversized_media     frame size or sample rate beyond the limits
     │   ├── InvalidArrayError       invalid_array       in-memory input of a wrong type, shape, dtype or value
-    │   ├── CorpusError             corpus              a corpus with bad files, rows, labels or partitions
-    │   ├── ConfigError             config              a configuration or checkpoint that contradicts itself
-    │   ├── BenchRecordError        bench_record        a file that is no result of vavl-bench
-    │   └── IncomparableError       incomparable        results of vavl-bench that cannot be set side by side
     ├── BundleError                 bundle              a bundle that cannot be trusted         exit 3
     │   ├── BundleNotFoundError     bundle_not_found    no bundle there
     │   ├── ManifestError           manifest            manifest.json is missing, malformed or of another schema
@@ -24,11 +20,7 @@
     │   ├── AlteredFileError        bundle_file_altered size or sha256 differs from the manifest
     │   ├── UnsafePathError         unsafe_path         a path that leaves the bundle
     │   └── VariantMissingError     variant_missing     the bundle has no graphs of the precision asked for
-    ├── MeasuringProcessError   measuring_process   a process that measures died                exit 1
     ├── OutputError                 output              a result cannot be written              exit 3
-    ├── EncoderUnavailableError     encoder_unavailable pre-trained weights are not at hand     exit 3
-    ├── ExportError                 export              a graph cannot be exported              exit 1
-    ├── ParityError                 parity              outputs drift from PyTorch's            exit 1
     └── BackendUnavailableError     backend_unavailable a device or backend is missing          exit 4
         ├── EngineError             engine              a TensorRT engine is missing, damaged or of another build
         └── GraphFailedError        graph_failed        an engine that was there fails while it runs a graph
@@ -117,30 +109,6 @@ class InvalidArrayError(InputError):
     kind = "invalid_array"
 
 
-class CorpusError(InputError):
-    """A corpus to train or test on has bad files, rows, labels or partitions; the message lists all of them."""
-
-    kind = "corpus"
-
-
-class ConfigError(InputError):
-    """A configuration or checkpoint contradicts itself or misses a part."""
-
-    kind = "config"
-
-
-class BenchRecordError(InputError):
-    """The file is no result of ``vavl-bench``, or one of another schema."""
-
-    kind = "bench_record"
-
-
-class IncomparableError(InputError):
-    """Results of ``vavl-bench`` have different scopes, or nothing in common."""
-
-    kind = "incomparable"
-
-
 class BundleError(VavlError):
     """The bundle cannot be trusted."""
 
@@ -184,36 +152,11 @@ class VariantMissingError(BundleError):
     kind = "variant_missing"
 
 
-class MeasuringProcessError(VavlError):
-    """A process that measures for ``vavl-bench`` died."""
-
-    kind = "measuring_process"
-
-
 class OutputError(VavlError):
     """A result cannot be written."""
 
     kind = "output"
     exit_code = 3
-
-
-class EncoderUnavailableError(VavlError):
-    """Pre-trained weights are not at hand."""
-
-    kind = "encoder_unavailable"
-    exit_code = 3
-
-
-class ExportError(VavlError):
-    """A graph cannot be exported or breaks a rule for graphs."""
-
-    kind = "export"
-
-
-class ParityError(VavlError):
-    """The outputs of a graph drift from PyTorch's beyond the tolerance."""
-
-    kind = "parity"
 
 
 class BackendUnavailableError(VavlError):

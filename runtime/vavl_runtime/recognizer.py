@@ -3,17 +3,17 @@
 from pathlib import Path
 from types import TracebackType
 
-from vavl_runtime.availability import Modality, Presence, Use
 from vavl_runtime.backends.base import Backend
 from vavl_runtime.backends.choice import Chosen, choose_backend
 from vavl_runtime.bundle import open_bundle
+from vavl_runtime.bundle.manifest import Precision
+from vavl_runtime.bundle.precision import PrecisionChoice
 from vavl_runtime.errors import InputError, VavlError
-from vavl_runtime.graphs import Graphs
-from vavl_runtime.manifest import Precision
 from vavl_runtime.media import ArrayClip, Source, open_source
-from vavl_runtime.pipeline import ClipPass
-from vavl_runtime.precision import PrecisionChoice
-from vavl_runtime.reading import ModalityFaultError
+from vavl_runtime.pipeline.availability import Modality, Presence, Use
+from vavl_runtime.pipeline.clip_reader import ModalityFaultError
+from vavl_runtime.pipeline.graph_runner import GraphRunner
+from vavl_runtime.pipeline.inference_pass import InferencePass
 from vavl_runtime.result import BundleIdentity, ClipResult
 from vavl_runtime.timing import StageTimer
 
@@ -30,35 +30,33 @@ class Recognizer:
 
     Args:
         bundle: Bundle folder or ``.vavl`` file; see `vavl_runtime.bundle.find_bundle` for the default.
-        backend: Where graphs run, ready-made; by default what ``device`` and ``engine`` say.
+        backend: ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt`` or ``tensorrt``; or a `Backend` of your own.
         device: ``auto`` (a GPU if one works, else the CPU), ``cpu`` or ``cuda:N``; of a ready-made backend, where it
             runs.
-        engine: ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt`` or ``tensorrt``.
         threads: Threads on the CPU; all cores by default.
         precision: ``fp32``, or a variant that the bundle has (``fp16``, ``bf16``, ``int8``), or ``auto``; see
-            `vavl_runtime.precision.choose_precisions`.
+            `vavl_runtime.bundle.precision.choose_precisions`.
         stride: Every n-th frame is looked at; more than 1 is quicker, and other than what the model was trained on.
         detect_every: Frames looked at from one face detection to the next, 1 to 100; by default what the bundle says.
 
     Attributes:
         crop: How faces are found and cut out.
         stride: Every n-th frame is looked at.
-        passed_over: What was tried before this backend, and why it does not work; empty if ``device`` and ``engine``
-            left no choice.
+        skipped_backends: What was tried first, and why it does not work; empty where ``device`` and ``backend`` leave
+            no choice.
 
     Raises:
         BundleError: The bundle cannot be trusted, or has no graphs of this precision.
-        BackendUnavailableError: The device or the engine is missing.
-        InputError: An unknown device or engine, or a number of frames out of its range.
+        BackendUnavailableError: The device or the backend is missing.
+        InputError: An unknown device or backend, or a number of frames out of its range.
     """
 
     def __init__(
         self,
         bundle: str | Path | None = None,
+        backend: str | Backend = "auto",
         *,
-        backend: Backend | None = None,
         device: str = "auto",
-        engine: str = "auto",
         threads: int | None = None,
         precision: PrecisionChoice = "fp32",
         stride: int = 1,
@@ -70,15 +68,15 @@ class Recognizer:
             raise InputError(f"detect_every: got {detect_every}, expected 1 to 100")
         opened = open_bundle(bundle)
         try:
-            if backend is None:
-                chosen = choose_backend(device, engine, threads, opened, precision=precision)
+            if isinstance(backend, str):
+                chosen = choose_backend(device, backend, threads, opened, precision=precision)
             else:
-                chosen = Chosen(backend, gpu=device.startswith("cuda"), passed_over=())
-            self._graphs = Graphs(opened, chosen.backend, precision, gpu=chosen.gpu)
+                chosen = Chosen(backend, gpu=device.startswith("cuda"), skipped_backends=())
+            self._graphs = GraphRunner(opened, chosen.backend, precision, gpu=chosen.gpu)
         except VavlError:
             opened.close()
             raise
-        self.passed_over = chosen.passed_over
+        self.skipped_backends = chosen.skipped_backends
         self.manifest = opened.manifest
         self.stride = stride
         self.crop = self.manifest.crop
@@ -149,7 +147,7 @@ class Recognizer:
         self, source: Source, use: Use, faults: dict[Modality, InputError], timer: StageTimer, all_paths: bool
     ) -> ClipResult:
         presence = Presence(source, use, faults)
-        clip_pass = ClipPass(
+        clip_pass = InferencePass(
             self._graphs, source, presence, timer, crop=self.crop, stride=self.stride, all_paths=all_paths
         )
         clip_pass.run()

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vavl_runtime.bundle.manifest import PathName
 from vavl_runtime.errors import VavlError
-from vavl_runtime.manifest import PathName
 from vavl_runtime.timing import StageBudget
 
 
 @dataclass(frozen=True)
-class Answer:
+class Prediction:
     """One path's answer for a clip.
 
     Attributes:
@@ -78,8 +78,8 @@ class ClipResult:
 
     clip: str
     path: PathName | None
-    answer: Answer | None
-    paths: Mapping[PathName, Answer]
+    answer: Prediction | None
+    paths: Mapping[PathName, Prediction]
     reasons: Reasons
     faces: FaceCount
     duration_s: float

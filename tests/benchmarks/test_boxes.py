@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import boxes
+from benchmarks.studies import boxes
 from vavl_runtime.bundle import open_bundle
 
 

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import fit_cpu, tables
 from vavl.config import light_config
-from vavl.training.batch import Batch, Sequences
+from vavl.systems.batch import Batch, Sequences
 
 CLIPS = 14
 

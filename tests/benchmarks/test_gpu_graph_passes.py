@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.gpu.narrowing import narrow_norms
 from benchmarks.gpu.splitting import fix_dimension, split_by_inputs
-from vavl_runtime.errors import ExportError
+from vavl_export.errors import ExportError
 
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 

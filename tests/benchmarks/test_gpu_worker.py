@@ -17,7 +17,7 @@ from benchmarks.gpu.parity import check, error_of
 from benchmarks.gpu.plan import ENGINE, Point, engines, points
 from benchmarks.gpu.record import Record
 from benchmarks.gpu.torch_engine import TorchProgram
-from vavl_runtime.errors import ParityError
+from vavl_export.errors import ParityError
 
 
 def test_errors_are_relative_and_nan_is_infinite() -> None:

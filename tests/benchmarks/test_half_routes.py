@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import half_routes
-from vavl_export.graphs import GraphPlan
+from benchmarks.studies import half_routes
+from vavl_export.graph_specs import GraphPlan
 
 
 class TwoProducts(nn.Module):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import one_core
+from benchmarks.studies import one_core
 from vavl_runtime.bundle import open_bundle
-from vavl_runtime.manifest import Limits
+from vavl_runtime.bundle.manifest import Limits
 from vavl_runtime.media import open_source
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.precision_drift import measure
-from benchmarks.precision_table import table
+from benchmarks.studies.precision_drift import measure
+from benchmarks.studies.precision_table import table
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
-from vavl_runtime.precision import VARIANT_GRAPHS
+from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 
 ENVIRONMENT = {"command": "the command", "environment": {"onnxruntime": "1.32.0"}}
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.prepacking import SETTINGS, inputs, measure
+from benchmarks.studies.prepacking import SETTINGS, inputs, measure
 from vavl_runtime.backends.base import check_inputs
 from vavl_runtime.bundle import open_bundle
 

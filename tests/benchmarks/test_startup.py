@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import startup
+from benchmarks.studies import startup
 
 
 def test_the_parts_lie_within_the_whole(example_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

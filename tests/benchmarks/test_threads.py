@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import threads
-from vavl_runtime.cores import usable_cores
+from benchmarks.studies import threads
+from vavl_runtime.devices.cpu import usable_cores
 
 Turns = st.lists(st.floats(1e-3, 1e3), min_size=3, max_size=3)
 

@@ -11,7 +11,7 @@ from vavl.corpora.javanese import CLASSES as JAVANESE
 from vavl.corpora.javanese import read_javanese
 from vavl.corpora.ravdess import CLASSES as RAVDESS
 from vavl.corpora.ravdess import read_ravdess
-from vavl_runtime.errors import CorpusError
+from vavl.errors import CorpusError
 
 
 def _names(corpus: Corpus) -> list[tuple[str, str | None, str | None]]:

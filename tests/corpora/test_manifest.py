@@ -11,7 +11,7 @@ from tests.corpora.made_corpora import features, film, sound, table
 from vavl.corpora import Corpus, open_corpus
 from vavl.corpora.checks import check_partitions
 from vavl.corpora.manifest import read_manifest, read_table
-from vavl_runtime.errors import CorpusError
+from vavl.errors import CorpusError
 
 
 def _read(path: Path) -> Corpus:

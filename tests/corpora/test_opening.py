@@ -9,7 +9,8 @@ from tests.corpora.made_corpora import ANGRY, HAPPY, crema_d, in_memory, sound, 
 from vavl.corpora import Partition, make_partitions, open_corpus
 from vavl.corpora.checks import Problem
 from vavl.corpora.opening import READERS, leave_out
-from vavl_runtime.errors import ConfigError, CorpusError, InputError, NotAFileError, NotFoundError
+from vavl.errors import ConfigError, CorpusError
+from vavl_runtime.errors import InputError, NotAFileError, NotFoundError
 
 
 def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from vavl.corpora import Corpus, Partition, make_partitions
 from vavl.corpora.checks import check_partitions
 from vavl.corpora.corpus import SPLITS, Split
 from vavl.corpora.partitions import leave_one_speaker_out
-from vavl_runtime.errors import ConfigError
+from vavl.errors import ConfigError
 
 CORPORA = st.dictionaries(st.text("abc019", min_size=1), st.integers(1, 4), min_size=3, max_size=20).map(in_memory)
 SEEDS = st.integers(0, 2**32)

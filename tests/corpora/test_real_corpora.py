@@ -8,7 +8,7 @@ import pytest
 from vavl.corpora import Corpus, make_partitions, open_corpus
 from vavl.corpora.checks import check_partitions
 from vavl.corpora.crema_d import read_crema_d
-from vavl_runtime.errors import CorpusError
+from vavl.errors import CorpusError
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from tests.corpora.made_corpora import ANGRY, HAPPY, SHARES, crema_d, features, 
 from vavl.corpora import Corpus, open_corpus
 from vavl.corpora.crema_d import read_crema_d
 from vavl.corpora.msp_improv import read_msp_improv
-from vavl_runtime.errors import CorpusError
+from vavl.errors import CorpusError
 
 ROWS = (
     f"1001_A.wav,{ANGRY},1001,Train",

@@ -14,7 +14,7 @@ from vavl.evaluation.predictions import (
     Task,
 )
 from vavl.evaluation.provenance import Provenance
-from vavl_runtime.manifest import PathName
+from vavl_runtime.bundle.manifest import PathName
 
 CLASSES = ("calm", "glad", "cross")
 ATTRIBUTES = ("arousal", "valence")

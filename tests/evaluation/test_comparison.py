@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.evaluation.made_results import made_comparison, system
+from vavl.errors import ConfigError
 from vavl.evaluation.comparison import ComparisonResults, average_cosine_distance
 from vavl.evaluation.comparison_page import table_1, to_markdown
-from vavl_runtime.errors import ConfigError, InvalidArrayError
+from vavl_runtime.errors import InvalidArrayError
 
 PAGES = Path(__file__).parent / "pages"
 

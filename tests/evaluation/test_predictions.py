@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.evaluation.made_results import clips_of, made_predictions, shares, speakers
+from vavl.errors import ConfigError
 from vavl.evaluation.predictions import CorpusPredictions, PartitionPredictions, PathPredictions, SplitPredictions
-from vavl_runtime.errors import ConfigError, InvalidArrayError
+from vavl_runtime.errors import InvalidArrayError
 
 ONE_HOT = shares([0, 1])
 

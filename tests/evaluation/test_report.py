@@ -15,13 +15,13 @@ from tests.evaluation.made_results import (
     made_predictions,
     speakers,
 )
+from vavl.errors import ConfigError
 from vavl.evaluation.calibration import apply_temperature, expected_calibration_error, fit_temperature
 from vavl.evaluation.metrics import concordance, macro_f1
 from vavl.evaluation.predictions import CorpusPredictions, PartitionPredictions, SplitPredictions
 from vavl.evaluation.provenance import provenance
 from vavl.evaluation.report import EvaluationReport, build_report
 from vavl.evaluation.report_page import to_markdown
-from vavl_runtime.errors import ConfigError
 
 PAGES = Path(__file__).parent / "pages"  # worked out by hand
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from vavl.config import VavlConfig
 from vavl.model import Vavl
-from vavl_export.graphs import GraphPlan
-from vavl_export.rules import check_rules
+from vavl_export.graph_lint import check_rules
+from vavl_export.graph_specs import GraphPlan
 from vavl_export.to_onnx import export_graph
 
 TINY = {

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from vavl_export.listing import list_files
+from vavl_export.file_hashes import list_files
 
 
 def without_variants(bundle: Path, folder: Path) -> Path:

@@ -17,11 +17,11 @@ from vavl.checkpoint import Checkpoint, CheckpointDescription, save_checkpoint
 from vavl.encoders import load_audio_encoder, load_face_encoder, save_encoder
 from vavl.encoders.light_audio import LightAudioEncoder
 from vavl_export.cli import app
+from vavl_export.errors import ExportError, ParityError
 from vavl_export.golden import check_parity, golden_bytes, read_golden, relative_l2
-from vavl_export.rules import check_rules
+from vavl_export.graph_lint import check_rules
 from vavl_export.verify import verify_bundle, weight_bytes
 from vavl_runtime import Recognizer, open_bundle
-from vavl_runtime.errors import ExportError, ParityError
 
 RANDOM_FACE = "random:light@0"
 
@@ -156,12 +156,12 @@ def test_an_existing_output_is_kept_without_force(bundle: Path, checkpoint: Path
 def test_a_failing_export_leaves_nothing_and_loses_nothing(
     bundle: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import vavl_export.write
+    import vavl_export.bundle_writer
 
     def fail(*_: object) -> None:
         raise ExportError("planted")
 
-    monkeypatch.setattr(vavl_export.write, "export_graph", fail)
+    monkeypatch.setattr(vavl_export.bundle_writer, "export_graph", fail)
     before = (bundle / "manifest.json").read_bytes()
     result = _cli("onnx", checkpoint, "-o", bundle, "--force")
     assert (result.exit_code, "planted" in result.output) == (1, True)
@@ -267,10 +267,10 @@ def test_another_encoder_than_in_training_is_refused(checkpoint: Path, tmp_path:
 def test_a_window_longer_than_the_position_table_makes_no_bundle(tmp_path: Path) -> None:
     from dataclasses import replace
 
+    from vavl.errors import ConfigError
+    from vavl_export.bundle_writer import _describe
     from vavl_export.request import build_request
-    from vavl_export.write import _describe
-    from vavl_runtime.errors import ConfigError
-    from vavl_runtime.manifest import Limits
+    from vavl_runtime.bundle.manifest import Limits
 
     request = build_request(None, preset="light", seed=0, audio_encoder=None, face_encoder=None, name="x", fused=False)
     from vavl.encoders import load_audio_encoder, load_face_encoder

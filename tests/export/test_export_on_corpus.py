@@ -11,15 +11,16 @@ from typer.testing import CliRunner, Result
 
 from tests.export.made_bundles import without_variants
 from tests.export.made_clips import write_corpus
+from vavl.errors import ConfigError
 from vavl_export import golden
 from vavl_export.cli import app
+from vavl_export.errors import ParityError
 from vavl_export.golden import Arrays
 from vavl_export.precision import corpus as module
 from vavl_export.precision.report import read_report
-from vavl_export.precision.running import CheckedGraph
+from vavl_export.precision.sessions import CheckedGraph
 from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_runtime import open_bundle
-from vavl_runtime.errors import ConfigError, ParityError
 
 PATHS = ("audio", "visual", "audio_visual")
 

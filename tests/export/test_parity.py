@@ -9,7 +9,7 @@ from tests.export.exported import REGRESSION, Exported, export, tiny_model
 from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.encoders.mtcnn import load_mtcnn
 from vavl_export.golden import TOLERANCE, relative_l2
-from vavl_export.graphs import GraphPlan, detector_plans, encoder_plans, path_plans
+from vavl_export.graph_specs import GraphPlan, detector_plans, encoder_plans, path_plans
 from vavl_export.request import random_checkpoint
 
 LENGTHS_S = [0.0, 0.2, 0.5, 1.0, 3.0, 12.0]  # 0 means the shortest that is allowed

@@ -13,16 +13,16 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from tests.export.exported import REGRESSION, tiny_model
 from vavl.encoders import load_audio_encoder, load_face_encoder
+from vavl.errors import ConfigError
 from vavl_export.golden import TOLERANCE, Arrays, record_golden, relative_l2
-from vavl_export.graphs import GraphPlan, encoder_plans, path_plans
+from vavl_export.graph_lint import check_rules
+from vavl_export.graph_specs import GraphPlan, encoder_plans, path_plans
+from vavl_export.precision.activation_stats import open_session
 from vavl_export.precision.emulate import emulate
-from vavl_export.precision.half import ELEMENT_TYPES, LIMITS, choose_low, float_tensors, lower_precision
+from vavl_export.precision.half_conversion import ELEMENT_TYPES, LIMITS, choose_low, float_tensors, lower_precision
+from vavl_export.precision.half_overflow import HalfGraph, activation_peaks, lower_safely
 from vavl_export.precision.int8 import quantizable, quantization_drift, quantize, with_unsigned_activations
-from vavl_export.precision.overflow import HalfGraph, activation_peaks, lower_safely
-from vavl_export.precision.probes import open_session
-from vavl_export.rules import check_rules
 from vavl_export.to_onnx import export_graph
-from vavl_runtime.errors import ConfigError
 
 ALWAYS_FP32 = {"LayerNormalization", "Softmax", "ReduceSum", "ReduceMean", "AveragePool", "Log", "Exp", "Sqrt"}
 Graph = tuple[GraphPlan, onnx.ModelProto, list[tuple[Arrays, Arrays]]]

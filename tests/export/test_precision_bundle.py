@@ -11,17 +11,18 @@ from typer.testing import CliRunner, Result
 
 from tests.export.made_bundles import without_variants
 from vavl.corpora import Clip, Corpus
+from vavl.errors import ConfigError
 from vavl_export import golden
 from vavl_export.cli import app
+from vavl_export.errors import ParityError
 from vavl_export.precision.calibration import calibration_inputs
 from vavl_export.precision.corpus import CorpusDrift, corpus_drift
 from vavl_export.precision.report import ParityReport
 from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_export.verify import corpus_checks, verify_bundle, weight_bytes
 from vavl_runtime import Recognizer, open_bundle
-from vavl_runtime.errors import ConfigError, ParityError
-from vavl_runtime.precision import VARIANT_GRAPHS
-from vavl_runtime.processor import int8_instructions
+from vavl_runtime.bundle.precision import VARIANT_GRAPHS
+from vavl_runtime.devices.cpu import int8_instructions
 
 PRECISIONS = ("fp16", "bf16", "int8")
 PATHS = ("audio", "visual", "audio_visual")

@@ -12,9 +12,9 @@ from tests.export.made_bundles import without_variants
 from tests.export.made_clips import write_corpus
 from vavl.corpora import Clip, Corpus
 from vavl_export.cli import app
-from vavl_export.precision import target as module
+from vavl_export.precision import target_device as module
 from vavl_export.precision.corpus import corpus_drift
-from vavl_export.precision.target import TargetGraphs
+from vavl_export.precision.target_device import TargetGraphs
 from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_export.verify import corpus_checks, target_checks
 from vavl_runtime import open_bundle
@@ -22,11 +22,11 @@ from vavl_runtime.backends import choice
 from vavl_runtime.backends.base import Arrays
 from vavl_runtime.backends.choice import Chosen
 from vavl_runtime.backends.fake import FakeBackend
-from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
-from vavl_runtime.devices import Driver
+from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.bundle.manifest import GraphRecord, Precision
+from vavl_runtime.bundle.precision import VARIANT_GRAPHS
+from vavl_runtime.devices.gpu import Driver
 from vavl_runtime.errors import BackendUnavailableError
-from vavl_runtime.manifest import GraphRecord, Precision
-from vavl_runtime.precision import VARIANT_GRAPHS
 
 DETECTOR = ("pnet", "rnet", "onet")
 
@@ -68,7 +68,7 @@ def _take(monkeypatch: pytest.MonkeyPatch, gpu: bool = True, **planted: Any) -> 
     """Every device is a made-up GPU, without kernels for bf16 as ONNX Runtime's CPU; gives the precisions asked for."""
     asked: list[Precision] = []
 
-    def choose(device: str, engine: str, *, bundle: object, precision: Precision) -> Chosen:
+    def choose(device: str, backend: str, *, bundle: object, precision: Precision) -> Chosen:
         asked.append(precision)
         return Chosen(Gpu(**planted), gpu, ("tensorrt: no engines",))
 
@@ -128,7 +128,7 @@ def test_a_backend_that_computes_something_else_fails_the_graph(
 
 def test_a_backend_that_computes_nothing_fails_every_graph(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        module, "choose_backend", lambda device, engine, bundle, precision: Chosen(FakeBackend(), True, ())
+        module, "choose_backend", lambda device, backend, bundle, precision: Chosen(FakeBackend(), True, ())
     )
     with open_bundle(bundle) as opened, TargetGraphs(opened, "cuda:0", "auto", print) as graphs:
         checks = list(target_checks(opened, graphs, lambda drift: None))

@@ -6,8 +6,8 @@ from vavl.corpora import Clip
 from vavl.features import ClipFeatures
 from vavl.features.extract import read_clip
 from vavl.features.raw import RawChoice, RawGraphs
+from vavl_runtime.bundle.manifest import CropRecipe, Limits
 from vavl_runtime.errors import InputError
-from vavl_runtime.manifest import CropRecipe, Limits
 
 
 def read_raw(

@@ -34,8 +34,9 @@ from tests.features.made_features import (
     name,
     read,
 )
+from vavl.errors import ConfigError
 from vavl.features import ClipFeatures, FeatureCache, WindowFeatures
-from vavl_runtime.errors import ConfigError, InputError, OutputError
+from vavl_runtime.errors import InputError, OutputError
 
 some = settings(max_examples=60, deadline=None)
 CLIPS = range(6)

@@ -20,6 +20,7 @@ from tests.runtime.made_media import face_pictures, film_of_a_face, jpeg, pcm16,
 from vavl.config import WaveformNormalization
 from vavl.corpora import Clip
 from vavl.encoders import load_audio_encoder, load_face_encoder
+from vavl.errors import ConfigError
 from vavl.features import ClipFeatures, FeatureCache, WindowFeatures
 from vavl.features import extract as extraction
 from vavl.features.encoding import TorchGraphs
@@ -27,10 +28,10 @@ from vavl.features.extract import EncoderChoice, Extraction, extract, fingerprin
 from vavl.features.raw import CROP_BYTES, RawChoice, RawGraphs
 from vavl_runtime import Recognizer
 from vavl_runtime.backends.base import Arrays
-from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
-from vavl_runtime.errors import ConfigError, InputError, NotFoundError
-from vavl_runtime.features import RunGraph
-from vavl_runtime.manifest import CropRecipe, Limits
+from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.bundle.manifest import CropRecipe, Limits
+from vavl_runtime.errors import InputError, NotFoundError
+from vavl_runtime.pipeline.feature_reader import RunGraph
 from vavl_runtime.result import ClipResult
 
 TOLERANCE = 1e-3  # of the largest feature: boxes differ in their last bits, and so a crop by a level here and there
@@ -238,11 +239,11 @@ def test_features_that_a_corpus_ships(
     faces = np.random.default_rng(0).standard_normal((2000, 8))
     with (tmp_path / f"faces{suffix}").open("wb") as file:
         np.save(file, faces)
-    beside = read_clip(clip_of(media["sound"], tmp_path / f"faces{suffix}"), graphs, CropRecipe(), limits)
+    run_in_background = read_clip(clip_of(media["sound"], tmp_path / f"faces{suffix}"), graphs, CropRecipe(), limits)
     alone = read_clip(clip_of(media["sound"], None), graphs, CropRecipe(), limits)
-    assert len(beside.windows) == 1 and beside.reasons == {}
-    assert np.array_equal(beside.windows[0].audio, alone.windows[0].audio)  # type: ignore[arg-type]
-    assert np.array_equal(beside.windows[0].visual, faces[: limits.max_tokens].astype(np.float32))  # type: ignore[arg-type]
+    assert len(run_in_background.windows) == 1 and run_in_background.reasons == {}
+    assert np.array_equal(run_in_background.windows[0].audio, alone.windows[0].audio)  # type: ignore[arg-type]
+    assert np.array_equal(run_in_background.windows[0].visual, faces[: limits.max_tokens].astype(np.float32))  # type: ignore[arg-type]
     silent = read_clip(clip_of(media["silence"], tmp_path / f"faces{suffix}"), graphs, CropRecipe(), limits)
     assert silent.windows[0].audio is None and silent.windows[0].visual is not None
     assert silent.reasons == {"audio": "silence"}

@@ -15,13 +15,13 @@ from vavl.features import extract as extraction
 from vavl.features.extract import Extraction, extract
 from vavl.features.raw import CROP_BYTES, RawChoice
 from vavl_runtime import open_bundle
-from vavl_runtime.availability import Presence
 from vavl_runtime.backends.base import Arrays
-from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
-from vavl_runtime.features import FeatureReader
-from vavl_runtime.graphs import Graphs
-from vavl_runtime.manifest import CropRecipe, Limits
+from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.bundle.manifest import CropRecipe, Limits
 from vavl_runtime.media import open_source
+from vavl_runtime.pipeline.availability import Presence
+from vavl_runtime.pipeline.feature_reader import FeatureReader
+from vavl_runtime.pipeline.graph_runner import GraphRunner
 from vavl_runtime.timing import StageTimer
 
 FRAMES = 10
@@ -41,7 +41,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def runtime(film: Path, light_bundle: Path) -> tuple[NDArray[np.float32], Crops]:
     """What the runtime gives to its encoders: the sound (S,), and the crops (N, 224, 224, 3)."""
-    graphs, timer = Graphs(open_bundle(light_bundle), OnnxRuntimeBackend(1)), StageTimer()
+    graphs, timer = GraphRunner(open_bundle(light_bundle), OnnxRuntimeBackend(1)), StageTimer()
     heard: list[NDArray[np.float32]] = []
     seen: list[Crops] = []
 

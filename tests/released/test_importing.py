@@ -18,10 +18,10 @@ from vavl.checkpoint import load_checkpoint, save_checkpoint
 from vavl.config import VavlConfig, paper_config
 from vavl.encoders import load_face_encoder
 from vavl.encoders.wav2vec2 import WaveformNormalizer
+from vavl.errors import ConfigError
 from vavl.released import import_released
 from vavl_export.cli import app
 from vavl_runtime import Recognizer
-from vavl_runtime.errors import ConfigError
 
 TOLERANCE = 1e-5  # relative L2, float32 project against float64 reference
 FROM_STATISTICS = {"waveform_normalization"}

@@ -9,7 +9,8 @@ import torch
 
 from tests.released.released_folder import FILES, STATISTICS, change_file, import_folder, released_values, write_folder
 from tests.vavl.tiny_released import tiny_config
-from vavl_runtime.errors import ConfigError, NotFoundError
+from vavl.errors import ConfigError
+from vavl_runtime.errors import NotFoundError
 
 SHARED = "final_shared_head.pt"
 USED = tuple(file for file in FILES if file != "MLP_av_head.pt")

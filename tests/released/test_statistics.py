@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from vavl.errors import ConfigError
 from vavl.released.statistics import LARGEST_FILE, NormalizationStatistics, read_statistics
-from vavl_runtime.errors import ConfigError
 
 MEAN, DEVIATION = np.array([1.0, 2.0, 3.0], np.float32), np.array([0.5, 0.25, 0.125])
 

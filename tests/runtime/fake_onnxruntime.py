@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vavl_runtime.manifest import GraphRecord
+from vavl_runtime.bundle.manifest import GraphRecord
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 Compute = Callable[[dict[str, NDArray[Any]]], list[NDArray[Any]]]

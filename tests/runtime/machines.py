@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vavl_runtime.devices import Driver, Gpu
+from vavl_runtime.devices.gpu import Driver, Gpu
 from vavl_runtime.doctor.environment import Environment, Library, OnnxRuntimeBuild
 
 CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"

@@ -13,18 +13,20 @@ from typer.testing import CliRunner
 from tests.runtime.fake_driver import FakeDriver, FakeGpu, Load, no_driver
 from tests.runtime.fake_onnxruntime import CPU, CUDA, TENSORRT, FakeOnnxRuntime
 from vavl_runtime import ArrayClip, Recognizer
-from vavl_runtime.backends import choice, onnxruntime_providers, tensorrt_library
-from vavl_runtime.backends.choice import ENGINES, choose_backend
+from vavl_runtime.backends import choice
+from vavl_runtime.backends.choice import BACKENDS, choose_backend
 from vavl_runtime.backends.fake import FakeBackend
-from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
-from vavl_runtime.backends.onnxruntime_gpu import OnnxRuntimeGpuBackend
-from vavl_runtime.backends.tensorrt_library import TensorRt
+from vavl_runtime.backends.ort import providers as ort_providers
+from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.backends.ort.gpu import OnnxRuntimeGpuBackend
+from vavl_runtime.backends.trt import library as trt_library
+from vavl_runtime.backends.trt.library import TensorRt
 from vavl_runtime.bundle import Bundle, open_bundle
-from vavl_runtime.cli.run import Engine, app
-from vavl_runtime.devices import probe_driver
+from vavl_runtime.bundle.manifest import REQUIRED_GRAPHS
+from vavl_runtime.bundle.precision import PrecisionChoice
+from vavl_runtime.cli.run import BackendName, app
+from vavl_runtime.devices.gpu import probe_driver
 from vavl_runtime.errors import BackendUnavailableError, InputError
-from vavl_runtime.manifest import REQUIRED_GRAPHS
-from vavl_runtime.precision import PrecisionChoice
 
 GPU = FakeDriver(gpus=[FakeGpu(), FakeGpu("second")]).load
 
@@ -42,11 +44,11 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeOnnxRuntime:
     fake = FakeOnnxRuntime(lambda inputs: list(inputs.values()))
     fake.loadable.add(CPU)
     monkeypatch.setitem(sys.modules, "onnxruntime", fake)
-    monkeypatch.setattr(onnxruntime_providers, "why_not", lambda name: "a library is missing")
-    module = ModuleType("vavl_runtime.backends.tensorrt")
+    monkeypatch.setattr(ort_providers, "why_not", lambda name: "a library is missing")
+    module = ModuleType("vavl_runtime.backends.trt.backend")
     module.TensorRtBackend = _TensorRt  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "vavl_runtime.backends.tensorrt", module)
-    monkeypatch.setattr(tensorrt_library, "find_tensorrt", lambda: TensorRt(None, "tensorrt", "10.13.3"))
+    monkeypatch.setitem(sys.modules, "vavl_runtime.backends.trt.backend", module)
+    monkeypatch.setattr(trt_library, "find_tensorrt", lambda: TensorRt(None, "tensorrt", "10.13.3"))
     return fake
 
 
@@ -59,7 +61,7 @@ def with_engines(bundle: Path) -> Path:
 def test_auto_without_a_driver_is_the_cpu_and_says_why(runtime: FakeOnnxRuntime) -> None:
     chosen = choose_backend(threads=1, load=no_driver)
     assert isinstance(chosen.backend, OnnxRuntimeBackend) and not chosen.gpu
-    (reason,) = chosen.passed_over
+    (reason,) = chosen.skipped_backends
     assert "no NVIDIA driver" in reason
 
 
@@ -67,7 +69,7 @@ def test_auto_with_a_gpu_is_cuda(runtime: FakeOnnxRuntime) -> None:
     chosen = choose_backend(load=GPU)
     assert isinstance(chosen.backend, OnnxRuntimeGpuBackend) and chosen.gpu
     assert f"{CUDA} cuda:0" in chosen.backend.describe()
-    assert chosen.passed_over == (
+    assert chosen.skipped_backends == (
         "tensorrt: no engines in the bundle; vavl-export tensorrt BUNDLE --precision fp32 builds them",
     )
 
@@ -80,7 +82,7 @@ def test_auto_with_engines_is_tensorrt(
     with open_bundle(with_engines) as opened:
         chosen = choose_backend(bundle=opened, load=GPU)
     assert isinstance(chosen.backend, _TensorRt)
-    assert (chosen.gpu, chosen.passed_over) == (True, ())
+    assert (chosen.gpu, chosen.skipped_backends) == (True, ())
     assert dict(asked) == dict.fromkeys(REQUIRED_GRAPHS, FakeGpu().name)
 
 
@@ -88,7 +90,7 @@ def test_auto_with_engines_that_do_not_fit_is_cuda_and_says_why(runtime: FakeOnn
     with open_bundle(with_engines) as opened:
         chosen = choose_backend(bundle=opened, load=GPU)
     assert isinstance(chosen.backend, OnnxRuntimeGpuBackend)
-    (reason,) = chosen.passed_over
+    (reason,) = chosen.skipped_backends
     assert "no TensorRT engine for this machine: none was built" in reason
 
 
@@ -96,10 +98,10 @@ def test_auto_with_a_gpu_that_does_not_work_is_the_cpu_and_says_why(runtime: Fak
     runtime.loadable = {CPU}
     chosen = choose_backend(load=GPU)
     assert isinstance(chosen.backend, OnnxRuntimeBackend) and not chosen.gpu
-    assert any(f"does not start {CUDA}: a library is missing" in reason for reason in chosen.passed_over)
+    assert any(f"does not start {CUDA}: a library is missing" in reason for reason in chosen.skipped_backends)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", BACKENDS)
 @pytest.mark.parametrize("load", [no_driver, FakeDriver(gpus=[]).load, FakeDriver(init=100).load])
 def test_a_named_gpu_is_never_replaced(runtime: FakeOnnxRuntime, engine: str, load: Load) -> None:
     with pytest.raises(BackendUnavailableError, match=r"device cuda:0: .*--device cpu") as caught:
@@ -134,7 +136,7 @@ def test_engines_of_gpus_need_one(runtime: FakeOnnxRuntime) -> None:
 def test_the_way_to_engines_names_the_precision_that_was_asked_for(
     runtime: FakeOnnxRuntime, precision: PrecisionChoice
 ) -> None:
-    (reason,) = choose_backend(load=GPU, precision=precision).passed_over
+    (reason,) = choose_backend(load=GPU, precision=precision).skipped_backends
     assert f"vavl-export tensorrt BUNDLE --precision {precision} builds" in reason
     backend = choose_backend("cuda:0", "tensorrt", precision=precision, load=GPU).backend
     assert isinstance(backend, _TensorRt) and backend.precision == precision
@@ -161,7 +163,7 @@ def test_unknown_names(runtime: FakeOnnxRuntime) -> None:
 
 
 def test_the_command_offers_every_engine() -> None:
-    assert tuple(engine.value for engine in Engine) == ENGINES
+    assert tuple(name.value for name in BackendName) == BACKENDS
 
 
 # Through the recogniser and the command -------------------------------------------------------------------------
@@ -213,7 +215,7 @@ def test_a_name_that_is_no_device_is_bad_usage(example_clip: Path) -> None:
 def test_the_result_says_what_ran(light_bundle: Path) -> None:
     clip = ArrayClip(audio=np.full(16_000, 0.1, np.float32))
     with Recognizer(light_bundle, device="cpu", threads=1) as recognizer:
-        assert recognizer.passed_over == ()
+        assert recognizer.skipped_backends == ()
         assert "CPUExecutionProvider x1" in recognizer.predict(clip).backend
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vavl_runtime import cores
+from vavl_runtime.devices import cpu
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def made(root: Path, cgroup: str, **files: str) -> Path:
 
 
 def test_without_control_groups_the_mask_counts(tmp_path: Path) -> None:
-    assert cores.usable_cores(tmp_path) == 16
+    assert cpu.usable_cores(tmp_path) == 16
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_without_control_groups_the_mask_counts(tmp_path: Path) -> None:
 )
 def test_version_two(tmp_path: Path, quota: str, expected: int) -> None:
     made(tmp_path, "0::/\n", **{"cpu.max": f"{quota} 100000\n"})
-    assert cores.usable_cores(tmp_path) == expected
+    assert cpu.usable_cores(tmp_path) == expected
 
 
 @pytest.mark.parametrize("mount", ["cpu", "cpu,cpuacct"])
@@ -46,7 +46,7 @@ def test_version_one(tmp_path: Path, mount: str, quota: str, expected: int) -> N
         cgroup,
         **{f"{mount}/box/cpu.cfs_quota_us": f"{quota}\n", f"{mount}/box/cpu.cfs_period_us": "100000\n"},
     )
-    assert cores.usable_cores(tmp_path) == expected
+    assert cpu.usable_cores(tmp_path) == expected
 
 
 def test_the_tightest_group_above_counts(tmp_path: Path) -> None:
@@ -55,15 +55,15 @@ def test_the_tightest_group_above_counts(tmp_path: Path) -> None:
         "0::/outer/inner\n",
         **{"cpu.max": "max 100000", "outer/cpu.max": "400000 100000", "outer/inner/cpu.max": "900000 100000"},
     )
-    assert cores.usable_cores(tmp_path) == 4
+    assert cpu.usable_cores(tmp_path) == 4
 
 
 def test_the_mask_counts_if_it_is_tighter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
-    assert cores.usable_cores(made(tmp_path, "0::/\n", **{"cpu.max": "800000 100000"})) == 1
+    assert cpu.usable_cores(made(tmp_path, "0::/\n", **{"cpu.max": "800000 100000"})) == 1
 
 
 @given(st.one_of(st.text(max_size=30), st.tuples(st.integers(), st.integers()).map("{0[0]} {0[1]}".format)))
 def test_whatever_the_files_hold_there_is_a_core(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     root = made(tmp_path_factory.mktemp("root"), "0::/\n", **{"cpu.max": text})
-    assert 1 <= cores.usable_cores(root) <= 16
+    assert 1 <= cpu.usable_cores(root) <= 16

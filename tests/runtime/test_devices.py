@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.runtime.fake_driver import ORIN, FakeDriver, FakeGpu, no_driver
-from vavl_runtime.devices import Device, parse_device, probe_driver, require_gpu
+from vavl_runtime.devices.gpu import Device, parse_device, probe_driver, require_gpu
 from vavl_runtime.errors import BackendUnavailableError, InputError
 
 
@@ -77,6 +77,8 @@ def test_a_missing_gpu_names_those_that_are_there() -> None:
 
 
 def test_the_probe_needs_nothing_heavy() -> None:
-    code = "import sys; from vavl_runtime.devices import probe_driver; probe_driver(); print('numpy' in sys.modules)"
+    code = (
+        "import sys; from vavl_runtime.devices.gpu import probe_driver; probe_driver(); print('numpy' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from tests.runtime.machines import CPU, CUDA, H100, JETPACK_6, JETPACK_6_0, JETPACK_7, TENSORRT, MadeUp, jetson, server
 from vavl_runtime import doctor as doctor_package
 from vavl_runtime.cli.doctor import app
-from vavl_runtime.devices import Driver
+from vavl_runtime.devices.gpu import Driver
 from vavl_runtime.doctor import examine
 from vavl_runtime.doctor.environment import OnnxRuntimeBuild, decode_version
 from vavl_runtime.doctor.jetson import parse_power_mode, parse_release

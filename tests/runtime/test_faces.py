@@ -15,15 +15,15 @@ from skimage import data
 from torch.nn.functional import interpolate
 from torchvision.ops import nms
 
-from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
+from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
+from vavl_runtime.bundle.manifest import CropRecipe, Limits
 from vavl_runtime.faces import Faces, Mtcnn, crop_face, track_face
 from vavl_runtime.faces.area import AreaSampler
 from vavl_runtime.faces.boxes import overlap, suppress, to_squares
 from vavl_runtime.faces.track import FaceLocator, largest_face
-from vavl_runtime.graphs import Graphs
-from vavl_runtime.manifest import CropRecipe, Limits
 from vavl_runtime.media import Frame, open_source
+from vavl_runtime.pipeline.graph_runner import GraphRunner
 from vavl_runtime.timing import StageTimer
 
 few = settings(max_examples=40, deadline=None)
@@ -34,7 +34,7 @@ boxes_strategy = hnp.arrays(
 
 @pytest.fixture(scope="module")
 def detector() -> Mtcnn:
-    graphs, timer = Graphs(open_bundle(PACKAGED_BUNDLE), OnnxRuntimeBackend(1)), StageTimer()
+    graphs, timer = GraphRunner(open_bundle(PACKAGED_BUNDLE), OnnxRuntimeBackend(1)), StageTimer()
     return Mtcnn(lambda net, pixels: graphs.run(net, timer, net, {"pixels": pixels}), CropRecipe())
 
 

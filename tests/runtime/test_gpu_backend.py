@@ -23,15 +23,16 @@ from tests.runtime.fake_onnxruntime import (
     RunOptions,
     SessionOptions,
 )
-from vavl_runtime.backends import gpu_binding, onnxruntime_providers
-from vavl_runtime.backends.gpu_binding import GpuBinding
-from vavl_runtime.backends.onnxruntime_gpu import OnnxRuntimeGpuBackend
-from vavl_runtime.backends.onnxruntime_providers import ONE_NODE, RECORD_NODES, nodes_taken, reason_in_log, why_not
-from vavl_runtime.backends.tensorrt_provider import engine_folder, profile_options
+from vavl_runtime.backends.ort import io_binding
+from vavl_runtime.backends.ort import providers as ort_providers
+from vavl_runtime.backends.ort.gpu import OnnxRuntimeGpuBackend
+from vavl_runtime.backends.ort.io_binding import GpuBinding
+from vavl_runtime.backends.ort.providers import ONE_NODE, RECORD_NODES, nodes_taken, reason_in_log, why_not
+from vavl_runtime.backends.ort.trt_provider import engine_folder, profile_options
 from vavl_runtime.bundle import open_bundle
-from vavl_runtime.devices import Gpu
+from vavl_runtime.bundle.manifest import GraphRecord, TensorRecord
+from vavl_runtime.devices.gpu import Gpu
 from vavl_runtime.errors import BackendUnavailableError, InvalidArrayError
-from vavl_runtime.manifest import GraphRecord, TensorRecord
 
 H100 = Gpu(0, "NVIDIA H100", (9, 0), 85_000_000_000)
 # The output has an axis that no input has, as the audio encoder's.
@@ -92,8 +93,8 @@ def test_answers_do_not_depend_on_what_was_kept(graphs: bool, shapes: list[tuple
         fake = FakeOnnxRuntime(_compute)
         fake.records["graph"] = RECORD
         patch.setitem(sys.modules, "onnxruntime", fake)
-        patch.setattr(gpu_binding, "MAX_KEPT_SHAPES", 3)
-        patch.setattr(gpu_binding, "MAX_REMEMBERED_SHAPES", 5)
+        patch.setattr(io_binding, "MAX_KEPT_SHAPES", 3)
+        patch.setattr(io_binding, "MAX_REMEMBERED_SHAPES", 5)
         backend = _backend(cuda_graphs=graphs)
         for seed, (batch, samples) in enumerate(shapes):
             _check(backend, _inputs(batch, samples, seed))
@@ -195,7 +196,7 @@ def test_a_provider_that_does_not_start_is_an_error(
     runtime: FakeOnnxRuntime, monkeypatch: pytest.MonkeyPatch, light_bundle: Path, tensorrt: bool
 ) -> None:
     runtime.loadable = {CUDA} if tensorrt else {TENSORRT}
-    monkeypatch.setattr(onnxruntime_providers, "why_not", lambda name: f"lib of {name} is missing")
+    monkeypatch.setattr(ort_providers, "why_not", lambda name: f"lib of {name} is missing")
     provider = TENSORRT if tensorrt else CUDA
     with (
         open_bundle(light_bundle) as bundle,
@@ -230,7 +231,7 @@ def test_a_graph_that_cannot_be_captured_runs_and_is_named(runtime: FakeOnnxRunt
 
 def test_shapes_that_come_back_too_late_for_a_cuda_graph_are_said(runtime: FakeOnnxRuntime) -> None:
     backend = _backend()
-    kept = range(2, 2 + 2 * gpu_binding.MAX_KEPT_SHAPES, 2)
+    kept = range(2, 2 + 2 * io_binding.MAX_KEPT_SHAPES, 2)
     for samples in (*kept, *kept, 100):  # the last one comes for the first time
         _check(backend, _inputs(1, samples, samples))
     assert backend.describe().endswith(", CUDA graphs")
@@ -242,7 +243,7 @@ def test_shapes_that_come_back_too_late_for_a_cuda_graph_are_said(runtime: FakeO
 
 
 def test_a_graph_without_capture_is_named_once(runtime: FakeOnnxRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_binding, "MAX_KEPT_SHAPES", 1)
+    monkeypatch.setattr(io_binding, "MAX_KEPT_SHAPES", 1)
     runtime.cpu_arithmetic = {"graph"}
     backend = _backend()
     for samples in (2, 2, 4, 4):

@@ -11,13 +11,7 @@ from onnx import TensorProto, helper
 
 from tests.runtime.damaged_bundles import SOUND, edit_manifest, flip, list_file, refused_when_used, rewrite
 from vavl_runtime import Recognizer
-from vavl_runtime.errors import (
-    AlteredFileError,
-    BackendUnavailableError,
-    ManifestError,
-    UnsafePathError,
-    VavlError,
-)
+from vavl_runtime.errors import AlteredFileError, BackendUnavailableError, ManifestError, UnsafePathError, VavlError
 
 
 def replace_graph(bundle: Path, content: bytes, name: str = "audio") -> None:

@@ -15,8 +15,8 @@ from tests.runtime.bad_clips import Maker, large_png, large_y4m
 from tests.runtime.command_line import HANG_S, error_lines, records, run_apart, run_cli
 from tests.runtime.made_media import RATE, jpeg, pcm16, tone, write_film, write_matroska, write_png, write_wav
 from vavl_runtime import Recognizer
+from vavl_runtime.bundle.manifest import Limits
 from vavl_runtime.errors import OversizedMediaError
-from vavl_runtime.manifest import Limits
 from vavl_runtime.media.file import FileSource
 
 PEAK_MB = 350  # the runtime itself takes about 120

@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
+from vavl_runtime.bundle.manifest import Limits
 from vavl_runtime.errors import DamagedMediaError
-from vavl_runtime.manifest import Limits
 from vavl_runtime.media import open_source
 
 RATE = 16_000

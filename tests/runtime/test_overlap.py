@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from tests.runtime.made_media import face_pictures, film_of_a_face, tone
 from vavl_runtime import Recognizer
-from vavl_runtime.availability import Presence
 from vavl_runtime.backends.base import Arrays
 from vavl_runtime.backends.fake import FakeBackend
-from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
-from vavl_runtime.beside import beside
+from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.bundle.manifest import CropRecipe, GraphRecord, Limits
 from vavl_runtime.errors import BackendUnavailableError, DamagedMediaError
-from vavl_runtime.features import FeatureReader
-from vavl_runtime.manifest import CropRecipe, GraphRecord, Limits
 from vavl_runtime.media import Frame, SoundBlock
 from vavl_runtime.media.file import FileSource
 from vavl_runtime.media.source import SAMPLE_RATE
+from vavl_runtime.pipeline.availability import Presence
+from vavl_runtime.pipeline.feature_reader import FeatureReader
+from vavl_runtime.pipeline.threads import run_in_background
 from vavl_runtime.timing import WAIT, StageTimer
 
 TIMEOUT_S = 60
@@ -67,7 +67,7 @@ def test_the_work_runs_during_the_block() -> None:
         with timer.stage("work"):
             return 3
 
-    with beside(work, timer, "sound") as result:
+    with run_in_background(work, timer, "sound") as result:
         inside.set()
         assert result() == 3
     busy = timer.budget().busy_s
@@ -86,7 +86,7 @@ def test_errors_are_those_of_one_thread(work: Exception | None, block: Exception
             raise work
 
     def both() -> None:
-        with beside(run, StageTimer(), "sound") as result:
+        with run_in_background(run, StageTimer(), "sound") as result:
             if block is not None:
                 raise block
             if asked or work is not None:
@@ -111,7 +111,7 @@ def test_a_block_that_is_interrupted_waits_for_the_thread() -> None:
         ended.set()
         raise DamagedMediaError("of no interest any more")
 
-    with pytest.raises(KeyboardInterrupt), beside(work, StageTimer(), "sound"):
+    with pytest.raises(KeyboardInterrupt), run_in_background(work, StageTimer(), "sound"):
         threading.Timer(0.05, go_on.set).start()
         raise KeyboardInterrupt
     assert ended.is_set() and no_thread_is_left()

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from vavl_runtime import ArrayClip, Recognizer
 from vavl_runtime.backends.fake import FakeBackend
 from vavl_runtime.bundle import open_bundle
+from vavl_runtime.bundle.manifest import GraphRecord, Manifest, SpeedRecord, VariantRecord, parse_manifest
+from vavl_runtime.bundle.precision import VARIANT_GRAPHS, choose_precisions
 from vavl_runtime.cli.run import app
 from vavl_runtime.errors import InputError, ManifestError, VariantMissingError
-from vavl_runtime.graphs import Graphs
-from vavl_runtime.manifest import GraphRecord, Manifest, SpeedRecord, VariantRecord, parse_manifest
-from vavl_runtime.precision import VARIANT_GRAPHS, choose_precisions
+from vavl_runtime.pipeline.graph_runner import GraphRunner
 from vavl_runtime.timing import StageTimer
 
 SECOND = ArrayClip(audio=np.full(16_000, 0.1, np.float32))
@@ -120,7 +120,7 @@ def test_processors_get_the_file_written_for_them(bundle: Path, gpu: bool) -> No
             other["variants"] = {"int8": {"file": other["file"], "data": other["data"]}}
 
     backend = LoadingBackend()
-    graphs = Graphs(open_bundle(_edited(bundle, quantised_audio)), backend, "int8", gpu=gpu)
+    graphs = GraphRunner(open_bundle(_edited(bundle, quantised_audio)), backend, "int8", gpu=gpu)
     for name in ("audio", "visual"):
         graphs.load(name, StageTimer())
     loaded = {name: file.name for name, (file, _) in backend.loaded.items()}
@@ -187,7 +187,7 @@ def test_auto_asks_for_the_instructions_that_int8_gained_by(
     expected: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vavl_runtime.precision.int8_instructions", lambda: here)
+    monkeypatch.setattr("vavl_runtime.bundle.precision.int8_instructions", lambda: here)
     speed = {"int8": SPEED["int8"].model_copy(update={"instructions": measured})}
     chosen = choose_precisions(_with_variants(_manifest(light_bundle), "int8", speed=speed), "auto")
     assert {chosen[name] for name in VARIANT_GRAPHS} == {expected}

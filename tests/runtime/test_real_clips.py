@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from vavl_runtime import Recognizer, errors
+from vavl_runtime.bundle.manifest import Limits
 from vavl_runtime.cli.run import app
-from vavl_runtime.manifest import Limits
 from vavl_runtime.media import open_source
 
 HANG_S = 60

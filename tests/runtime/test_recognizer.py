@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 from vavl_runtime import ArrayClip, Recognizer
 from vavl_runtime.backends.base import Arrays
 from vavl_runtime.backends.fake import FakeBackend
-from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
+from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.bundle.manifest import Limits
 from vavl_runtime.cli.run import app
 from vavl_runtime.errors import BackendUnavailableError, InputError
-from vavl_runtime.manifest import Limits
 from vavl_runtime.media import open_source
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vavl_runtime.bench.budget import budget_lines, grouped, mean_budget
+from vavl_runtime.stage_profile import grouped, profile_lines
 from vavl_runtime.timing import WAIT, StageTimer
 
 
@@ -106,7 +106,7 @@ def test_threads_are_told_apart_and_their_overlap_is_counted() -> None:
     assert budget.busy_s == {"MainThread": {"path": 3.0, WAIT: 12.0}, "decoder": {"decode": 6.0}}
     assert (budget.total_s, budget.covered_s, budget.concurrent_s) == (15.0, 7.0, 2.0)
     assert "decode" in grouped(budget.busy_s["decoder"])
-    lines = budget_lines(mean_budget([budget]))
+    lines = profile_lines(budget)
     assert any("on decoder" in line for line in lines)
     assert "2000.0 ms of it on several threads at once" in lines[-1]
     assert "46.7 %" in lines[-1]

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vavl_runtime.answers import PathAnswers
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
 from vavl_runtime.media import Frame, SoundBlock
+from vavl_runtime.pipeline.aggregate import PathPredictions
+from vavl_runtime.pipeline.windows import SoundWindow, frame_windows, pair_windows, sound_windows
 from vavl_runtime.timing import StageTimer
-from vavl_runtime.windows import SoundWindow, frame_windows, pair_windows, sound_windows
 
 RATE = 16_000
 
@@ -45,7 +45,7 @@ def test_frames_stand_in_the_window_of_their_time(times: list[float], window: fl
 
 def test_answers_are_means_weighted_by_length() -> None:
     manifest = open_bundle(PACKAGED_BUNDLE).manifest
-    answers = PathAnswers()
+    answers = PathPredictions()
     first, second = np.eye(len(manifest.labels), dtype=np.float32)[:2, None]
     embedding = np.ones((1, 4), np.float32)
     answers.add("audio", 12.0, {"prediction": first, "embedding": embedding})
@@ -67,7 +67,7 @@ def test_other_paths_never_change_the_speaking_one() -> None:
     outputs = [
         {"prediction": row[None], "embedding": row[None]} for row in np.eye(len(manifest.labels), dtype=np.float32)
     ]
-    alone, all_paths = PathAnswers(), PathAnswers()
+    alone, all_paths = PathPredictions(), PathPredictions()
     for answers in (alone, all_paths):
         answers.add("audio_visual", 5.0, outputs[0])
         answers.add("audio", 12.0, outputs[1])

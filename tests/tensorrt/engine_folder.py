@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from vavl_export.tensorrt.command import run
-from vavl_runtime.engines import Engine
+from vavl_runtime.backends.trt.engine_store import Engine
 
 ALL = {
     "precision": "fp32",

@@ -9,11 +9,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from tests.tensorrt.fake_tensorrt import MAGIC, VERSIONS, make_tensorrt
+from vavl_export.errors import ExportError
 from vavl_export.tensorrt.adapter import BuildOptions, build_plan
 from vavl_export.tensorrt.process import Job, build_in_process
-from vavl_runtime.backends.tensorrt_library import TensorRt, find_tensorrt
-from vavl_runtime.engines import Profile, ShapeRange
-from vavl_runtime.errors import BackendUnavailableError, ExportError
+from vavl_runtime.backends.trt.engine_store import Profile, ShapeRange
+from vavl_runtime.backends.trt.library import TensorRt, find_tensorrt
+from vavl_runtime.errors import BackendUnavailableError
 
 MIB = 1 << 20
 OPTIONS = BuildOptions(workspace_bytes=256 * MIB, tactic_bytes=1024 * MIB)

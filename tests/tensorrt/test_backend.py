@@ -16,12 +16,12 @@ from tests.tensorrt.engine_folder import build
 from tests.tensorrt.fake_tensorrt import VERSIONS
 from vavl_export.golden import read_golden
 from vavl_runtime import Recognizer
-from vavl_runtime.backends import tensorrt as module
-from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
-from vavl_runtime.backends.tensorrt import TensorRtBackend
-from vavl_runtime.backends.tensorrt_profile import MAX_KEPT_SHAPES
+from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.backends.trt import backend as module
+from vavl_runtime.backends.trt.backend import TensorRtBackend
+from vavl_runtime.backends.trt.profile import MAX_KEPT_SHAPES
 from vavl_runtime.bundle import PACKAGED_BUNDLE, Bundle, open_bundle
-from vavl_runtime.devices import Driver
+from vavl_runtime.devices.gpu import Driver
 from vavl_runtime.errors import BackendUnavailableError, EngineError, InvalidArrayError
 
 MakeMachine = Callable[..., Machine]
@@ -386,7 +386,7 @@ class TestRefusals:
             load(backend, bundle, "audio")
 
     def test_cuda_python_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from vavl_runtime import cuda
+        from vavl_runtime.devices.gpu import cuda
 
         monkeypatch.setattr(cuda, "_MODULES", ("no_such_module",))
         with pytest.raises(BackendUnavailableError, match="cuda-python cannot be imported .*pip install cuda-python"):

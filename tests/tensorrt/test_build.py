@@ -12,9 +12,10 @@ from tests.tensorrt.conftest import Machine
 from tests.tensorrt.engine_folder import build
 from tests.tensorrt.fake_tensorrt import VERSIONS
 from vavl_export.cli import app
+from vavl_export.errors import ExportError
 from vavl_export.tensorrt.watch import Watch
-from vavl_runtime.devices import Gpu
-from vavl_runtime.errors import BundleNotFoundError, ExportError, InputError, VariantMissingError
+from vavl_runtime.devices.gpu import Gpu
+from vavl_runtime.errors import BundleNotFoundError, InputError, VariantMissingError
 
 MakeMachine = Callable[..., Machine]
 

@@ -9,12 +9,12 @@ import pytest
 
 from tests.tensorrt.conftest import ORIN, Machine
 from tests.tensorrt.engine_folder import build
+from vavl_runtime.backends.trt.engine_store import Engine, find_engines, this_machine, version_numbers
 from vavl_runtime.bundle import open_bundle
-from vavl_runtime.devices import Gpu
-from vavl_runtime.engines import Engine, find_engines, this_machine, version_numbers
+from vavl_runtime.bundle.manifest import FILE_NAME
+from vavl_runtime.devices.gpu import Gpu
 from vavl_runtime.errors import EngineError
 from vavl_runtime.files import write_atomically
-from vavl_runtime.manifest import FILE_NAME
 
 MakeMachine = Callable[..., Machine]
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vavl_export.tensorrt.profiles import GRAPHS, Buckets, choose_buckets, plan_profiles
-from vavl_runtime.backends.tensorrt_shapes import padded_shapes, round_up
+from vavl_runtime.backends.trt.shapes import padded_shapes, round_up
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
+from vavl_runtime.bundle.manifest import GraphRecord, Manifest
 from vavl_runtime.errors import InputError
-from vavl_runtime.manifest import GraphRecord, Manifest
 
 MANIFEST = open_bundle(PACKAGED_BUNDLE).manifest
 DEFAULT = choose_buckets(MANIFEST)

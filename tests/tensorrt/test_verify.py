@@ -11,8 +11,8 @@ from tests.tensorrt.engine_folder import build
 from vavl_export.cli import app
 from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_runtime.backends import choice
-from vavl_runtime.devices import Driver
-from vavl_runtime.precision import VARIANT_GRAPHS
+from vavl_runtime.bundle.precision import VARIANT_GRAPHS
+from vavl_runtime.devices.gpu import Driver
 
 MakeMachine = Callable[..., Machine]
 
@@ -63,7 +63,7 @@ def test_without_engines_there_is_no_backend(folder: Path) -> None:
 
 
 def test_nothing_checked_is_a_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vavl_runtime.backends.tensorrt.require_any", lambda *arguments: None)
+    monkeypatch.setattr("vavl_runtime.backends.trt.backend.require_any", lambda *arguments: None)
     result = _verify(folder)
     assert result.exit_code == 1
     assert "FAILED  anything on cuda:0 tensorrt: no graph could be run" in result.stdout

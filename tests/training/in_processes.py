@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from tests.training.small_runs import AUDIO_DIM, VISUAL_DIM, build, in_memory, small_config, train
 from vavl.config import Task
 from vavl.model import Vavl
-from vavl.training.batch import Batch, Sequences
+from vavl.systems.batch import Batch, Sequences
+from vavl.systems.system import Answers, System
+from vavl.systems.vavl import VavlSystem
 from vavl.training.dataset import FeatureSet
-from vavl.training.system import Answers, System
-from vavl.training.vavl_system import VavlSystem
 
 # One clip has a picture: in every epoch, one of two processes never sees one.
 ONE_VIDEO = ("audio", "audio", "both", "audio", "audio", "audio", "audio", "audio")

@@ -13,11 +13,11 @@ from vavl.config import Task, VavlConfig
 from vavl.corpora import Clip, Corpus
 from vavl.features import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
 from vavl.model import Modality, Vavl
+from vavl.systems.system import System
+from vavl.systems.vavl import VavlSystem
 from vavl.training.dataset import FeatureSet
 from vavl.training.fit import FitSettings, Progress, fit
 from vavl.training.run_folder import RunFolder
-from vavl.training.system import System
-from vavl.training.vavl_system import VavlSystem
 
 AUDIO_DIM, VISUAL_DIM = 6, 5
 LABELS: Mapping[Task, tuple[str, ...]] = {

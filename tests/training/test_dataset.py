@@ -21,10 +21,10 @@ from tests.training.small_runs import (
     make_material,
     target_of,
 )
+from vavl.errors import ConfigError
 from vavl.model import Modality
-from vavl.training.batch import Batch, Sequences
+from vavl.systems.batch import Batch, Sequences
 from vavl.training.dataset import BUCKET_BATCHES, Example, FeatureSet, collate, scale_target
-from vavl_runtime.errors import ConfigError
 
 some = settings(max_examples=50, deadline=None)
 some_kinds = st.lists(st.sampled_from(KINDS), min_size=1, max_size=24).filter(lambda kinds: set(kinds) != {"nothing"})

@@ -16,9 +16,9 @@ from tests.training.small_runs import MemoryCache, train
 from vavl.corpora import Clip, Corpus
 from vavl.features import ClipFeatures, WindowFeatures
 from vavl.model import Branch
+from vavl.systems.vavl import VavlSystem
 from vavl.training.dataset import FeatureSet
 from vavl.training.discriminants import fit_discriminants
-from vavl.training.vavl_system import VavlSystem
 
 few = settings(max_examples=10, deadline=None)
 seeds = st.integers(0, 2**31)

@@ -15,6 +15,7 @@ from vavl.config import Task
 from vavl.corpora import Clip, Corpus
 from vavl.encoders import AudioEncoder, FaceEncoder, load_audio_encoder, load_face_encoder
 from vavl.encoders.light_audio import LightAudioEncoder
+from vavl.errors import ConfigError
 from vavl.features import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
 from vavl.features.raw import CROP_BYTES
 from vavl.training.encoder_fit import (
@@ -26,7 +27,6 @@ from vavl.training.encoder_fit import (
     fit_encoder,
     sound_examples,
 )
-from vavl_runtime.errors import ConfigError
 
 Encoder = AudioEncoder | FaceEncoder
 State = dict[str, Tensor]

@@ -16,14 +16,14 @@ from pydantic import ValidationError
 
 from tests.training.small_runs import Material, build, in_memory, small_settings, train, weights
 from vavl.config import Task
-from vavl.training.batch import Batch
+from vavl.errors import ConfigError
+from vavl.systems.batch import Batch
+from vavl.systems.system import Answers, System
+from vavl.systems.vavl import VavlSystem
 from vavl.training.dataset import Example, collate
 from vavl.training.development import development_scores
 from vavl.training.fit import WARM_UP, FitSettings, Progress
 from vavl.training.run_folder import RunFolder, read_history
-from vavl.training.system import Answers, System
-from vavl.training.vavl_system import VavlSystem
-from vavl_runtime.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent.parent
 both_tasks = pytest.mark.parametrize("task", ["classification", "regression"])

@@ -8,10 +8,10 @@ import torch
 
 from tests.training.small_runs import build, in_memory
 from vavl.config import Task
+from vavl.systems.vavl import VavlSystem
 from vavl.training.dataset import Example, collate
 from vavl.training.predict import predict
-from vavl.training.vavl_system import VavlSystem
-from vavl_runtime.manifest import PathName
+from vavl_runtime.bundle.manifest import PathName
 
 KINDS = ("both", "two windows", "audio", "visual", "nothing", "two windows")
 

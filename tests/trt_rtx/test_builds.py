@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tensorrt_build import PRECISIONS, TARGETS, attention_blocks, fused_attention
+from benchmarks.studies.tensorrt_build import PRECISIONS, TARGETS, attention_blocks, fused_attention
 from tests.tensorrt.engine_folder import build
 from vavl.config import light_config, paper_config
 from vavl.encoders.wav2vec2 import LARGE_ROBUST_LAYERS
 from vavl_export.tensorrt.profiles import GRAPHS
-from vavl_runtime.engines import FOLDER, Engine
-from vavl_runtime.manifest import FILE_NAME, Manifest, parse_manifest
-from vavl_runtime.precision import VARIANT_GRAPHS
+from vavl_runtime.backends.trt.engine_store import FOLDER, Engine
+from vavl_runtime.bundle.manifest import FILE_NAME, Manifest, parse_manifest
+from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 
 pytestmark = pytest.mark.trt_rtx
 

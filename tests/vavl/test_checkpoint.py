@@ -8,7 +8,7 @@ import torch
 
 from tests.export.exported import tiny_model
 from vavl.checkpoint import Checkpoint, CheckpointDescription, load_checkpoint, save_checkpoint
-from vavl_runtime.errors import ConfigError
+from vavl.errors import ConfigError
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from vavl.config import WaveformNormalization
 from vavl.encoders import LoadedEncoder, load_audio_encoder, load_face_encoder, save_encoder
 from vavl.encoders.folder import is_encoder_folder
 from vavl.encoders.light_audio import LightAudioEncoder
-from vavl_runtime.errors import ConfigError, OutputError
+from vavl.errors import ConfigError
+from vavl_runtime.errors import OutputError
 
 KINDS = {
     "light audio": "audio",

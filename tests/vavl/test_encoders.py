@@ -13,7 +13,7 @@ from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.encoders.reference import parse_reference
 from vavl.encoders.timm_face import EFFICIENTNET_B2
 from vavl.encoders.wav2vec2 import Wav2Vec2Encoder
-from vavl_runtime.errors import ConfigError, EncoderUnavailableError
+from vavl.errors import ConfigError, EncoderUnavailableError
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,11 @@ from torch import nn
 
 from tests.export.exported import REGRESSION, tiny_model
 from vavl.config import VavlConfig, light_config, paper_config
+from vavl.errors import ConfigError
 from vavl.model import Vavl
 from vavl.model.attention import RelativeSelfAttention, relative_positions, shift_relative
 from vavl.model.masking import MaskedBatchNorm, length_mask, masked_mean
-from vavl_runtime.errors import ConfigError, InvalidArrayError
+from vavl_runtime.errors import InvalidArrayError
 
 few = settings(max_examples=15, deadline=None)
 

@@ -19,8 +19,9 @@ from tests.vavl.tiny_released import (
     tiny_model,
 )
 from vavl.config import paper_config
+from vavl.errors import ConfigError
 from vavl.model import Modality, Vavl
-from vavl_runtime.errors import ConfigError, InvalidArrayError
+from vavl_runtime.errors import InvalidArrayError
 
 LENGTHS = ((1, 1), (2, 2), (7, 7), (50, 50), (9, 4))  # of sound and picture
 TOLERANCE = 1e-5  # relative L2, float32 project against float64 reference

@@ -20,8 +20,8 @@ from vavl.cli.options import (
     partition_number,
     report_corpus,
 )
+from vavl.errors import ConfigError, CorpusError
 from vavl_runtime.cli.common import print_line
-from vavl_runtime.errors import ConfigError, CorpusError
 
 Raw = Annotated[Path, typer.Option("--raw", help="Folder that caches sound or faces; filled on if it exists.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Encoder folder to write.")]

@@ -18,8 +18,8 @@ from vavl.cli.options import (
     partition_number,
     report_corpus,
 )
+from vavl.errors import ConfigError
 from vavl_runtime.cli.common import print_line
-from vavl_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from vavl.training.experiment import Experiment

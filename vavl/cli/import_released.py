@@ -25,8 +25,8 @@ def import_released(
     """Turn a released checkpoint folder into a checkpoint of layout 'released'."""
     with exit_on_error():
         from vavl.checkpoint import save_checkpoint
+        from vavl.errors import ConfigError
         from vavl.released import import_released as read_released
-        from vavl_runtime.errors import ConfigError
 
         if task not in TASKS:
             raise ConfigError(f"--task {task!r}: expected {' or '.join(TASKS)}")

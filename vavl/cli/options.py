@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from vavl.errors import ConfigError, CorpusError
 from vavl_runtime.cli.common import exit_on_error, print_line
-from vavl_runtime.errors import BackendUnavailableError, ConfigError, CorpusError
+from vavl_runtime.errors import BackendUnavailableError
 
 Kind = Annotated[
     str, typer.Argument(metavar="CORPUS", help="crema-d, msp-improv, ravdess, javanese or manifest (docs/corpora.md).")

@@ -10,8 +10,8 @@ import numpy as np
 
 from vavl.corpora.corpus import FEATURES_SUFFIX, SPLITS, Clip, Corpus, Partition
 from vavl.model import Modality
+from vavl_runtime.bundle.manifest import Limits
 from vavl_runtime.errors import InputError, InvalidArrayError, NoStreamsError, NotFoundError
-from vavl_runtime.manifest import Limits
 from vavl_runtime.media import open_source
 
 Kind = Literal[

@@ -7,7 +7,7 @@ from typing import Literal
 
 from vavl.config import Task
 from vavl.model import Modality
-from vavl_runtime.cli.clips import SOUND_SUFFIXES, VIDEO_SUFFIXES
+from vavl_runtime.media.find import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 Split = Literal["train", "development", "test"]
 SPLITS: tuple[Split, ...] = ("train", "development", "test")

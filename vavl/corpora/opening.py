@@ -11,7 +11,8 @@ from vavl.corpora.javanese import read_javanese
 from vavl.corpora.manifest import read_manifest
 from vavl.corpora.msp_improv import read_msp_improv
 from vavl.corpora.ravdess import read_ravdess
-from vavl_runtime.errors import ConfigError, CorpusError, NotAFileError, NotFoundError
+from vavl.errors import ConfigError, CorpusError
+from vavl_runtime.errors import NotAFileError, NotFoundError
 
 Reader = Callable[[Path], tuple[Corpus, list[Problem]]]
 READERS: dict[str, Reader] = {

@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 from vavl.corpora.corpus import Corpus, Partition, Split
-from vavl_runtime.errors import ConfigError
+from vavl.errors import ConfigError
 
 MINIMUM_SPEAKERS = 3
 

@@ -16,7 +16,7 @@ from vavl.encoders.light_audio import LightAudioEncoder
 from vavl.encoders.light_face import LightFaceEncoder
 from vavl.encoders.timm_face import TimmFaceEncoder
 from vavl.encoders.wav2vec2 import Wav2Vec2Encoder
-from vavl_runtime.errors import ConfigError
+from vavl.errors import ConfigError
 from vavl_runtime.files import write_atomically
 
 CONFIG = "encoder.json"

@@ -15,7 +15,8 @@ from vavl.encoders.light_face import LightFaceEncoder
 from vavl.encoders.reference import Reference, parse_reference
 from vavl.encoders.timm_face import EFFICIENTNET_B2, TimmFaceEncoder
 from vavl.encoders.wav2vec2 import LARGE_ROBUST, LARGE_ROBUST_LAYERS, Wav2Vec2Encoder
-from vavl_runtime.errors import ConfigError, EncoderUnavailableError, UnreadableFileError
+from vavl.errors import ConfigError, EncoderUnavailableError
+from vavl_runtime.errors import UnreadableFileError
 
 
 def load_audio_encoder(

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from vavl_runtime.errors import EncoderUnavailableError
+from vavl.errors import EncoderUnavailableError
 
 
 class PixelInput(nn.Module):

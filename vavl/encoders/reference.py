@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vavl_runtime.errors import ConfigError
+from vavl.errors import ConfigError
 
 Kind = Literal["hub", "folder", "file", "random", "package"]
 

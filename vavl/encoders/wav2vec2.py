@@ -12,8 +12,8 @@ from torch.nn.utils import parametrize
 
 from vavl.config import WaveformNormalization
 from vavl.encoders.base import AudioEncoder
+from vavl.errors import ConfigError
 from vavl.model.masking import attention_bias, length_mask
-from vavl_runtime.errors import ConfigError
 
 LARGE_ROBUST_LAYERS = 12  # VAVL keeps 12 of the 24 transformer layers (D11)
 

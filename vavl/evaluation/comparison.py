@@ -15,8 +15,8 @@ from vavl.evaluation.predictions import Floats
 from vavl.evaluation.provenance import Provenance
 from vavl.evaluation.record import JsonRecord
 from vavl.evaluation.statistics import independent_t_test, paired_t_test, star
+from vavl_runtime.bundle.manifest import PathName
 from vavl_runtime.errors import InvalidArrayError
-from vavl_runtime.manifest import PathName
 
 Role = Literal["vavl", "baseline", "ablation"]
 Test = Literal["paired", "independent"]

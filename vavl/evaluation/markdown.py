@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vavl_runtime.manifest import PathName
+from vavl_runtime.bundle.manifest import PathName
 
 PATH_TITLES: dict[PathName, str] = {"audio_visual": "audio-visual", "audio": "audio", "visual": "visual"}
 UNDEFINED = "–"  # the paper's dash for what a system does not define

@@ -14,8 +14,8 @@ from typing_extensions import Self
 
 from vavl.config import StrictModel, Task
 from vavl.evaluation.record import JsonRecord
+from vavl_runtime.bundle.manifest import PathName
 from vavl_runtime.errors import InvalidArrayError
-from vavl_runtime.manifest import PathName
 
 PATHS: tuple[PathName, ...] = ("audio_visual", "audio", "visual")
 Floats = NDArray[np.float64]

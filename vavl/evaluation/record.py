@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from typing_extensions import Self
 
 from vavl.config import StrictModel
-from vavl_runtime.errors import ConfigError, InputError
+from vavl.errors import ConfigError
+from vavl_runtime.errors import InputError
 from vavl_runtime.files import write_atomically
 
 

@@ -19,7 +19,7 @@ from vavl.evaluation.predictions import PATHS, CorpusPredictions, Speakers, Spli
 from vavl.evaluation.provenance import Provenance
 from vavl.evaluation.record import JsonRecord
 from vavl.evaluation.statistics import mean_and_deviation, one_sample_t_test
-from vavl_runtime.manifest import PathName
+from vavl_runtime.bundle.manifest import PathName
 
 Count = Annotated[int, Field(ge=0)]
 

@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from vavl.errors import ConfigError
 from vavl.features.journal import ClipLine, Span, WindowLine, read_lines
 from vavl.model import Modality
-from vavl_runtime.errors import ConfigError, InputError, OutputError
+from vavl_runtime.errors import InputError, OutputError
 from vavl_runtime.files import write_atomically
 
 FORMAT_VERSION = 1

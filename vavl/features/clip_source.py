@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vavl.corpora.corpus import FEATURES_SUFFIX, Clip
+from vavl_runtime.bundle.manifest import Limits
 from vavl_runtime.errors import InvalidArrayError, NotFoundError
-from vavl_runtime.manifest import Limits
 from vavl_runtime.media import Frame, SoundBlock, Source, open_source
 
 

@@ -21,7 +21,7 @@ OUTPUTS = {
 
 
 class TorchGraphs:
-    """Runs `vavl_runtime.features.RunGraph` calls with PyTorch modules.
+    """Runs `vavl_runtime.pipeline.feature_reader.RunGraph` calls with PyTorch modules.
 
     Args:
         audio_encoder: Encodes sound, or None where only faces are wanted.

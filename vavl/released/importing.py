@@ -8,12 +8,13 @@ from torch import Tensor
 
 from vavl.checkpoint import Checkpoint, CheckpointDescription
 from vavl.config import CREMA_D_CLASSES, Task, VavlConfig, WaveformNormalization
+from vavl.errors import ConfigError
 from vavl.model import Vavl
 from vavl.released.keys import FILES, POINTWISE
 from vavl.released.statistics import read_statistics
 from vavl.released.weights import ReleasedTensor, read_weights
 from vavl_runtime._version import __version__
-from vavl_runtime.errors import ConfigError, NotFoundError
+from vavl_runtime.errors import NotFoundError
 
 STATISTICS = "train_norm_stat.pkl"
 LABELS: dict[Task, tuple[str, ...]] = {

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vavl_runtime.errors import ConfigError
+from vavl.errors import ConfigError
 
 LARGEST_FILE = 1_000_000  # bytes; two vectors of 1408 float64 take 23 kB
 LARGEST_NUMBER = float(np.finfo(np.float32).max)  # the model computes in float32

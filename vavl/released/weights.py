@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vavl.errors import ConfigError
 from vavl.released.keys import FILES, expand_table
-from vavl_runtime.errors import ConfigError
 
 
 @dataclass(frozen=True)

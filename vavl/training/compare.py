@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vavl.baselines import BASELINES, Baseline
 from vavl.evaluation.comparison import ComparisonResults, Role, Run, SystemResults, average_cosine_distance
 from vavl.evaluation.metrics import path_metrics
 from vavl.evaluation.provenance import provenance
+from vavl.systems import BASELINES, Baseline
+from vavl.systems.system import System
 from vavl.training.dataset import FeatureSet
 from vavl.training.evaluate import predict_partition
 from vavl.training.experiment import (
@@ -22,7 +23,6 @@ from vavl.training.experiment import (
     run_experiment,
 )
 from vavl.training.predict import BATCH
-from vavl.training.system import System
 
 ABLATIONS: Mapping[str, dict[str, object]] = {
     "Ablation 1: no residual": {"residual": False},

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vavl.corpora.corpus import Clip, Corpus
+from vavl.errors import ConfigError
 from vavl.features.cache import FeatureCache, WindowFeatures
 from vavl.model import Modality
-from vavl.training.batch import Batch, Sequences
-from vavl_runtime.errors import ConfigError
+from vavl.systems.batch import Batch, Sequences
 
 BUCKET_BATCHES = 16  # batches that are sorted by length together: little padding, still well shuffled
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from vavl.systems.system import System
 from vavl.training.dataset import FeatureSet
 from vavl.training.predict import predict
-from vavl.training.system import System
 
 
 def development_scores(system: System, data: FeatureSet) -> dict[str, float]:

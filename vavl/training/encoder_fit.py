@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from vavl.config import Positive, Probability, StrictModel, Task
 from vavl.corpora.corpus import Clip, Corpus
 from vavl.encoders.base import FACE_SIZE, AudioEncoder, FaceEncoder
+from vavl.errors import ConfigError
 from vavl.features.cache import FeatureCache
 from vavl.model.masking import length_mask, masked_mean
+from vavl.systems.losses import task_loss
 from vavl.training.augment import change_faces, change_sound
 from vavl.training.dataset import scale_target
-from vavl.training.losses import task_loss
-from vavl_runtime.errors import ConfigError
 
 
 class EncoderSettings(StrictModel):

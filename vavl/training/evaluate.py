@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vavl.errors import ConfigError
 from vavl.evaluation.predictions import (
     CorpusPredictions,
     PartitionPredictions,
@@ -15,12 +16,11 @@ from vavl.evaluation.predictions import (
 )
 from vavl.evaluation.provenance import provenance
 from vavl.evaluation.report import EvaluationReport, build_report
+from vavl.systems.system import System
 from vavl.training.dataset import FeatureSet
 from vavl.training.experiment import Experiment, Material, load_trained, open_material, targets_of
 from vavl.training.predict import predict
-from vavl.training.system import System
-from vavl_runtime.errors import ConfigError
-from vavl_runtime.manifest import PathName
+from vavl_runtime.bundle.manifest import PathName
 
 
 def evaluate_runs(folders: Sequence[Path], command: str) -> EvaluationReport:

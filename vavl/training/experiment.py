@@ -9,21 +9,21 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field, ValidationError
 
-from vavl.baselines import BASELINES
 from vavl.checkpoint import Checkpoint, CheckpointDescription, save_checkpoint
 from vavl.config import Positive, StrictModel, VavlConfig, light_config, paper_config
 from vavl.corpora import Corpus, Partition, make_partitions, open_corpus
 from vavl.corpora.checks import Problem
 from vavl.corpora.corpus import SPLITS, Split
 from vavl.corpora.opening import leave_out
+from vavl.errors import ConfigError
 from vavl.features.cache import FeatureCache
 from vavl.model import Vavl
+from vavl.systems import BASELINES
+from vavl.systems.system import Shape, System
+from vavl.systems.vavl import VavlSystem
 from vavl.training.dataset import FeatureSet
 from vavl.training.fit import FitSettings, Progress, fit
 from vavl.training.run_folder import RunFolder
-from vavl.training.system import Shape, System
-from vavl.training.vavl_system import VavlSystem
-from vavl_runtime.errors import ConfigError
 
 PRESETS: dict[str, Callable[..., VavlConfig]] = {"paper": paper_config, "light": light_config}
 CHECKPOINT = "checkpoint"

@@ -15,13 +15,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from vavl.config import Positive, StrictModel
-from vavl.training.batch import Batch, Sequences
+from vavl.errors import ConfigError
+from vavl.systems.batch import Batch, Sequences
+from vavl.systems.system import System
 from vavl.training.dataset import FeatureSet
 from vavl.training.development import development_scores
 from vavl.training.discriminants import fit_discriminants
 from vavl.training.run_folder import RunFolder, TrainingState
-from vavl.training.system import System
-from vavl_runtime.errors import ConfigError
 
 NonNegative = Annotated[float, Field(ge=0)]
 

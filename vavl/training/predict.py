@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vavl.systems.system import System
 from vavl.training.dataset import Example, FeatureSet
-from vavl.training.system import System
-from vavl_runtime.manifest import PathName
+from vavl_runtime.bundle.manifest import PathName
 
 BATCH = 32
 
@@ -22,7 +22,7 @@ def predict(system: System, data: FeatureSet) -> dict[PathName, dict[str, NDArra
 
     Returns:
         By path and clip id: the prediction (C,), averaged over the clip's windows weighted by their length, as
-        `vavl_runtime.answers` does. Probabilities, or attribute targets in [0, 1].
+        `vavl_runtime.pipeline.aggregate` does. Probabilities, or attribute targets in [0, 1].
     """
     device = next(system.parameters()).device
     sums: dict[PathName, dict[str, NDArray[np.float64]]] = {path: {} for path in system.paths}

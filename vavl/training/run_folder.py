@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from vavl_runtime.errors import ConfigError
+from vavl.errors import ConfigError
 from vavl_runtime.files import write_atomically
 
 

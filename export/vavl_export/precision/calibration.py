@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vavl.errors import ConfigError
 from vavl_export.golden import Arrays
 from vavl_runtime import Recognizer
 from vavl_runtime.backends.base import Arrays as Inputs
-from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
-from vavl_runtime.cli.clips import list_clips
-from vavl_runtime.errors import ConfigError, InputError
-from vavl_runtime.precision import VARIANT_GRAPHS
+from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.bundle.precision import VARIANT_GRAPHS
+from vavl_runtime.errors import InputError
+from vavl_runtime.media.find import list_clips
 
 MAX_CLIPS = 32
 CALLS_PER_CLIP = 2  # of one graph: the face encoder is called for every four frames, which look alike

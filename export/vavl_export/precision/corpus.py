@@ -9,14 +9,24 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from vavl.corpora import Corpus
+from vavl.errors import ConfigError
 from vavl.evaluation.metrics import path_metrics
 from vavl_export import golden
-from vavl_export.precision.mixes import ENCODERS, FP32, PATHS, Mix, MixedAnswers, MixedGraphs, OpenedGraph, Way
-from vavl_export.precision.running import WAYS, CheckedGraph
-from vavl_export.precision.target import TargetGraph, TargetGraphs
+from vavl_export.precision.mixed_precision import (
+    ENCODERS,
+    FP32,
+    PATHS,
+    Mix,
+    MixedAnswers,
+    MixedGraphs,
+    OpenedGraph,
+    Way,
+)
+from vavl_export.precision.sessions import WAYS, CheckedGraph
+from vavl_export.precision.target_device import TargetGraph, TargetGraphs
 from vavl_runtime.bundle import Bundle
-from vavl_runtime.errors import BackendUnavailableError, ConfigError, InputError
-from vavl_runtime.manifest import LowPrecision, PathName, Precision
+from vavl_runtime.bundle.manifest import LowPrecision, PathName, Precision
+from vavl_runtime.errors import BackendUnavailableError, InputError
 
 LENGTHS_S = (2.0, 4.0, 8.0, float("inf"))  # upper bounds of what is reported together
 

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict
 
 from vavl_export import golden
 from vavl_export.golden import Arrays, relative_l2
+from vavl_export.precision.activation_stats import tensors_of
 from vavl_export.precision.emulate import emulate
-from vavl_export.precision.half import float_tensors
-from vavl_export.precision.probes import tensors_of
-from vavl_export.precision.running import WAYS, CheckedGraph
+from vavl_export.precision.half_conversion import float_tensors
+from vavl_export.precision.sessions import WAYS, CheckedGraph
 from vavl_runtime.bundle import Bundle
-from vavl_runtime.manifest import Precision, TensorRecord
-from vavl_runtime.precision import VARIANT_GRAPHS
+from vavl_runtime.bundle.manifest import Precision, TensorRecord
+from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 
 Source = Literal["golden", "calibration"]
 Case = tuple[Arrays, Arrays]  # inputs, and the outputs to compare with

@@ -7,8 +7,8 @@ shows what a GPU shows. A GPU multiplies in half precision, sums in fp32 and rou
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
-from vavl_export.precision.half import ELEMENT_TYPES
-from vavl_runtime.manifest import Precision
+from vavl_export.precision.half_conversion import ELEMENT_TYPES
+from vavl_runtime.bundle.manifest import Precision
 
 UNROUNDED = ".unrounded"
 

@@ -20,8 +20,8 @@ from onnx import NodeProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from vavl_export.golden import Arrays, relative_l2
-from vavl_export.precision.half import PRODUCTS
-from vavl_export.precision.probes import open_session
+from vavl_export.precision.activation_stats import open_session
+from vavl_export.precision.half_conversion import PRODUCTS
 
 
 def quantize(model: onnx.ModelProto, inputs: Sequence[Arrays]) -> onnx.ModelProto | None:
@@ -125,11 +125,11 @@ def quantizable(model: onnx.ModelProto) -> list[str]:
     for node in model.graph.node:
         if node.output[0] in fences or not behind.isdisjoint(node.input):
             behind.update(node.output)
-    ahead: set[str] = set()
+    prefetch: set[str] = set()
     for node in reversed(model.graph.node):
-        if node.output[0] in fences or not ahead.isdisjoint(node.output):
-            ahead.update(node.input)
-    return [node.name for node in candidates if node.input[0] in behind and node.output[0] in ahead]
+        if node.output[0] in fences or not prefetch.isdisjoint(node.output):
+            prefetch.update(node.input)
+    return [node.name for node in candidates if node.input[0] in behind and node.output[0] in prefetch]
 
 
 def _multiplies_weight(node: NodeProto, weights: set[str]) -> bool:

@@ -5,10 +5,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vavl_export import golden
 from vavl_export.precision.corpus import CorpusDrift
 from vavl_export.precision.drift import GraphDrift
-from vavl_export.precision.overflow import HalfGraph
+from vavl_export.precision.half_overflow import HalfGraph
 from vavl_runtime.bundle import Bundle
+from vavl_runtime.bundle.manifest import Precision
 from vavl_runtime.errors import ManifestError
-from vavl_runtime.manifest import Precision
 
 PARITY_FILE = "parity.json"
 

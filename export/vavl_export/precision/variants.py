@@ -9,24 +9,25 @@ from typing import get_args
 import onnx
 
 from vavl.corpora import Corpus, open_corpus
+from vavl.errors import ConfigError
 from vavl_export import golden
+from vavl_export.errors import ParityError
+from vavl_export.file_hashes import list_files
 from vavl_export.golden import Arrays
-from vavl_export.listing import list_files
+from vavl_export.graph_lint import check_rules
 from vavl_export.precision.calibration import calibration_inputs
 from vavl_export.precision.corpus import corpus_drift, label_columns
 from vavl_export.precision.drift import golden_cases, measure_drift
-from vavl_export.precision.hold_back import hold_back
+from vavl_export.precision.half_overflow import activation_peaks, lower_safely
 from vavl_export.precision.int8 import quantization_drift, quantize, with_unsigned_activations
-from vavl_export.precision.overflow import activation_peaks, lower_safely
+from vavl_export.precision.int8_selection import hold_back
+from vavl_export.precision.latency import measure_speed, speed_record, target_name
 from vavl_export.precision.report import PARITY_FILE, HalfReport, ParityReport
-from vavl_export.precision.speed import measure_speed, speed_record, target_name
-from vavl_export.rules import check_rules
 from vavl_export.weights import WeightFiles
 from vavl_runtime.bundle import Bundle, open_bundle
-from vavl_runtime.errors import ConfigError, ParityError
+from vavl_runtime.bundle.manifest import FILE_NAME, LowPrecision, Manifest, VariantRecord
+from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 from vavl_runtime.files import write_atomically
-from vavl_runtime.manifest import FILE_NAME, LowPrecision, Manifest, VariantRecord
-from vavl_runtime.precision import VARIANT_GRAPHS
 
 Progress = Callable[[str], None]
 WATCHED = 8  # inputs on which rounding is emulated; fp32 activations are watched on all

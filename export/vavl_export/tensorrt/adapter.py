@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vavl_runtime.backends.tensorrt_library import TensorRt, last_errors, new_log
-from vavl_runtime.engines import Profile
-from vavl_runtime.errors import BackendUnavailableError, ExportError
+from vavl_export.errors import ExportError
+from vavl_runtime.backends.trt.engine_store import Profile
+from vavl_runtime.backends.trt.library import TensorRt, last_errors, new_log
+from vavl_runtime.errors import BackendUnavailableError
 
 OPTIMIZATION_LEVEL = 3  # higher levels try many more kernels, which small boards have no memory for
 

@@ -10,9 +10,7 @@ from vavl_export.tensorrt.adapter import BuildOptions, BuiltPlan
 from vavl_export.tensorrt.process import Job, build_in_process
 from vavl_export.tensorrt.profiles import GRAPHS, Buckets, plan_profiles
 from vavl_export.tensorrt.watch import Watch
-from vavl_runtime.backends.tensorrt_library import TensorRt
-from vavl_runtime.bundle import Bundle
-from vavl_runtime.engines import (
+from vavl_runtime.backends.trt.engine_store import (
     FOLDER,
     PLAN,
     RECORD,
@@ -24,10 +22,12 @@ from vavl_runtime.engines import (
     read_engine,
     require_fit,
 )
+from vavl_runtime.backends.trt.library import TensorRt
+from vavl_runtime.bundle import Bundle
+from vavl_runtime.bundle.manifest import GraphRecord
+from vavl_runtime.bundle.precision import PrecisionChoice, choose_precisions
 from vavl_runtime.errors import EngineError
 from vavl_runtime.files import folder_beside, write_atomically
-from vavl_runtime.manifest import GraphRecord
-from vavl_runtime.precision import PrecisionChoice, choose_precisions
 
 Print = Callable[[str], None]
 _LEAST_COST = 4_000_000  # a graph of few weights takes time too

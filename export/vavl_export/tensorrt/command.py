@@ -7,12 +7,12 @@ from pathlib import Path
 from vavl_export.tensorrt.adapter import BuildOptions
 from vavl_export.tensorrt.build import build_engines
 from vavl_export.tensorrt.profiles import GRAPHS, choose_buckets
-from vavl_runtime.backends.tensorrt_library import find_tensorrt
+from vavl_runtime.backends.trt.engine_store import Engine, this_machine
+from vavl_runtime.backends.trt.library import find_tensorrt
 from vavl_runtime.bundle import open_bundle
-from vavl_runtime.devices import Gpu, probe_driver, require_gpu
-from vavl_runtime.engines import Engine, this_machine
+from vavl_runtime.bundle.precision import PrecisionChoice
+from vavl_runtime.devices.gpu import Gpu, probe_driver, require_gpu
 from vavl_runtime.errors import BundleNotFoundError, InputError
-from vavl_runtime.precision import PrecisionChoice
 
 MIB = 1 << 20
 CROSS_BUILD_WORKSPACE = 1024 * MIB

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from vavl_export.errors import ExportError
 from vavl_export.tensorrt.adapter import BuildOptions, BuiltPlan, Progress, build_plan
-from vavl_runtime.backends.tensorrt_library import find_tensorrt
-from vavl_runtime.engines import Profile
-from vavl_runtime.errors import ExportError, VavlError
+from vavl_runtime.backends.trt.engine_store import Profile
+from vavl_runtime.backends.trt.library import find_tensorrt
+from vavl_runtime.errors import VavlError
 
 
 @dataclass(frozen=True)

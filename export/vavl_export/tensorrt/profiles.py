@@ -7,11 +7,11 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from vavl_runtime.backends.tensorrt_shapes import STEPS
-from vavl_runtime.engines import Profile, ShapeRange
+from vavl_runtime.backends.trt.engine_store import Profile, ShapeRange
+from vavl_runtime.backends.trt.shapes import STEPS
+from vavl_runtime.bundle.manifest import TOKENS_PER_S, GraphRecord, Manifest
 from vavl_runtime.errors import InputError
 from vavl_runtime.faces.mtcnn import CELL
-from vavl_runtime.manifest import TOKENS_PER_S, GraphRecord, Manifest
 
 GRAPHS = ("audio_encoder", "face_encoder", "audio_visual", "audio", "visual", "pnet", "rnet", "onet")
 FACES = (4, 16)  # crops at once: what the runtime hands over, and a batch for throughput

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vavl_runtime.bundle.manifest import GraphRecord
 from vavl_runtime.errors import InvalidArrayError
-from vavl_runtime.manifest import GraphRecord
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -1,4 +1,4 @@
-"""Which engine runs the graphs on which device: what is named, or for ``auto`` the best that works."""
+"""Which backend runs the graphs on which device: what is named, or for ``auto`` the best that works."""
 
 import ctypes
 from collections.abc import Callable
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from vavl_runtime.backends.base import Backend
+from vavl_runtime.backends.trt.engine_store import FOLDER, find_engines, this_machine
 from vavl_runtime.bundle import Bundle
-from vavl_runtime.devices import Device, Gpu, parse_device, probe_driver, require_gpu
-from vavl_runtime.engines import FOLDER, find_engines, this_machine
+from vavl_runtime.bundle.manifest import REQUIRED_GRAPHS
+from vavl_runtime.bundle.precision import PrecisionChoice, choose_precisions
+from vavl_runtime.devices.gpu import Device, Gpu, parse_device, probe_driver, require_gpu
 from vavl_runtime.errors import BackendUnavailableError, InputError
-from vavl_runtime.manifest import REQUIRED_GRAPHS
-from vavl_runtime.precision import PrecisionChoice, choose_precisions
 
-Engine = Literal["auto", "onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
-ENGINES: tuple[Engine, ...] = get_args(Engine)
+BackendName = Literal["auto", "onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
+BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 # Tried in this order on a GPU by `auto`. ONNX Runtime's TensorRT provider builds engines for minutes in the middle of
 # the first clip, so it is only taken when named.
-_AUTO_ON_GPU: tuple[Engine, ...] = ("tensorrt", "onnxruntime")
+_AUTO_ON_GPU: tuple[BackendName, ...] = ("tensorrt", "onnxruntime")
 _GPU_ONLY = ("onnxruntime-tensorrt", "tensorrt")
 
 
@@ -28,36 +28,36 @@ class Chosen:
     Attributes:
         backend: Ready to load graphs.
         gpu: It runs them on a GPU.
-        passed_over: One sentence for each device or engine that was tried before and does not work. Only what is left
-            to ``auto`` is tried: a named GPU may still pass over TensorRT, if the engine is not named too.
+        skipped_backends: One sentence for each device or backend that was tried first and does not work. Only ``auto``
+            tries more than one: with a named GPU and backend ``auto``, TensorRT may still be skipped.
     """
 
     backend: Backend
     gpu: bool
-    passed_over: tuple[str, ...]
+    skipped_backends: tuple[str, ...]
 
 
 def create_backend(
-    device: str = "auto", engine: str = "auto", threads: int | None = None, bundle: Bundle | None = None
+    device: str = "auto", backend: str = "auto", threads: int | None = None, bundle: Bundle | None = None
 ) -> Backend:
-    """Make the backend of a device and an engine for fp32 graphs; `choose_backend` also tells what it passed over."""
-    return choose_backend(device, engine, threads, bundle).backend
+    """Make the named backend on the named device, for fp32 graphs; `choose_backend` also says what it skipped."""
+    return choose_backend(device, backend, threads, bundle).backend
 
 
 def choose_backend(
     device: str = "auto",
-    engine: str = "auto",
+    backend: str = "auto",
     threads: int | None = None,
     bundle: Bundle | None = None,
     *,
     precision: PrecisionChoice = "fp32",
     load: Callable[[str], Any] = ctypes.CDLL,
 ) -> Chosen:
-    """Make the backend of a device and an engine.
+    """Make the backend of a device and a backend name.
 
     Args:
         device: ``auto`` (a GPU if one works, else the CPU), ``cpu`` or ``cuda:N``.
-        engine: ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt`` or ``tensorrt``; on the CPU only ONNX Runtime.
+        backend: ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt`` or ``tensorrt``; on the CPU only ONNX Runtime.
         threads: Threads on the CPU; all cores by default.
         bundle: The bundle to run; TensorRT finds its engines through it.
         precision: Of the graphs to run; ``auto`` takes TensorRT only if all of its engines fit this machine.
@@ -67,38 +67,38 @@ def choose_backend(
         The backend and what was passed over.
 
     Raises:
-        InputError: An unknown device or engine.
+        InputError: An unknown device or backend.
         BackendUnavailableError: What was named is not there, or two names contradict each other.
     """
     wanted = parse_device(device)
-    if engine not in ENGINES:
-        raise InputError(f"backend: got {engine!r}, expected one of {', '.join(ENGINES)}")
-    if wanted.kind == "auto" and engine in _GPU_ONLY:
+    if backend not in BACKENDS:
+        raise InputError(f"backend: got {backend!r}, expected one of {', '.join(BACKENDS)}")
+    if wanted.kind == "auto" and backend in _GPU_ONLY:
         wanted = Device("cuda")
-    passed_over: list[str] = []
+    skipped_backends: list[str] = []
     gpus: list[Gpu | None] = [None]
     if wanted.kind != "cpu":
         driver = probe_driver(load)
         if wanted.kind == "cuda":
             gpus = [require_gpu(wanted.index, driver)]
         elif driver.problem is not None:
-            passed_over.append(driver.problem)
+            skipped_backends.append(driver.problem)
         else:
             gpus = [driver.gpus[0], None]
     for gpu in gpus:
-        for name in _engines(engine, gpu):
+        for name in _names(backend, gpu):
             try:
-                if engine == "auto" and name == "tensorrt" and gpu is not None:
+                if backend == "auto" and name == "tensorrt" and gpu is not None:
                     _require_engines(bundle, gpu, precision)
-                return Chosen(_make(name, gpu, threads, bundle, precision), gpu is not None, tuple(passed_over))
+                return Chosen(_make(name, gpu, threads, bundle, precision), gpu is not None, tuple(skipped_backends))
             except BackendUnavailableError as error:
-                passed_over.append(str(error))
-    raise BackendUnavailableError("; ".join(passed_over))
+                skipped_backends.append(str(error))
+    raise BackendUnavailableError("; ".join(skipped_backends))
 
 
-def _engines(engine: str, gpu: Gpu | None) -> tuple[str, ...]:
-    if engine != "auto":
-        return (engine,)
+def _names(backend: str, gpu: Gpu | None) -> tuple[str, ...]:
+    if backend != "auto":
+        return (backend,)
     return ("onnxruntime",) if gpu is None else _AUTO_ON_GPU
 
 
@@ -108,7 +108,7 @@ def _require_engines(bundle: Bundle | None, gpu: Gpu, precision: PrecisionChoice
         raise BackendUnavailableError(
             f"tensorrt: no engines in the bundle; vavl-export tensorrt BUNDLE --precision {precision} builds them"
         )
-    from vavl_runtime.backends.tensorrt_library import find_tensorrt
+    from vavl_runtime.backends.trt.library import find_tensorrt
 
     library = find_tensorrt()
     machine = this_machine(library.name, library.version, gpu)
@@ -118,21 +118,21 @@ def _require_engines(bundle: Bundle | None, gpu: Gpu, precision: PrecisionChoice
 
 
 def _make(
-    engine: str, gpu: Gpu | None, threads: int | None, bundle: Bundle | None, precision: PrecisionChoice
+    backend: str, gpu: Gpu | None, threads: int | None, bundle: Bundle | None, precision: PrecisionChoice
 ) -> Backend:
-    """Import an engine's module only when it is chosen: none of them is needed by the others."""
+    """Import a backend's module only when it is chosen: none of them is needed by the others."""
     if gpu is None:
-        if engine != "onnxruntime":
+        if backend != "onnxruntime":
             raise BackendUnavailableError(
-                f"backend {engine} needs a GPU; pass --device cuda:0 or --backend onnxruntime"
+                f"backend {backend} needs a GPU; pass --device cuda:0 or --backend onnxruntime"
             )
-        from vavl_runtime.backends.onnxruntime import OnnxRuntimeBackend
+        from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
 
         return OnnxRuntimeBackend(threads)
-    if engine == "tensorrt":
-        from vavl_runtime.backends.tensorrt import TensorRtBackend
+    if backend == "tensorrt":
+        from vavl_runtime.backends.trt.backend import TensorRtBackend
 
         return TensorRtBackend(gpu.index, bundle, precision)
-    from vavl_runtime.backends.onnxruntime_gpu import OnnxRuntimeGpuBackend
+    from vavl_runtime.backends.ort.gpu import OnnxRuntimeGpuBackend
 
-    return OnnxRuntimeGpuBackend(gpu, tensorrt=engine == "onnxruntime-tensorrt", bundle=bundle)
+    return OnnxRuntimeGpuBackend(gpu, tensorrt=backend == "onnxruntime-tensorrt", bundle=bundle)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vavl_runtime.backends.base import Arrays, check_inputs
-from vavl_runtime.manifest import GraphRecord
+from vavl_runtime.bundle.manifest import GraphRecord
 
-Answer = Callable[[str, Arrays], dict[str, NDArray[Any]]]
+Prediction = Callable[[str, Arrays], dict[str, NDArray[Any]]]
 
 
 class FakeBackend:
@@ -21,7 +21,7 @@ class FakeBackend:
         overlaps: See `Backend.overlaps`.
     """
 
-    def __init__(self, answer: Answer | None = None, *, overlaps: bool = False) -> None:
+    def __init__(self, answer: Prediction | None = None, *, overlaps: bool = False) -> None:
         self._answer = answer
         self.overlaps = overlaps
         self._records: dict[str, GraphRecord] = {}

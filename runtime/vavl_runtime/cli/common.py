@@ -48,7 +48,7 @@ def run_app(app: typer.Typer) -> None:
 
 def device_name(text: str) -> str:
     """Check the value of ``--device``: a name that cannot be read is bad usage, a device that is missing is not."""
-    from vavl_runtime.devices import parse_device
+    from vavl_runtime.devices.gpu import parse_device
 
     try:
         return str(parse_device(text))

@@ -13,9 +13,9 @@ import typer
 from vavl_runtime.cli.common import UNDECODABLE, device_name, exit_on_error, new_app, print_line, run_app
 
 if TYPE_CHECKING:
-    from vavl_runtime.availability import Use
-    from vavl_runtime.cli.clips import Listed
     from vavl_runtime.cli.formats import Record
+    from vavl_runtime.media.find import Listed
+    from vavl_runtime.pipeline.availability import Use
     from vavl_runtime.recognizer import Recognizer
 
 app = new_app("Recognise emotion in clips, by the modalities that are really there.")
@@ -31,8 +31,8 @@ class Precision(str, Enum):
     auto = "auto"
 
 
-class Engine(str, Enum):
-    """Engines that can be asked for."""
+class BackendName(str, Enum):
+    """Backends that can be asked for."""
 
     auto = "auto"
     onnxruntime = "onnxruntime"
@@ -76,7 +76,7 @@ def run(
     detect_every: Annotated[
         int | None, typer.Option(min=1, max=100, help="Frames from one face detection to the next; else the bundle's.")
     ] = None,
-    backend: Annotated[Engine, typer.Option(help="Engine; 'auto' takes the best that works.")] = Engine.auto,
+    backend: Annotated[BackendName, typer.Option(help="Backend; 'auto' takes the best that works.")] = BackendName.auto,
 ) -> None:
     """Recognise emotion in clips, by the modalities that are really there."""
     if audio_only and visual_only:
@@ -84,8 +84,8 @@ def run(
     if all_paths and output_format is Format.csv:
         raise typer.BadParameter("--all-paths has no place in a row of CSV; use table, json or jsonl")
     with exit_on_error():
-        from vavl_runtime.cli.clips import list_clips
         from vavl_runtime.cli.formats import new_writer
+        from vavl_runtime.media.find import list_clips
         from vavl_runtime.recognizer import Recognizer
 
         listed = list_clips(clips)
@@ -95,16 +95,16 @@ def run(
             Recognizer(
                 bundle,
                 device=device,
-                engine=backend.value,
+                backend=backend.value,
                 threads=threads,
                 precision=precision.value,
                 stride=stride,
                 detect_every=detect_every,
             ) as recognizer,
         ):
-            if device == "auto" or recognizer.passed_over:
-                passed_over = f" ({'; '.join(recognizer.passed_over)})" if recognizer.passed_over else ""
-                print_line(f"device {device}: {recognizer.backend}{passed_over}")
+            if device == "auto" or recognizer.skipped_backends:
+                skipped_backends = f" ({'; '.join(recognizer.skipped_backends)})" if recognizer.skipped_backends else ""
+                print_line(f"device {device}: {recognizer.backend}{skipped_backends}")
             if precision is Precision.auto:
                 taken = ", ".join(f"{name} {chosen}" for name, chosen in recognizer.precisions.items())
                 print_line(f"precision auto: {taken}")
@@ -143,9 +143,9 @@ def _records(
                 raise clip.error
             result = recognizer.predict(clip.path, use=use, all_paths=all_paths)
             if profile:
-                from vavl_runtime.bench.budget import budget_lines, mean_budget
+                from vavl_runtime.stage_profile import profile_lines
 
-                for line in (f"{clip.path}: where the time went", *budget_lines(mean_budget([result.budget]))):
+                for line in (f"{clip.path}: where the time went", *profile_lines(result.budget)):
                     print_line(line)
             yield result.to_json()
         except InputError as error:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vavl_runtime.backends.onnxruntime_providers import why_not
-from vavl_runtime.backends.onnxruntime_session import import_onnxruntime
-from vavl_runtime.devices import Driver, probe_driver
+from vavl_runtime.backends.ort.providers import why_not
+from vavl_runtime.backends.ort.session import import_onnxruntime
+from vavl_runtime.devices.gpu import Driver, probe_driver
 from vavl_runtime.errors import BackendUnavailableError
 
 _COMMAND_TIMEOUT_S = 20

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vavl_runtime.backends.onnxruntime_session import CUDA, TENSORRT
+from vavl_runtime.backends.ort.session import CUDA, TENSORRT
 from vavl_runtime.doctor.environment import Environment, Library, OnnxRuntimeBuild
 from vavl_runtime.doctor.jetson import POWER_MODE_COMMAND, RELEASE_FILE, Jetson, parse_power_mode, parse_release
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vavl_runtime.backends.onnxruntime_session import CUDA, TENSORRT
-from vavl_runtime.backends.tensorrt_library import OLDEST
+from vavl_runtime.backends.ort.session import CUDA, TENSORRT
+from vavl_runtime.backends.trt.engine_store import version_numbers
+from vavl_runtime.backends.trt.library import OLDEST
 from vavl_runtime.doctor.environment import OnnxRuntimeBuild
 from vavl_runtime.doctor.facts import Machine, cuda_python
-from vavl_runtime.engines import version_numbers
 
 PIP = "python -m pip"
 BUILT_FOR_CUDA_12 = "<1.27"  # onnxruntime-gpu; later wheels are built for CUDA 13

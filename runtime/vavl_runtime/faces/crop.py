@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vavl_runtime.bundle.manifest import CropRecipe
 from vavl_runtime.faces.boxes import Boxes
-from vavl_runtime.manifest import CropRecipe
 
 
 def crop_face(pixels: NDArray[np.uint8], box: Boxes, recipe: CropRecipe) -> NDArray[np.uint8]:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vavl_runtime.bundle.manifest import CropRecipe
 from vavl_runtime.faces.area import AreaSampler
 from vavl_runtime.faces.boxes import Boxes, suppress, to_squares
-from vavl_runtime.manifest import CropRecipe
 
 CELL = 12  # P-Net looks at 12 x 12 pixels, every second pixel
 STRIDE = 2

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vavl_runtime.bundle.manifest import CropRecipe
 from vavl_runtime.faces.boxes import Boxes, overlap
 from vavl_runtime.faces.mtcnn import Faces, Mtcnn
-from vavl_runtime.manifest import CropRecipe
 from vavl_runtime.media import Frame
 
 SAME_FACE = 0.5  # least overlap of two detections for the boxes between them to be interpolated

@@ -1,21 +1,15 @@
 """Clips that are already in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vavl_runtime.errors import InvalidArrayError
-
-if TYPE_CHECKING:
-    from vavl_runtime.media.source import Frame, SoundBlock
+from vavl_runtime.media.source import MAX_AMPLITUDE, SAMPLE_RATE, Frame, SoundBlock
 
 BLOCK = 16_000  # samples handed on at once
-MAX_AMPLITUDE = 1e5  # full scale is 1; more than a hundred thousand times that is no sound
 FRAME_RATES = (1e-3, 1e6)
 
 
@@ -62,16 +56,12 @@ class ArraySource:
 
     def sound(self) -> Iterator[SoundBlock]:
         """Hand out the sound in blocks of a second."""
-        from vavl_runtime.media.source import SAMPLE_RATE, SoundBlock
-
         assert self._audio is not None
         for start in range(0, len(self._audio), BLOCK):
             yield SoundBlock(start / SAMPLE_RATE, self._audio[start : start + BLOCK])
 
     def frames(self) -> Iterator[Frame]:
         """Hand out the frames."""
-        from vavl_runtime.media.source import Frame
-
         assert self._frames is not None
         steps = np.diff(self._times)
         shown = np.append(steps, steps[-1:] if len(steps) else 0.0)  # the last frame as long as the one before

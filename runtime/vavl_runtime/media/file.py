@@ -15,7 +15,8 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from vavl_runtime.cores import usable_cores
+from vavl_runtime.bundle.manifest import Limits
+from vavl_runtime.devices.cpu import usable_cores
 from vavl_runtime.errors import (
     DamagedMediaError,
     EmptyFileError,
@@ -27,9 +28,7 @@ from vavl_runtime.errors import (
     UnreadableFileError,
     UnsupportedMediaError,
 )
-from vavl_runtime.manifest import Limits
-from vavl_runtime.media.arrays import MAX_AMPLITUDE
-from vavl_runtime.media.source import SAMPLE_RATE, Frame, SoundBlock
+from vavl_runtime.media.source import MAX_AMPLITUDE, SAMPLE_RATE, Frame, SoundBlock
 from vavl_runtime.timing import StageTimer
 
 # PyAV before 19 refuses tags that are no UTF-8 unless told otherwise; later versions never do and know no such option.

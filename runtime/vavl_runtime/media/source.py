@@ -2,18 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vavl_runtime.errors import InvalidArrayError
-from vavl_runtime.manifest import Limits
-from vavl_runtime.media.arrays import ArrayClip, ArraySource
-from vavl_runtime.timing import StageTimer
-
 SAMPLE_RATE = 16_000
+MAX_AMPLITUDE = 1e5  # full scale is 1; more than a hundred thousand times that is no sound
 
 
 @dataclass(frozen=True)
@@ -62,26 +57,3 @@ class Source(Protocol):
 
     def frames(self) -> Iterator[Frame]:
         """Decode the pictures from their start; raises `InputError`s of media."""
-
-
-def open_source(clip: str | Path | ArrayClip, limits: Limits, timer: StageTimer | None = None) -> Source:
-    """Open a clip.
-
-    Args:
-        clip: A media file, or arrays in memory.
-        limits: Bounds on frame size.
-        timer: Where resampling is booked.
-
-    Returns:
-        The clip as a source.
-
-    Raises:
-        InputError: The clip cannot be opened; the subclass says why.
-    """
-    if isinstance(clip, ArrayClip):
-        return ArraySource(clip)
-    if isinstance(clip, (str, Path)):
-        from vavl_runtime.media.file import FileSource
-
-        return FileSource(Path(clip), limits, timer)
-    raise InvalidArrayError(f"clip: got {type(clip).__name__}, expected a path or an ArrayClip")

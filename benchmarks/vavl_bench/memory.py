@@ -1,0 +1,49 @@
+"""Memory of this process and of the GPU it uses."""
+
+from pathlib import Path
+
+from vavl_bench.nvml import NvmlError, open_nvml
+from vavl_bench.schema import Memory, Quantity
+from vavl_bench.system_state import quantity
+
+_STATUS = Path("/proc/self/status")
+
+
+class MemoryProbe:
+    """Measures from its making on.
+
+    Args:
+        gpu: Number of the GPU in use; None for the CPU alone.
+    """
+
+    def __init__(self, gpu: int | None) -> None:
+        self._gpu = gpu
+        self._device_before = _device_mib(gpu)
+
+    def read(self) -> Memory:
+        """Resident memory now and at its peak, and what the GPU holds more than before, MiB."""
+        before, now = self._device_before, _device_mib(self._gpu)
+        if before.value is None or now.value is None:
+            grown = before if before.value is None else now
+        else:
+            grown = Quantity(value=now.value - before.value)
+        return Memory(resident_mib=_status_mib("VmRSS"), peak_mib=_status_mib("VmHWM"), device_mib=grown)
+
+
+def _status_mib(field: str) -> Quantity:
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError as error:
+        return Quantity(reason=f"{_STATUS}: {error.strerror}")
+    value = next((line.split()[1] for line in lines if line.startswith(f"{field}:")), None)
+    return Quantity(reason=f"{_STATUS} has no {field}") if value is None else Quantity(value=int(value) / 1024)
+
+
+def _device_mib(gpu: int | None) -> Quantity:
+    if gpu is None:
+        return Quantity(reason="no GPU in use")
+    try:
+        with open_nvml() as nvml:
+            return quantity(lambda: nvml.used_mib(nvml.gpu(gpu)))
+    except NvmlError as error:
+        return Quantity(reason=str(error))

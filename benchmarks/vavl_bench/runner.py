@@ -1,0 +1,117 @@
+"""Works off a plan, each measurement in a process of its own, and hands over what is finished after every measurement.
+
+A process of its own starts without the memory, the loaded libraries and the thread pools of the measurements before.
+"""
+
+import datetime
+import multiprocessing
+import signal
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+
+from vavl_bench.environment import read_environment
+from vavl_bench.errors import MeasuringProcessError
+from vavl_bench.measure import measure_one
+from vavl_bench.plan import MeasurementSpec
+from vavl_bench.schema import SCHEMA_VERSION, BundleRecord, Failure, Measurement, Report, SettingValue
+from vavl_runtime.errors import BackendUnavailableError, GraphFailedError, VavlError
+
+
+def measure_apart(spec: MeasurementSpec) -> Measurement:
+    """Measure a measurement in a process of its own, which does not outlive an interruption.
+
+    Raises:
+        VavlError: As `measure_one`.
+        MeasuringProcessError: The process died.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_measure_and_send, args=(spec, sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        outcome: Measurement | VavlError = receiver.recv()
+    except EOFError:
+        process.join()
+        raise MeasuringProcessError(
+            f"{spec}: the measuring process died with exit code {process.exitcode}, of too little memory or in the "
+            "backend; free memory, or see above what it printed"
+        ) from None
+    except BaseException:
+        process.terminate()
+        raise
+    finally:
+        process.join()
+    if isinstance(outcome, VavlError):
+        raise outcome
+    return outcome
+
+
+def _measure_and_send(spec: MeasurementSpec, sender: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
+    try:
+        sender.send(measure_one(spec))
+    except VavlError as error:
+        sender.send(error)
+
+
+def new_report(command: str, bundle: BundleRecord | None, settings: dict[str, SettingValue]) -> Report:
+    """Start a report without measurements.
+
+    Args:
+        command: The command line.
+        bundle: What is measured.
+        settings: How.
+
+    Returns:
+        The report, unfinished.
+    """
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        command=command,
+        started=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        finished=False,
+        environment=read_environment(),
+        bundle=bundle,
+        settings=settings,
+        measurements=(),
+    )
+
+
+def run_plan(
+    measurements: Sequence[MeasurementSpec],
+    report: Report,
+    *,
+    keep: Callable[[Report], object],
+    tell: Callable[[str], object],
+    measure: Callable[[MeasurementSpec], Measurement] = measure_apart,
+) -> Report:
+    """Measure measurement after measurement.
+
+    Args:
+        measurements: What to measure.
+        report: The report to add to.
+        keep: Takes the report after every measurement, so that an interruption loses only the measurement under way.
+        tell: Takes a line of progress.
+        measure: Measures a measurement.
+
+    Returns:
+        The finished report; measurements that failed hold their error.
+
+    Raises:
+        BackendUnavailableError: The device or backend is missing: no further measurement is tried.
+    """
+    for number, spec in enumerate(measurements, 1):
+        tell(f"[{number}/{len(measurements)}] {spec}")
+        try:
+            measurement = measure(spec)
+        except VavlError as error:
+            if isinstance(error, BackendUnavailableError) and not isinstance(error, GraphFailedError):
+                raise
+            tell(f"error: {error}")
+            measurement = Measurement(key=spec.planned_key(), error=Failure(kind=error.kind, message=str(error)))
+        report = report.model_copy(update={"measurements": (*report.measurements, measurement)})
+        keep(report)
+    report = report.model_copy(update={"finished": True})
+    keep(report)
+    return report

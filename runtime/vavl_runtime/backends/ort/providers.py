@@ -1,0 +1,197 @@
+"""ONNX Runtime's GPU providers: their options, and whether they really start.
+
+A provider that is listed may still not load, and ONNX Runtime then goes on with the CPU. A graph of one node that must
+not run on the CPU tells.
+"""
+
+import contextlib
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vavl_runtime.backends.ort.session import CUDA, TENSORRT, Provider, import_onnxruntime
+from vavl_runtime.errors import BackendUnavailableError
+
+# y = Relu(x) for one float, opset 18, IR 9; tests rebuild it with onnx and compare.
+ONE_NODE = (
+    b'\x08\t\x12\x00:7\n\x0c\n\x01x\x12\x01y"\x04Relu\x12\x05probeZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
+    b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x12"
+)
+RECORD_NODES = "session.record_ep_graph_assignment_info"  # the session option that `nodes_taken` needs
+_PROBE_TIMEOUT_S = 120  # making a first CUDA context takes seconds on a Jetson
+_FATAL, _WARNING = 4, 2  # ONNX Runtime's log severities; the second is its default
+
+
+def cuda_options(index: int, *, graphs: bool) -> Provider:
+    """Options of the CUDA provider.
+
+    Args:
+        index: The GPU.
+        graphs: Capture CUDA graphs; ONNX Runtime then refuses graphs whose arithmetic would partly run on the CPU.
+
+    Returns:
+        Name and options.
+    """
+    return CUDA, {
+        "device_id": str(index),
+        "enable_cuda_graph": "1" if graphs else "0",
+        # EXHAUSTIVE, the default, measures again for every new length of a clip: seconds each time.
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "cudnn_conv1d_pad_to_nc1d": "1",
+        # fp32 means fp32; who wants speed takes a bundle's fp16 graphs, whose drift is measured.
+        "use_tf32": "0",
+        # The default doubles the arena, which three graphs on a board of 8 GB cannot afford.
+        "arena_extend_strategy": "kSameAsRequested",
+    }
+
+
+def tensorrt_options(index: int, cache: Path, precision: str, profile: dict[str, str]) -> Provider:
+    """Options of the TensorRT provider.
+
+    Args:
+        index: The GPU.
+        cache: Folder for engines of one graph file only: ONNX Runtime's key of an engine leaves the weights out.
+        precision: Of the graph.
+        profile: ``trt_profile_{min,opt,max}_shapes``; empty to let ONNX Runtime widen the profile as shapes come.
+
+    Returns:
+        Name and options.
+    """
+    return TENSORRT, {
+        "device_id": str(index),
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(cache),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": str(cache),
+        "trt_max_workspace_size": str(1 << 30),
+        "trt_builder_optimization_level": "3",
+        # Before TensorRT 11 these allow what the graph's own types ask for.
+        "trt_fp16_enable": "1" if precision == "fp16" else "0",
+        "trt_bf16_enable": "1" if precision == "bf16" else "0",
+        "trt_int8_enable": "1" if precision == "int8" else "0",
+        **profile,
+    }
+
+
+class Nodes(NamedTuple):
+    """How many nodes of a graph a provider runs, of how many."""
+
+    taken: int
+    total: int
+
+
+def nodes_taken(session: Any, provider: str) -> Nodes | None:
+    """Ask how much of a graph a provider took: one that started may still leave every node to the next.
+
+    Args:
+        session: A session with the option `RECORD_NODES`.
+        provider: Name of the provider.
+
+    Returns:
+        The counts; None before onnxruntime 1.24, which does not tell.
+    """
+    assigned = getattr(session, "get_provider_graph_assignment_info", None)
+    if assigned is None:
+        return None
+    counts = [(part.ep_name == provider, len(part.get_nodes())) for part in assigned()]
+    return Nodes(sum(count for its, count in counts if its), sum(count for _, count in counts))
+
+
+def require_provider(runtime: Any, provider: Provider) -> None:
+    """Start a provider on a graph of one node.
+
+    Args:
+        runtime: The onnxruntime module.
+        provider: Name and options.
+
+    Raises:
+        BackendUnavailableError: It is not in this build, or does not start; says why and what to do.
+    """
+    name = provider[0]
+    if name not in runtime.get_available_providers():
+        raise BackendUnavailableError(
+            f"onnxruntime {runtime.__version__} is built without {name}; pip uninstall -y onnxruntime, then pip "
+            "install onnxruntime-gpu (on a Jetson see docs/jetson.md), or run with --device cpu"
+        )
+    preload_libraries(runtime)
+    if not _starts(runtime, provider):
+        reason = why_not(name) or "it starts alone, but not in this process, which may have loaded another CUDA"
+        raise BackendUnavailableError(
+            f"onnxruntime {runtime.__version__} does not start {name}: {reason}; vavl-doctor says what to "
+            "install, --device cpu does without"
+        )
+
+
+def preload_libraries(runtime: Any) -> None:
+    """Load CUDA and cuDNN from their pip packages, where ONNX Runtime knows how (1.21 and later)."""
+    preload = getattr(runtime, "preload_dlls", None)
+    if preload is not None:
+        with contextlib.redirect_stdout(io.StringIO()):  # what it prints, `why_not` says if it matters
+            preload()
+
+
+def why_not(name: str) -> str | None:
+    """Say why a provider does not start. ONNX Runtime only logs it, so a process of its own tries once more.
+
+    Args:
+        name: The provider.
+
+    Returns:
+        The reason, in one line; None if it starts.
+    """
+    command = [sys.executable, "-m", __name__, name]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_PROBE_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {_PROBE_TIMEOUT_S} s"
+    if done.returncode == 0:
+        return None
+    return reason_in_log(done.stderr)
+
+
+def reason_in_log(log: str) -> str:
+    """Find the reason in what ONNX Runtime logged.
+
+    Args:
+        log: Its log, possibly coloured.
+
+    Returns:
+        The library that cannot be loaded, or else the first line of CUDA's error, or else the last line.
+    """
+    plain = re.sub(r"\x1b\[[\d;]*m", "", log)
+    for pattern in (r"Failed to load library \S+ with error: (.+)", r"(CUDA (?:failure|error) .+)"):
+        if match := re.search(pattern, plain):
+            return match[1].strip()
+    lines = plain.split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no reason given")
+
+
+def _starts(runtime: Any, provider: Provider) -> bool:
+    options = runtime.SessionOptions()
+    options.log_severity_level = _FATAL
+    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    runtime.set_default_logger_severity(_FATAL)  # a failure is reported by us, in one line
+    try:
+        session = runtime.InferenceSession(ONE_NODE, options, providers=[provider], enable_fallback=0)
+    except Exception:  # ONNX Runtime's exception types are private; `why_not` finds the reason
+        return False
+    finally:
+        runtime.set_default_logger_severity(_WARNING)
+    return provider[0] in session.get_providers()
+
+
+def _main() -> int:
+    """Try one provider, leaving ONNX Runtime's log on stderr: ``python -m … NAME``."""
+    runtime = import_onnxruntime()
+    preload_libraries(runtime)
+    options = runtime.SessionOptions()
+    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    session = runtime.InferenceSession(ONE_NODE, options, providers=[sys.argv[1]], enable_fallback=0)
+    return 0 if sys.argv[1] in session.get_providers() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

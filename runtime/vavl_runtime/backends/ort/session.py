@@ -1,0 +1,70 @@
+"""What all ONNX Runtime backends share: importing it, opening a graph, comparing its signature."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vavl_runtime.bundle.manifest import GraphRecord
+from vavl_runtime.errors import BackendUnavailableError, ManifestError
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
+
+Provider = tuple[str, dict[str, str]]  # name and options
+
+
+def import_onnxruntime() -> Any:
+    """Import onnxruntime.
+
+    Returns:
+        The module.
+
+    Raises:
+        BackendUnavailableError: It is missing or broken.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"onnxruntime cannot be imported ({error}); pip install --force-reinstall onnxruntime"
+        ) from error
+    return onnxruntime
+
+
+def open_session(
+    runtime: Any, file: Path, record: GraphRecord, options: Any, providers: Sequence[Provider | str]
+) -> Any:
+    """Open a graph on exactly the first of the providers.
+
+    Args:
+        runtime: The onnxruntime module.
+        file: A verified ONNX file.
+        record: Its signature by the manifest.
+        options: Session options.
+        providers: Providers by rank.
+
+    Returns:
+        The session.
+
+    Raises:
+        BackendUnavailableError: ONNX Runtime refuses the graph or does not start the provider.
+        ManifestError: The graph has other inputs or outputs than announced.
+    """
+    try:
+        # By default the Python layer prints a failure of a provider and starts again on the CPU.
+        session = runtime.InferenceSession(os.fspath(file), options, providers=list(providers), enable_fallback=0)
+    except Exception as error:  # ONNX Runtime's exception types are private and differ between versions
+        raise BackendUnavailableError(f"{file}: ONNX Runtime refuses the graph ({error})") from error
+    wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
+    if wanted not in session.get_providers():
+        raise BackendUnavailableError(
+            f"{file}: ONNX Runtime did not start {wanted} but {session.get_providers()}; vavl-doctor says what is "
+            "missing"
+        )
+    given = {value.name for value in (*session.get_inputs(), *session.get_outputs())}
+    announced = {tensor.name for tensor in (*record.inputs, *record.outputs)}
+    if given != announced:
+        raise ManifestError(f"{file}: has inputs and outputs {sorted(given)}, the manifest says {sorted(announced)}")
+    return session

@@ -1,0 +1,1 @@
+"""TensorRT without ONNX Runtime; imported only when it is asked for."""

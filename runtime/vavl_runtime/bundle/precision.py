@@ -1,0 +1,63 @@
+"""Which precision each graph of a bundle runs in."""
+
+import platform
+from typing import Literal, get_args
+
+from vavl_runtime.bundle.manifest import GraphRecord, Manifest, Precision, SpeedRecord
+from vavl_runtime.devices.cpu import int8_instructions
+from vavl_runtime.errors import InputError, VariantMissingError
+
+PrecisionChoice = Literal["fp32", "fp16", "bf16", "int8", "auto"]
+
+# The nets of the face detector stay fp32: they are small, and where a face is must not depend on the precision.
+VARIANT_GRAPHS = ("audio", "visual", "audio_visual", "audio_encoder", "face_encoder")
+
+
+def choose_precisions(manifest: Manifest, choice: PrecisionChoice, *, gpu: bool = False) -> dict[str, Precision]:
+    """Decide for every graph.
+
+    Args:
+        manifest: The bundle's manifest.
+        choice: A precision that all graphs of `VARIANT_GRAPHS` must have, or ``auto``: on a GPU fp16 where the bundle
+            has it; on a CPU int8 where it was measured to be worth it on this kind of processor, with no instruction
+            for int8 that this one lacks; fp32 otherwise.
+        gpu: Whether the graphs run on a GPU.
+
+    Returns:
+        Precision by graph name; everything outside of `VARIANT_GRAPHS` runs as it is.
+
+    Raises:
+        InputError: No such choice.
+        VariantMissingError: The bundle lacks graphs of this precision.
+    """
+    if choice not in get_args(PrecisionChoice):
+        raise InputError(f"precision: got {choice!r}, expected one of {', '.join(get_args(PrecisionChoice))}")
+    chosen: dict[str, Precision] = {name: graph.precision for name, graph in manifest.graphs.items()}
+    if choice == "auto":
+        return chosen | {name: _best(manifest.graphs[name], gpu) for name in VARIANT_GRAPHS}
+    if missing := [name for name in VARIANT_GRAPHS if choice not in _precisions(manifest.graphs[name])]:
+        there = sorted(set.intersection(*(set(_precisions(manifest.graphs[name])) for name in VARIANT_GRAPHS)))
+        raise VariantMissingError(
+            f"precision {choice}: bundle {manifest.name} has no {choice} of {', '.join(missing)}; it has "
+            f"{', '.join(there)}; export it again with --precision {choice}"
+        )
+    return chosen | dict.fromkeys(VARIANT_GRAPHS, choice)
+
+
+def _precisions(graph: GraphRecord) -> tuple[Precision, ...]:
+    return (graph.precision, *graph.variants)
+
+
+def _best(graph: GraphRecord, gpu: bool) -> Precision:
+    if gpu:
+        return "fp16" if "fp16" in graph.variants else graph.precision
+    quantised = graph.variants.get("int8")
+    measured = quantised.speed if quantised is not None else None
+    return "int8" if measured is not None and measured.reason is None and _holds_here(measured) else graph.precision
+
+
+def _holds_here(measured: SpeedRecord) -> bool:
+    """Whether this processor is of the kind that was measured and lacks nothing that int8 gained by there."""
+    if measured.machine != platform.machine():
+        return False
+    return measured.instructions is None or set(measured.instructions) <= set(int8_instructions() or ())

@@ -1,0 +1,1 @@
+"""What the machine has: processor cores, GPUs and the CUDA libraries."""

@@ -1,0 +1,1 @@
+"""From a clip to its prediction: reading, windows, features, path, aggregation."""
