@@ -4,12 +4,14 @@ Numbers default to the paper (§4.3). D-numbers are the catalogued differences b
 released code; `docs/decisions.md` lists the ones that matter here.
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vavl.errors import ConfigError
+from vavl.errors import ConfigError, list_invalid
 
 Positive = Annotated[int, Field(gt=0)]
 Task = Literal["classification", "regression"]
@@ -149,10 +151,7 @@ class VavlConfig(StrictModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            listed = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or 'configuration'}: {item['msg']}" for item in error.errors()
-            )
-            raise ConfigError(f"configuration: {listed}") from error
+            raise ConfigError(f"configuration: {list_invalid(error, 'configuration')}") from error
 
     @classmethod
     def read(cls, path: Path) -> "VavlConfig":
@@ -197,3 +196,7 @@ def light_config(**changes: object) -> VavlConfig:
         "head_dropout": 0.5,
     }
     return VavlConfig.create(**{**light, **changes})
+
+
+PRESETS: Mapping[str, Callable[..., VavlConfig]] = MappingProxyType({"paper": paper_config, "light": light_config})
+"""Configurations by name; each takes the fields to change as keyword arguments."""

@@ -55,7 +55,7 @@ def open_corpus(name: str, folder: str | Path, *, skip_bad: bool = False) -> Cor
     if any(problem.kind == "layout" for problem in wrong):
         raise _error(name, folder, wrong, "mend at least the layout: leaving clips out does not help against it")
     if wrong and not skip_bad:
-        raise _error(name, folder, wrong, "mend them, or leave the bad clips out with --skip-bad")
+        raise _error(name, folder, wrong, "mend them, or leave the bad clips out", argument="skip_bad")
     corpus = leave_out(corpus, wrong)
     if not corpus.clips:
         raise _error(name, folder, wrong, "no clip would be left without the bad ones; mend them")
@@ -87,8 +87,9 @@ def _only(partition: Partition, ids: set[str]) -> Partition:
     return Partition(partition.name, {id_: split for id_, split in partition.split_of.items() if id_ in ids})
 
 
-def _error(name: str, folder: Path, problems: Sequence[Problem], remedy: str) -> CorpusError:
+def _error(
+    name: str, folder: Path, problems: Sequence[Problem], remedy: str, argument: str | None = None
+) -> CorpusError:
     listed = "\n".join(f"  {problem}" for problem in problems)
-    return CorpusError(
-        f"{folder}: {len(problems)} problem{'s' * (len(problems) > 1)} in this corpus ({name}); {remedy}\n{listed}"
-    )
+    count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
+    return CorpusError(f"{folder}: {count} in this corpus ({name}); {remedy}\n{listed}", argument=argument)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from typing_extensions import Self
 
 from vavl.config import StrictModel
-from vavl.errors import ConfigError
+from vavl.errors import ConfigError, list_invalid
 from vavl_runtime.errors import InputError
 from vavl_runtime.files import write_atomically
 
@@ -27,7 +27,7 @@ class JsonRecord(StrictModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise ConfigError(f"{cls.__name__}: {_listed(error)}") from error
+            raise ConfigError(f"{cls.__name__}: {list_invalid(error, 'record')}") from error
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -41,7 +41,7 @@ class JsonRecord(StrictModel):
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read ({error.strerror}); name a file of {cls.__name__}") from error
         except ValidationError as error:
-            raise ConfigError(f"{path}: no valid {cls.__name__}: {_listed(error)}") from error
+            raise ConfigError(f"{path}: no valid {cls.__name__}: {list_invalid(error, 'record')}") from error
         except InputError as error:  # of an array inside, which does not know its file
             raise ConfigError(f"{path}: {error}") from error
 
@@ -52,7 +52,3 @@ class JsonRecord(StrictModel):
             OutputError: The place cannot be written.
         """
         write_atomically(path, (self.model_dump_json(indent=self.indent) + "\n").encode())
-
-
-def _listed(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg']}" for item in error.errors())

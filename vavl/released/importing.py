@@ -101,10 +101,11 @@ def _check_polarity(task: Task, flipped: bool | None) -> None:
         raise ConfigError("arousal polarity: given for classification, but classes have none; leave it out")
     if task == "regression" and flipped is None:
         raise ConfigError(
-            "arousal polarity: not given. The released training turns the arousal labels over in every epoch and does "
-            "not store the epoch (D3), so this network predicts arousal or its opposite, and nothing in the files "
-            "tells which. Find out on labelled clips, as docs/released.md shows, then pass --arousal-polarity upright "
-            "or --arousal-polarity flipped (in Python flipped=False or flipped=True)"
+            "arousal polarity: not given. The released training inverts the arousal labels in every epoch and does not "
+            "store the epoch (D3), so this network predicts arousal or its opposite, and the files do not say which. "
+            "Find out on labelled clips, as docs/released.md shows; then import with flipped=False (upright) or "
+            "flipped=True",
+            argument="flipped",
         )
 
 
