@@ -8,6 +8,7 @@ VavlError
 """
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from vavl_runtime.errors import InputError, VavlError
 
@@ -54,14 +55,19 @@ class EncoderUnavailableError(VavlError):
     exit_code = 3
 
 
-def list_invalid(error: ValidationError, whole: str) -> str:
-    """List every invalid field of a validation error on one line.
+def list_invalid(error: ValidationError) -> str:
+    """List everything that a validation error found, on one line.
 
     Args:
-        error: What pydantic found.
-        whole: Name for problems that concern no single field.
+        error: The error.
 
     Returns:
-        ``field: problem; other.field: problem``.
+        ``field: problem; other.field: problem``; problems that concern no single field have no name before them.
     """
-    return "; ".join(f"{'.'.join(map(str, item['loc'])) or whole}: {item['msg']}" for item in error.errors())
+    named = ((".".join(map(str, item["loc"])), message_of(item)) for item in error.errors())
+    return "; ".join(f"{name}: {message}" if name else message for name, message in named)
+
+
+def message_of(item: ErrorDetails) -> str:
+    """The message of one problem, without pydantic's prefix for messages of our own validators."""
+    return item["msg"].removeprefix("Value error, ")

@@ -79,7 +79,7 @@ def test_nothing_left_is_an_error_even_with_skip_bad(tmp_path: Path) -> None:
     for file in manifest.parent.glob("*.npy"):
         file.unlink()
     options = ("--features", tmp_path / "cache", *TINY, "--skip-bad", "-o", tmp_path / "run")
-    assert "no clip would be left without the bad ones" in fail(3, "fit", "manifest", manifest, *options)
+    assert "all clips are bad, so none would be left" in fail(3, "fit", "manifest", manifest, *options)
 
 
 def test_clips_without_features(manifest: Path, tmp_path: Path) -> None:

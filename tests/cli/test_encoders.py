@@ -134,7 +134,7 @@ def test_an_encoder_can_be_trained_further(
         (("--partition", 2), "partition 2: the corpus moods has 1, or 'all'"),
         (("--partition", "first"), "--partition: got 'first', expected 1, 2, … or 'all'"),
         (("--encoder", "nowhere"), "'nowhere': no such file or folder"),
-        (("--learning-rate", 0), "learning_rate: Input should be greater than 0"),
+        (("--learning-rate", 0), "--learning-rate: Input should be greater than 0"),
     ],
 )
 def test_wrong_value_before_any_media_is_read(

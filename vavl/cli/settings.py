@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from typer.models import ArgumentInfo, ParameterInfo
 
 from vavl.cli.errors import exit_on_error
-from vavl.errors import ConfigError
+from vavl.errors import ConfigError, message_of
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _build(
         except ValidationError as error:
             for item in error.errors():
                 name = str(item["loc"][0]) if item["loc"] else ""
-                invalid.append(f"{_shown(name, fields.get(name))}: {item['msg'].removeprefix('Value error, ')}")
+                invalid.append(f"{_shown(name, fields.get(name))}: {message_of(item)}")
     if invalid:
         raise ConfigError("; ".join(invalid))
     return built

@@ -102,4 +102,4 @@ def create_experiment(**values: object) -> Experiment:
     try:
         return Experiment.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"experiment: {list_invalid(error, 'experiment')}") from error
+        raise ConfigError(f"experiment: {list_invalid(error)}") from error
