@@ -73,8 +73,8 @@ def _draw_panel(axes: "Axes", epochs: Records, title: str, curves: Mapping[str, 
     for curve in [*(known for known in STYLES if known in curves), *sorted(set(curves) - set(STYLES))]:
         points = [(record["epoch"], record[curves[curve]]) for record in epochs if curves[curve] in record]
         color, marker, line = STYLES.get(curve, OTHER_STYLE)
-        style = {"color": color, "marker": marker, "linestyle": line}
-        axes.plot(*zip(*points, strict=True), markersize=4, label=_plain(curve), **style)
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, color=color, marker=marker, linestyle=line, markersize=4, label=_plain(curve))
     axes.set(xlabel="epoch", ylabel=title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
