@@ -1,6 +1,7 @@
 """Probes this machine for `vavl_bench.realtime`: the bundle as it is, other precisions, the light bundle."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -12,6 +13,7 @@ from vavl_runtime.bundle.precision import PrecisionChoice
 from vavl_runtime.errors import VavlError
 from vavl_runtime.recognizer import Recognizer
 
+log = logging.getLogger(__name__)
 OTHER_PRECISIONS = ("fp16", "int8")
 _SHARE_OF_OTHERS = 0.2  # of the probing time, for each other setting
 
@@ -43,12 +45,11 @@ class LiveRequest:
     threads: int | None
 
 
-def probe_live(request: LiveRequest, *, tell: Callable[[str], object], clock: Clock | None = None) -> LiveVerdict:
-    """Probe and judge.
+def probe_live(request: LiveRequest, *, clock: Clock | None = None) -> LiveVerdict:
+    """Measure, and judge. Progress is logged.
 
     Args:
         request: What to probe.
-        tell: Takes a line of progress.
         clock: Where time is read; the machine's clock by default.
 
     Returns:
@@ -68,7 +69,7 @@ def probe_live(request: LiveRequest, *, tell: Callable[[str], object], clock: Cl
             precision=cast(PrecisionChoice, precision),  # checked by the recogniser
         ) as recognizer:
             setting = Setting(encoders, precision, 1, recognizer.manifest.crop.detect_every)
-            tell(f"probing {setting}: {recognizer.backend}, {seconds:g} s")
+            log.info("measuring %s: %s, %g s", setting, recognizer.backend, seconds)
             return probe(lambda: recognizer.predict(request.clip), setting, seconds, used)
 
     def others() -> Iterator[Probe]:
@@ -78,7 +79,7 @@ def probe_live(request: LiveRequest, *, tell: Callable[[str], object], clock: Cl
                 try:
                     yield probed(request.bundle, "own", precision, seconds)
                 except VavlError as error:  # the verdict on the setting as it is stands without this one
-                    tell(f"not probed: {error}")
+                    log.info("not measured: %s", error)
         if request.bundle.resolve() != PACKAGED_BUNDLE.resolve():
             yield probed(PACKAGED_BUNDLE, "light", "fp32", seconds)
 
