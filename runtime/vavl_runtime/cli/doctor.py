@@ -22,7 +22,7 @@ def doctor(
 
     report = examine(this_machine())
     print(json.dumps(report.to_json(), indent=1) if as_json else "\n".join(report.lines()))
-    if report.conflicts:
+    if report.conflicts or not report.runs:
         raise typer.Exit(1)
 
 
