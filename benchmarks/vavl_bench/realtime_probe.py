@@ -1,4 +1,4 @@
-"""Probes this machine for `vavl_bench.realtime`: the bundle as it is, other precisions, the light bundle."""
+"""Measures this machine for `vavl_bench.realtime`: the bundle as it is, other precisions, the light bundle."""
 
 import logging
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from vavl_bench.clock import Clock, SystemClock
+from vavl_bench.contention import ContentionWatch
 from vavl_bench.realtime import Encoders, LiveVerdict, Probe, Setting, judge, probe
 from vavl_runtime.bundle import PACKAGED_BUNDLE
 from vavl_runtime.bundle.precision import PrecisionChoice
@@ -15,19 +16,19 @@ from vavl_runtime.recognizer import Recognizer
 
 log = logging.getLogger(__name__)
 OTHER_PRECISIONS = ("fp16", "int8")
-_SHARE_OF_OTHERS = 0.2  # of the probing time, for each other setting
+_SHARE_OF_OTHERS = 0.2  # of the time to measure, for each other setting
 
 
 @dataclass(frozen=True)
 class LiveRequest:
-    """What to probe.
+    """What to measure.
 
     Attributes:
         bundle: The bundle.
-        clip: A film with sound and a face.
-        fps: Frames a second of the stream.
+        clip: A video with speech and a face.
+        fps: Frames per second of the stream.
         reserve: Share of the time that must stay free.
-        seconds: How long to probe the bundle as it is.
+        seconds: How long to measure the bundle as it is.
         device: ``cpu`` or ``cuda:N``.
         backend: The backend.
         precision: Of the graphs.
@@ -49,7 +50,7 @@ def probe_live(request: LiveRequest, *, clock: Clock | None = None) -> LiveVerdi
     """Measure, and judge. Progress is logged.
 
     Args:
-        request: What to probe.
+        request: What to measure.
         clock: Where time is read; the machine's clock by default.
 
     Returns:
@@ -78,10 +79,11 @@ def probe_live(request: LiveRequest, *, clock: Clock | None = None) -> LiveVerdi
             if precision != request.precision:
                 try:
                     yield probed(request.bundle, "own", precision, seconds)
-                except VavlError as error:  # the verdict on the setting as it is stands without this one
+                except VavlError as error:  # the verdict on the setting as it is does not need this one
                     log.info("not measured: %s", error)
         if request.bundle.resolve() != PACKAGED_BUNDLE.resolve():
             yield probed(PACKAGED_BUNDLE, "light", "fp32", seconds)
 
+    watch = ContentionWatch()
     own = probed(request.bundle, "own", request.precision, request.seconds)
-    return judge(own, request.fps, request.reserve, others)
+    return judge(own, request.fps, request.reserve, others, watch.stop())
