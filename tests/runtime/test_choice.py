@@ -25,7 +25,8 @@ from vavl_runtime.backends.trt.library import TensorRt
 from vavl_runtime.bundle import Bundle, open_bundle
 from vavl_runtime.bundle.manifest import REQUIRED_GRAPHS
 from vavl_runtime.bundle.precision import PrecisionChoice
-from vavl_runtime.cli.run import BackendName, app
+from vavl_runtime.cli.options import BackendName
+from vavl_runtime.cli.run import app
 from vavl_runtime.devices.gpu import probe_driver
 from vavl_runtime.errors import BackendUnavailableError, InputError
 
@@ -176,6 +177,12 @@ def _without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "probe_driver", lambda load: probe_driver(no_driver))
 
 
+def _with_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = probe_driver(GPU)
+    monkeypatch.setattr(choice, "probe_driver", lambda load: driver)
+    monkeypatch.setattr("vavl_runtime.devices.gpu.probe_driver", lambda: driver)
+
+
 def _run(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -187,26 +194,33 @@ def test_a_missing_device_ends_with_code_4_and_no_output(example_clip: Path, mon
     assert re.fullmatch(r"error: device cuda:0: no NVIDIA driver .*--device cpu.*\n", result.stderr)
 
 
-def test_auto_says_on_stderr_what_it_took(example_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_on_a_machine_without_a_gpu_says_what_it_took_only_if_asked(
+    example_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _without_driver(monkeypatch)
-    result = _run(example_clip, "--audio-only", "--threads", 1)
+    arguments = (example_clip, "--audio-only", "--threads", 1)
+    result = _run(*arguments, "-v")
     assert result.exit_code == 0
     assert re.search(
-        r"^device auto: onnxruntime .* CPUExecutionProvider x1 \(no NVIDIA driver .*\)$", result.stderr, re.M
+        r"^device auto: onnxruntime .* CPUExecutionProvider x1 \(skipped: no NVIDIA driver .*\)$", result.stderr, re.M
     )
-    assert "device auto" not in _run(example_clip, "--audio-only", "--threads", 1, "--device", "cpu").stderr
+    assert _run(*arguments).stderr == ""
+    assert "device auto" not in _run(*arguments, "-v", "--device", "cpu").stderr
 
 
-def test_a_named_gpu_says_what_it_passed_over(
+def test_a_named_gpu_says_what_it_skipped(
     runtime: FakeOnnxRuntime, with_engines: Path, example_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Engines that do not fit must not be replaced by something else in silence."""
-    real = probe_driver
-    monkeypatch.setattr(choice, "probe_driver", lambda load: real(GPU))
-    result = _run(example_clip, "--audio-only", "--bundle", with_engines, "--device", "cuda:0")
+    _with_gpu(monkeypatch)
+    arguments = (example_clip, "--audio-only", "--bundle", with_engines, "--device", "cuda:0")
+    result = _run(*arguments)
     assert re.search(
-        rf"^device cuda:0: .*{CUDA}.* \(.*no TensorRT engine for this machine: none was built", result.stderr, re.M
+        rf"^device cuda:0: .*{CUDA}.* \(skipped: .*no TensorRT engine for this machine: none was built",
+        result.stderr,
+        re.M,
     )
+    assert "device cuda:0" not in _run(*arguments, "-q").stderr
 
 
 def test_a_name_that_is_no_device_is_bad_usage(example_clip: Path) -> None:
