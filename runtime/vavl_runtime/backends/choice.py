@@ -85,7 +85,9 @@ def choose_backend(
                 return Chosen(_make(name, gpu, threads, bundle, precision), tuple(skipped_backends))
             except BackendUnavailableError as error:
                 skipped_backends.append(str(error))
-    raise BackendUnavailableError("; ".join(skipped_backends))
+    # On a machine without a GPU nobody misses one: only the reason of the CPU counts there.
+    reasons = skipped_backends[-1:] if gpus == [None] else dict.fromkeys(skipped_backends)
+    raise BackendUnavailableError("; ".join(reasons))
 
 
 def _names(backend: str, gpu: Gpu | None) -> tuple[str, ...]:
