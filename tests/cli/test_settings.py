@@ -15,7 +15,7 @@ import vavl
 from vavl.cli.errors import HINTS
 from vavl.cli.settings import Without, with_settings
 from vavl.config import Positive, StrictModel
-from vavl_runtime.cli.common import new_app
+from vavl_runtime.cli.app import new_app
 
 LIBRARY = [path for path in Path(vavl.__file__).parent.rglob("*.py") if "cli" not in path.parts]
 
@@ -31,7 +31,7 @@ class Training(StrictModel):
     """How the rate changes."""
     stop_at: float | None = None
     """Loss at which training stops."""
-    quiet: bool = False
+    silent: bool = False
     """Print nothing."""
     hidden: int = 7
     """No option."""
@@ -68,14 +68,14 @@ def invoke(*arguments: object) -> tuple[int, str]:
 def test_fields_become_options_with_their_type_default_and_description() -> None:
     assert invoke("here", "-n", "x")[0] == 0
     assert got == [Place(folder=Path("here"), name="x"), Training(), 1]
-    options = ("--epochs", 9, "--batch-size", 2, "--schedule", "cosine", "--stop-at", 0.5, "--quiet", "--times", 2)
+    options = ("--epochs", 9, "--batch-size", 2, "--schedule", "cosine", "--stop-at", 0.5, "--silent", "--times", 2)
     assert invoke("here", "--name", "x", *options)[0] == 0
-    changed = Training(epochs=9, batch_size=2, schedule="cosine", stop_at=0.5, quiet=True)
+    changed = Training(epochs=9, batch_size=2, schedule="cosine", stop_at=0.5, silent=True)
     assert got == [Place(folder=Path("here"), name="x"), changed, 2]
     shown = " ".join(invoke("--help")[1].split())
     for text in ("Passes over the data.", "Windows per batch.", "How the rate changes.", "What it is called."):
         assert text in shown
-    assert "--hidden" not in shown and "--no-quiet" not in shown
+    assert "--hidden" not in shown and "--no-silent" not in shown
 
 
 def test_all_wrong_values_are_reported_by_the_names_of_their_options() -> None:

@@ -14,10 +14,9 @@ from vavl.features import ClipFeatures
 from vavl.features.encoding import TorchGraphs
 from vavl.features.extract import EncoderChoice, identify, read_clip
 from vavl_runtime import Recognizer
-from vavl_runtime.backends.base import Arrays
+from vavl_runtime.backends.base import Arrays, RunGraph
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
 from vavl_runtime.bundle.manifest import CropRecipe, Limits
-from vavl_runtime.pipeline.feature_reader import RunGraph
 from vavl_runtime.result import ClipResult
 
 PATHS = ("audio", "visual", "audio_visual")
@@ -41,7 +40,7 @@ class RecordingBackend(OnnxRuntimeBackend):
             self.inputs[name].append(dict(inputs))
             return {"prediction": np.zeros((1, 6), np.float32), "embedding": np.zeros((1, 4), np.float32)}
         if self._encoders is not None and name in ("audio_encoder", "face_encoder"):
-            return self._encoders(name, name, inputs)
+            return self._encoders(name, inputs)
         return super().run(name, inputs)
 
 

@@ -11,7 +11,7 @@ from vavl.cli.options import ComputeOptions, CorpusOptions, ModelOptions, Option
 from vavl.cli.reporting import command_line
 from vavl.cli.settings import Without
 from vavl.training.settings import FitSettings
-from vavl_runtime.cli.common import print_line
+from vavl_runtime.cli.common import notify
 
 
 class ComparisonOptions(Options):
@@ -47,7 +47,7 @@ def compare(
         seeds=comparison.seeds,
         command=command_line(),
         accelerator=compute.accelerator,
-        progress=lambda system, partition, seed: print_line(f"{system}: {partition}, seed {seed}"),
+        progress=lambda system, partition, seed: notify(f"{system}: {partition}, seed {seed}"),
     )
     results.write(output / "results.json")
     page = to_markdown(results)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import typer
 
-from vavl.errors import ConfigError, CorpusError
+from vavl.errors import CorpusError
 from vavl_runtime.cli.common import exit_on_error as exit_on_runtime_error
 from vavl_runtime.cli.common import print_line
 
@@ -27,13 +27,21 @@ def exit_on_error() -> Iterator[None]:
     Raises:
         typer.Exit: With the exit code of the error.
     """
-    with exit_on_runtime_error():
-        try:
+    try:
+        with exit_on_runtime_error(), _one_line_per_problem():
             yield
-        except (ConfigError, CorpusError) as error:
-            lines = str(error).splitlines() if isinstance(error, CorpusError) else [str(error)]
-            for line in (f"error: {lines[0]}", *lines[1:]):
-                print_line(line)
-            if error.argument is not None:
-                print_line(f"hint: {HINTS[error.argument]}")
-            raise typer.Exit(error.exit_code) from error
+    except typer.Exit as end:
+        argument = getattr(end.__cause__, "argument", None)
+        if argument is not None:
+            print_line(f"hint: {HINTS[argument]}")
+        raise
+
+
+@contextlib.contextmanager
+def _one_line_per_problem() -> Iterator[None]:
+    try:
+        yield
+    except CorpusError as error:
+        for line in f"error: {error}".splitlines():
+            print_line(line)
+        raise typer.Exit(error.exit_code) from error

@@ -1,5 +1,6 @@
 """What commands print on stderr while they work: notes on a corpus, progress, the lines of epochs."""
 
+import logging
 import shlex
 import sys
 import time
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vavl_runtime.cli.common import print_line
+from vavl_runtime.cli.common import notify, print_line
 
 if TYPE_CHECKING:
     from vavl.corpora import Corpus
@@ -35,7 +36,7 @@ def epoch_printer(epochs: int) -> Callable[[dict[str, Any]], None]:
 
     def show(line: dict[str, Any]) -> None:
         scores = "  ".join(f"{key} {value:.3g}" for key, value in line.items() if key != "epoch")
-        print_line(f"epoch {line['epoch'] + 1}/{epochs}  {scores}")
+        notify(f"epoch {line['epoch'] + 1}/{epochs}  {scores}")
 
     return show
 
@@ -53,13 +54,15 @@ class ProgressLine:
         self._first: int | None = None
 
     def __call__(self, done: int, total: int, name: str) -> None:
-        """Report that ``done`` of ``total`` are finished, the last one called ``name``."""
+        """Report that ``done`` of ``total`` are finished, the last one called ``name``; nothing with ``--quiet``."""
         if self._first is None:
             self._first = done - 1  # clips that were in the cache took no time
         elapsed = time.monotonic() - self._start
         left = elapsed / (done - self._first) * (total - done)
         line = f"{done}/{total} {self._what}, {left / 60:.0f} min {left % 60:02.0f} s left"
+        if not logging.getLogger("vavl").isEnabledFor(logging.INFO):
+            return
         if sys.stderr.isatty():
             print(f"\r{line}  {name[:40]:40}", end="\n" if done == total else "", file=sys.stderr, flush=True)
         elif done == total or done % max(1, total // 10) == 0:
-            print(line, file=sys.stderr, flush=True)
+            notify(line)

@@ -7,9 +7,9 @@ from vavl.cli.features import features
 from vavl.cli.fit import fit
 from vavl.cli.import_released import import_released
 from vavl.cli.settings import with_settings
-from vavl_runtime.cli.common import new_app, run_app
+from vavl_runtime.cli.app import new_group, run_app
 
-app = new_app("Train VAVL and the systems that it is compared with, and measure them on unseen speakers.")
+app = new_group("Train VAVL and its baselines, and measure them on unseen speakers.", extra="train")
 app.command(
     epilog="Example: vavl-train audio-encoder crema-d corpora/crema-d --raw raw-sound --partition 1 -o my-audio-encoder"
 )(with_settings(audio_encoder))
