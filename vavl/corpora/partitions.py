@@ -31,6 +31,7 @@ def make_partitions(
         ConfigError: There are too few speakers, or an argument is out of range.
 
     Example:
+        >>> from vavl.corpora import Clip
         >>> clips = tuple(Clip(name, name, (1.0, 0.0), None, None, name) for name in ("ann", "ben", "cam", "dan"))
         >>> corpus = Corpus("made", "classification", ("calm", "tense"), clips)
         >>> [partition.name for partition in make_partitions(corpus, count=2)]
