@@ -154,7 +154,7 @@ def test_features_that_do_not_fit_the_cache_are_reported(reads: list[str], tmp_p
         clips.append(clip_of(tmp_path / f"{name}.npy", None, name))
     done = extract([*clips, good[1]], tmp_path / "cache", RawChoice())
     assert (done.computed, done.reused, done.failed.keys()) == (2, 0, {"wide", "nan", "huge"})
-    assert done.failed["wide"] == "labels.csv:wide: clip wide: audio features of shape (4, 7), expected (T, 1)"
+    assert done.failed["wide"] == "labels.csv:wide: clip wide: got audio features of shape (4, 7), expected (T, 1)"
     assert "audio features with NaN or infinities" in done.failed["nan"]
     assert "audio features with NaN or infinities" in done.failed["huge"]
     with FeatureCache(tmp_path / "cache") as cache:
