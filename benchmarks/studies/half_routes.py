@@ -2,7 +2,7 @@
 
     python -m benchmarks.studies.half_routes [--presets light paper] [-o benchmarks/results/half_routes.json]
 
-    our pass                the fp32 ONNX graph lowered by `lower_precision`, as `vavl-export` does
+    our pass                the fp32 ONNX graph lowered by `convert_to_half`, as `vavl-export` does
     onnxruntime, kept fp32  `onnxruntime.transformers.float16` with norms, softmax and sums in its block list
     onnxruntime, defaults   the same with its own block list
     module.half()           the PyTorch module in half precision, exported
@@ -31,9 +31,9 @@ from benchmarks.environment import environment
 from vavl.encoders import load_audio_encoder
 from vavl_export.golden import record_golden, relative_l2
 from vavl_export.graph_specs import GraphPlan, encoder_plans, path_plans
-from vavl_export.precision.activation_stats import open_session
 from vavl_export.precision.emulate import emulate
-from vavl_export.precision.half_conversion import lower_precision
+from vavl_export.precision.half_conversion import convert_to_half
+from vavl_export.precision.sessions import open_session
 from vavl_export.request import build_request
 from vavl_export.to_onnx import export_graph
 from vavl_runtime.devices.cpu import usable_cores
@@ -71,7 +71,7 @@ def _converted(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
 
 
 ROUTES: dict[str, Route] = {
-    "our pass": lambda plan, exact: lower_precision(exact, "fp16"),
+    "our pass": lambda plan, exact: convert_to_half(exact, "fp16"),
     "onnxruntime, kept fp32": lambda plan, exact: _converted(
         exact, op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *KEPT]
     ),

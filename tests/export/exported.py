@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vavl.config import VavlConfig
 from vavl.model import Vavl
-from vavl_export.graph_lint import check_rules
+from vavl_export.graph_lint import lint_graph
 from vavl_export.graph_specs import GraphPlan
 from vavl_export.to_onnx import export_graph
 
@@ -58,7 +58,7 @@ class Exported:
 def export(plan: GraphPlan) -> Exported:
     """Export a plan and open it."""
     model = export_graph(plan)
-    check_rules(model, plan.name)
+    lint_graph(model, plan.name)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     return Exported(plan, ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]))

@@ -386,7 +386,7 @@ class TestRefusals:
             load(backend, bundle, "audio")
 
     def test_cuda_python_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from vavl_runtime.devices.gpu import cuda
+        from vavl_runtime.devices import cuda
 
         monkeypatch.setattr(cuda, "_MODULES", ("no_such_module",))
         with pytest.raises(BackendUnavailableError, match="cuda-python cannot be imported .*pip install cuda-python"):
