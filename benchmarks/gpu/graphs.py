@@ -9,7 +9,7 @@ import onnx
 
 from benchmarks.gpu.models import make_networks
 from vavl_export.fused import FUSED, fuse_path, fused_name
-from vavl_export.graph_specs import GraphPlan, encoder_plans, path_plans
+from vavl_export.graph_specs import GraphSpec, encoder_specs, path_specs
 from vavl_export.precision.half_conversion import convert_to_half
 from vavl_export.to_onnx import export_graph
 
@@ -55,10 +55,10 @@ def write_graphs(folder: Path, *, tiny: bool, workers: int, progress: Progress) 
     (folder / _FINISHED).touch()
 
 
-def plans(*, tiny: bool) -> dict[str, GraphPlan]:
+def plans(*, tiny: bool) -> dict[str, GraphSpec]:
     """The exporter's plans of the networks, by name."""
     networks = make_networks(tiny=tiny)
-    made = [*path_plans(networks.original), *encoder_plans(networks.audio, networks.face)]
+    made = [*path_specs(networks.original), *encoder_specs(networks.audio, networks.face)]
     return {plan.name: plan for plan in made}
 
 

@@ -17,7 +17,7 @@ from vavl_export.encoders import Encoders, load_encoders
 from vavl_export.graph_export import export_graphs
 from vavl_export.graph_lint import LintedGraph, lint_graphs
 from vavl_export.graph_parity import record_parity
-from vavl_export.graph_specs import GraphPlan, detector_plans, encoder_plans, path_plans
+from vavl_export.graph_specs import GraphSpec, detector_specs, encoder_specs, path_specs
 from vavl_export.manifest import make_manifest
 from vavl_export.precision.report import ParityReport
 from vavl_export.precision.variants import VariantRequest, make_variants
@@ -140,8 +140,8 @@ def write_bundle(request: ExportRequest, output: Path, *, overwrite: bool = Fals
     encoders = load_encoders(request.description)
     with _new_bundle(output, overwrite) as folder:
         files = BundleFiles(folder)
-        exported = export_graphs(_plans(request, encoders), files, progress, fused=request.fused)
-        linted = lint_graphs({graph.plan.name: graph.model for graph in exported})
+        exported = export_graphs(_specs(request, encoders), files, progress, fused=request.fused)
+        linted = lint_graphs({graph.spec.name: graph.model for graph in exported})
         parity = record_parity(exported, files, progress)
         bundle = files.write_manifest(make_manifest(request, encoders, exported, folder))
         report = None
@@ -154,11 +154,11 @@ def write_bundle(request: ExportRequest, output: Path, *, overwrite: bool = Fals
     return ExportResult(output, bundle.sha256, linted, errors, report)
 
 
-def _plans(request: ExportRequest, encoders: Encoders) -> list[GraphPlan]:
+def _specs(request: ExportRequest, encoders: Encoders) -> list[GraphSpec]:
     return [
-        *path_plans(request.model),
-        *encoder_plans(encoders.audio.module, encoders.face.module),
-        *detector_plans(load_mtcnn()),
+        *path_specs(request.model),
+        *encoder_specs(encoders.audio.module, encoders.face.module),
+        *detector_specs(load_mtcnn()),
     ]
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from vavl_export.errors import ParityError
-from vavl_export.graph_specs import GraphPlan
+from vavl_export.graph_specs import GraphSpec
 from vavl_runtime.bundle import Bundle
 
 FOLDER = "golden"
@@ -26,25 +26,25 @@ FLIPS = {"fp32": 0.0, "fp16": 0.0, "bf16": 0.02, "int8": 0.02}
 METRIC_LOSS = {"fp32": 0.001, "fp16": 0.001, "bf16": 0.01, "int8": 0.01}
 
 
-def record_golden(plan: GraphPlan) -> list[Case]:
-    """Run a plan's module in PyTorch at the plan's sizes.
+def record_golden(spec: GraphSpec) -> list[Case]:
+    """Run a spec's module in PyTorch at the spec's sizes.
 
     Args:
-        plan: The graph.
+        spec: The graph.
 
     Returns:
-        Inputs and outputs by name, one pair for each of the plan's sizes.
+        Inputs and outputs by name, one pair for each of the spec's sizes.
     """
     recorded = []
-    for batch, length in plan.sizes:
-        example = plan.example(batch, length)
+    for batch, length in spec.sizes:
+        example = spec.example(batch, length)
         with torch.no_grad():
-            result = plan.module(*example)
+            result = spec.module(*example)
         outputs = result if isinstance(result, tuple) else (result,)
         recorded.append(
             (
-                {name: value.numpy() for name, value in zip(plan.inputs, example, strict=True)},
-                {name: value.numpy() for name, value in zip(plan.outputs, outputs, strict=True)},
+                {name: value.numpy() for name, value in zip(spec.inputs, example, strict=True)},
+                {name: value.numpy() for name, value in zip(spec.outputs, outputs, strict=True)},
             )
         )
     return recorded

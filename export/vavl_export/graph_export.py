@@ -7,8 +7,8 @@ import onnx
 from onnx import TensorProto
 
 from vavl_export.bundle_files import BundleFiles
-from vavl_export.fused import FUSED, fuse_path, fused_name, fused_plan
-from vavl_export.graph_specs import GraphPlan
+from vavl_export.fused import FUSED, fuse_path, fused_name, fused_spec
+from vavl_export.graph_specs import GraphSpec
 from vavl_export.progress import Progress
 from vavl_export.to_onnx import export_graph
 from vavl_export.weights import WeightFiles
@@ -27,23 +27,23 @@ class ExportedGraph:
     """A graph that was written to the bundle.
 
     Attributes:
-        plan: What it was exported from.
+        spec: What it was exported from.
         model: The graph; its large weights are in the bundle's data files.
         record: How the manifest describes it.
     """
 
-    plan: GraphPlan
+    spec: GraphSpec
     model: onnx.ModelProto
     record: GraphRecord
 
 
 def export_graphs(
-    plans: Sequence[GraphPlan], files: BundleFiles, progress: Progress, *, fused: bool = False
+    specs: Sequence[GraphSpec], files: BundleFiles, progress: Progress, *, fused: bool = False
 ) -> list[ExportedGraph]:
     """Export graphs and write them with their weights; tensors that several paths share are stored once.
 
     Args:
-        plans: The graphs of the bundle.
+        specs: The graphs of the bundle.
         files: Takes the graphs and their data files.
         progress: Called with a line of text for each graph.
         fused: Also compose the end-to-end graphs.
@@ -58,32 +58,32 @@ def export_graphs(
     weights = WeightFiles(files)
     exported: list[ExportedGraph] = []
     whole: dict[str, onnx.ModelProto] = {}  # graphs with their weights inside, to compose the fused ones from
-    for plan in plans:
-        progress(f"exporting {plan.name}")
-        model = export_graph(plan)
-        if fused and not plan.file.startswith("detector/"):
-            whole[plan.name] = onnx.ModelProto.FromString(model.SerializeToString())
-        exported.append(_write(plan, model, plan.data, weights, files))
-    by_name = {plan.name: plan for plan in plans}
+    for spec in specs:
+        progress(f"exporting {spec.name}")
+        model = export_graph(spec)
+        if fused and not spec.file.startswith("detector/"):
+            whole[spec.name] = onnx.ModelProto.FromString(model.SerializeToString())
+        exported.append(_write(spec, model, spec.data, weights, files))
+    by_name = {spec.name: spec for spec in specs}
     for path in FUSED if fused else ():
         progress(f"composing {fused_name(path)}")
-        exported.append(_write(fused_plan(path, by_name), fuse_path(path, whole), None, weights, files))
+        exported.append(_write(fused_spec(path, by_name), fuse_path(path, whole), None, weights, files))
     return exported
 
 
 def _write(
-    plan: GraphPlan, model: onnx.ModelProto, data: str | None, weights: WeightFiles, files: BundleFiles
+    spec: GraphSpec, model: onnx.ModelProto, data: str | None, weights: WeightFiles, files: BundleFiles
 ) -> ExportedGraph:
-    weights.externalize(model, plan.file, data)
-    files.write(plan.file, model.SerializeToString(deterministic=True))
+    weights.externalize(model, spec.file, data)
+    files.write(spec.file, model.SerializeToString(deterministic=True))
     record = GraphRecord(
-        file=plan.file,
-        data=plan.data,
+        file=spec.file,
+        data=spec.data,
         precision="fp32",
         inputs=tuple(_signature(value) for value in model.graph.input),
         outputs=tuple(_signature(value) for value in model.graph.output),
     )
-    return ExportedGraph(plan, model, record)
+    return ExportedGraph(spec, model, record)
 
 
 def _signature(value: onnx.ValueInfoProto) -> TensorRecord:

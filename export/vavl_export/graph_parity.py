@@ -41,12 +41,12 @@ def record_parity(graphs: Sequence[ExportedGraph], files: BundleFiles, progress:
     progress(f"comparing {len(graphs)} graphs with PyTorch")
     results = {}
     for graph in graphs:
-        plan = graph.plan
-        session = open_session(files.root / plan.file)
-        cases, worst = record_golden(plan), 0.0
+        spec = graph.spec
+        session = open_session(files.root / spec.file)
+        cases, worst = record_golden(spec), 0.0
         for number, (inputs, expected) in enumerate(cases):
-            got = dict(zip(plan.outputs, session.run(list(plan.outputs), inputs), strict=True))
-            worst = max(worst, check_parity(plan.name, got, expected, TOLERANCE["fp32"]))
-            files.write(golden_file(plan.name, number), golden_bytes(inputs, expected))
-        results[plan.name] = GraphParity(cases, worst)
+            got = dict(zip(spec.outputs, session.run(list(spec.outputs), inputs), strict=True))
+            worst = max(worst, check_parity(spec.name, got, expected, TOLERANCE["fp32"]))
+            files.write(golden_file(spec.name, number), golden_bytes(inputs, expected))
+        results[spec.name] = GraphParity(cases, worst)
     return results

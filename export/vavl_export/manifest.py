@@ -53,7 +53,7 @@ def make_manifest(request: ExportRequest, encoders: Encoders, graphs: Sequence[E
                 "face": _encoder_record(encoders.face),
                 "detector": _detector_record(root),
             },
-            graphs={graph.plan.name: graph.record for graph in graphs},
+            graphs={graph.spec.name: graph.record for graph in graphs},
             files={},
             provenance={
                 "vavl-edge": __version__,

@@ -270,13 +270,13 @@ def test_a_window_longer_than_the_position_table_makes_no_bundle(tmp_path: Path)
     from vavl.errors import ConfigError
     from vavl_export.encoders import load_encoders
     from vavl_export.graph_export import ExportedGraph
-    from vavl_export.graph_specs import path_plans
+    from vavl_export.graph_specs import path_specs
     from vavl_export.manifest import make_manifest
     from vavl_export.request import build_request
     from vavl_runtime.bundle.manifest import Limits
 
     request = build_request(None, preset="light", seed=0, audio_encoder=None, face_encoder=None, name="x", fused=False)
-    plan, *_ = path_plans(request.model)
+    plan, *_ = path_specs(request.model)
     graphs = [
         ExportedGraph(replace(plan, name=name), onnx.ModelProto(), record)
         for name, record in open_bundle().manifest.graphs.items()

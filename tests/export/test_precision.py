@@ -16,7 +16,7 @@ from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.errors import ConfigError
 from vavl_export.golden import TOLERANCE, Arrays, record_golden, relative_l2
 from vavl_export.graph_lint import lint_graph
-from vavl_export.graph_specs import GraphPlan, encoder_plans, path_plans
+from vavl_export.graph_specs import GraphSpec, encoder_specs, path_specs
 from vavl_export.precision.emulate import emulate
 from vavl_export.precision.half_conversion import (
     ELEMENT_TYPES,
@@ -32,14 +32,14 @@ from vavl_export.precision.variants import VariantRequest
 from vavl_export.to_onnx import export_graph
 
 ALWAYS_FP32 = {"LayerNormalization", "Softmax", "ReduceSum", "ReduceMean", "AveragePool", "Log", "Exp", "Sqrt"}
-Graph = tuple[GraphPlan, onnx.ModelProto, list[tuple[Arrays, Arrays]]]
+Graph = tuple[GraphSpec, onnx.ModelProto, list[tuple[Arrays, Arrays]]]
 
 
-def _plan(kind: str, name: str) -> GraphPlan:
+def _plan(kind: str, name: str) -> GraphSpec:
     if kind == "encoders":
-        plans = encoder_plans(load_audio_encoder("light").module, load_face_encoder("light").module)
+        plans = encoder_specs(load_audio_encoder("light").module, load_face_encoder("light").module)
     else:
-        plans = path_plans(tiny_model(**(REGRESSION if kind == "regression" else {})))
+        plans = path_specs(tiny_model(**(REGRESSION if kind == "regression" else {})))
     return next(plan for plan in plans if plan.name == name)
 
 
