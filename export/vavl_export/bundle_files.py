@@ -83,7 +83,7 @@ class BundleFiles:
         return bundle
 
     def preview(self, manifest: Manifest) -> Bundle:
-        """Open the bundle that `write_manifest` would make, without writing the manifest.
+        """Open the bundle as `write_manifest` would make it now, without writing the manifest.
 
         Args:
             manifest: The manifest; its list of files is replaced.

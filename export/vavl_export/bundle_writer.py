@@ -143,13 +143,12 @@ def write_bundle(request: ExportRequest, output: Path, *, overwrite: bool = Fals
         exported = export_graphs(_specs(request, encoders), files, progress, fused=request.fused)
         linted = lint_graphs({graph.spec.name: graph.model for graph in exported})
         parity = record_parity(exported, files, progress)
-        bundle = files.write_manifest(make_manifest(request, encoders, exported, folder))
-        report = None
+        manifest, report = make_manifest(request, encoders, exported, folder), None
         if request.variants.lower:
             golden = {name: result.cases for name, result in parity.items()}
-            variants = make_variants(bundle, golden, request.variants, files, progress)
-            bundle = files.write_manifest(variants.manifest)
-            report = variants.report
+            variants = make_variants(files.preview(manifest), golden, request.variants, files, progress)
+            manifest, report = variants.manifest, variants.report
+        bundle = files.write_manifest(manifest)
     errors = {name: result.relative_l2 for name, result in parity.items()}
     return ExportResult(output, bundle.sha256, linted, errors, report)
 

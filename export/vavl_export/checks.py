@@ -156,7 +156,7 @@ def _on_target(
         return _Skipped(graph)
     found, refused = measure_on_target(bundle, graph)
     if found is None:
-        return _Skipped(f"{graph.backend.describe()} serves no golden input: {refused[0]}")
+        return _Skipped(f"{graph.backend.info} serves no golden input: {refused[0]}")
     keep(found)
     return "; ".join([_judged(bundle, found), *(f"input skipped: {reason}" for reason in refused)])
 

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vavl_runtime.cli.common import device_name, exit_on_error, new_app, print_line, run_app
-from vavl_runtime.cli.run import BackendName
+from vavl_runtime.cli.app import new_group, run_app
+from vavl_runtime.cli.common import exit_on_error, notify
+from vavl_runtime.cli.options import BundleArgument, OptionalBackendOption, OptionalDeviceOption
 from vavl_runtime.errors import VavlError
 
 if TYPE_CHECKING:
     from vavl_export.checks import Check
 
-app = new_app("Export VAVL models as bundles of ONNX graphs, verify bundles, and build TensorRT engines.")
+app = new_group(
+    "Export VAVL models as bundles of ONNX graphs, verify bundles, and build TensorRT engines.", extra="export"
+)
 
 # Messages of the library name its parameters. These are the options that set them.
 OPTIONS = {
@@ -48,10 +51,6 @@ def _errors_with_options() -> Iterator[None]:
                 message = message.replace(parameter, option)
             error.args = (message,)
             raise
-
-
-def _device_name(text: str | None) -> str | None:
-    return None if text is None else device_name(text)
 
 
 @app.command(
@@ -108,14 +107,14 @@ def export_onnx(
             corpus=open_corpus(*corpus) if corpus is not None else None,
             allow_drift=allow_drift,
             overwrite=force,
-            progress=print_line,
+            progress=notify,
         )
         print(result.path)
 
 
 @app.command("tensorrt", epilog="Example: vavl-export tensorrt my-bundle --precision fp16")
 def export_tensorrt(
-    bundle: Annotated[Path, typer.Argument(help="Bundle folder; the engines go into BUNDLE/engines.")],
+    bundle: BundleArgument = None,
     precision: Annotated[
         str, typer.Option(help="fp32, a lower precision that the bundle has, or auto: fp16 if the bundle has it.")
     ] = "fp16",
@@ -140,16 +139,17 @@ def export_tensorrt(
         str | None, typer.Option(help="Build for SM86, SM89, ...: with TensorRT-RTX only, needs no GPU.")
     ] = None,
 ) -> None:
-    """Build TensorRT engines on the device that will run them."""
+    """Build TensorRT engines on the device that will run them. They are stored in the bundle's folder `engines`."""
     try:
         seconds = [float(bound) for bound in _split(buckets)] if buckets is not None else None
     except ValueError:
         raise typer.BadParameter(f"--buckets: got {buckets}, expected numbers such as 4,12") from None
     with _errors_with_options():
         from vavl_export.tensorrt.build import build_engines
+        from vavl_runtime.bundle import find_bundle
 
         engines = build_engines(
-            bundle,
+            find_bundle(bundle),
             precision=precision,  # type: ignore[arg-type]  # `choose_precisions` checks it
             buckets=seconds,
             max_batch=max_batch,
@@ -158,7 +158,7 @@ def export_tensorrt(
             strip_weights=strip,
             version_compatible=version_compatible,
             compute_capability=compute_capability,
-            progress=print_line,
+            progress=notify,
         )
         for engine in engines:
             print(engine.plan.parent)
@@ -166,32 +166,33 @@ def export_tensorrt(
 
 @app.command(epilog="Example: vavl-export verify my-bundle --device cuda:0 --corpus javanese folder")
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="Bundle folder or .vavl file.")],
+    bundle: BundleArgument = None,
     corpus: _CorpusOption = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="auto, cpu or cuda:N: measure drift on this device too.", callback=_device_name),
-    ] = None,
-    backend: Annotated[BackendName | None, typer.Option(help="Measure drift with this backend too.")] = None,
+    device: OptionalDeviceOption = None,
+    backend: OptionalBackendOption = None,
     report: Annotated[
         Path | None, typer.Option(help="Write the drift on the device and the corpus to a JSON file.")
     ] = None,
 ) -> None:
-    """Check hashes, graph rules, weight sharing, golden vectors and drift; exit with 1 if a check fails."""
+    """Check hashes, graph rules, weight sharing, golden vectors and drift; exit with 1 if a check fails.
+
+    With --device or --backend, drift is measured there too.
+    """
     if report is not None and corpus is None and device is None and backend is None:
         raise typer.BadParameter("--report: there is nothing to report without --corpus, --device or --backend")
     with _errors_with_options():
         from vavl.corpora import open_corpus
         from vavl_export.verify import verify_bundle
+        from vavl_runtime.bundle import find_bundle
         from vavl_runtime.files import write_atomically
 
         result = verify_bundle(
-            bundle,
+            find_bundle(bundle),
             device=device,
             backend=backend.value if backend is not None else None,
             corpus=open_corpus(*corpus) if corpus is not None else None,
             on_check=_print_check,
-            progress=print_line,
+            progress=notify,
         )
         if report is not None:
             write_atomically(report, result.report.to_bytes())
@@ -202,7 +203,7 @@ def verify(
 
 @app.command(epilog="Example: vavl-export inspect my-bundle")
 def inspect(
-    bundle: Annotated[Path | None, typer.Argument(help="Bundle; without one, the default bundle.")] = None,
+    bundle: BundleArgument = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Print a bundle's task, labels, encoders, graphs and sizes."""

@@ -164,8 +164,11 @@ def test_calibration_needs_clips_that_reach_every_graph(light_bundle: Path, tmp_
     with wave.open(str(tmp_path / "tone.wav"), "wb") as file:
         file.setparams((1, 2, 16_000, 16_000, "NONE", ""))
         file.writeframes((8000 * np.sin(np.arange(16_000) / 20)).astype("<i2").tobytes())
-    with pytest.raises(ConfigError, match="none of 1 clips reaches visual, audio_visual, face_encoder"):
-        calibration_inputs(light_bundle, tmp_path, _quietly)
+    with (
+        open_bundle(light_bundle) as bundle,
+        pytest.raises(ConfigError, match=r"none of the 1 clips in .* reaches visual, audio_visual, face_encoder"),
+    ):
+        calibration_inputs(bundle, tmp_path, _quietly)
 
 
 def test_a_corpus_is_answered_in_every_precision(made: tuple[Path, ParityReport], example_clip: Path) -> None:

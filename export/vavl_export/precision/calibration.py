@@ -13,6 +13,7 @@ from vavl_export.progress import Progress
 from vavl_runtime import Recognizer
 from vavl_runtime.backends.base import Arrays as Inputs
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.bundle import Bundle
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 from vavl_runtime.errors import InputError
 from vavl_runtime.media.find import list_clips
@@ -21,11 +22,11 @@ MAX_CLIPS = 32
 CALLS_PER_CLIP = 2  # per graph: the face encoder is called for every four frames, which look alike
 
 
-def calibration_inputs(bundle: Path, folder: Path, progress: Progress) -> dict[str, list[Arrays]]:
+def calibration_inputs(bundle: Bundle, folder: Path, progress: Progress) -> dict[str, list[Arrays]]:
     """Run a bundle's fp32 graphs on clips and keep their inputs.
 
     Args:
-        bundle: A bundle folder.
+        bundle: The bundle.
         folder: Folder of clips. At most `MAX_CLIPS` of them are used, evenly spread over the sorted names.
         progress: Called with a line of text for each clip that cannot be read.
 

@@ -150,7 +150,7 @@ def corpus_drift(
             for path in PATHS:
                 clips = [clip for clip in within if (path, mix) in clip.predictions.scores]
                 if clips:
-                    how = target.choose(execution[0]).backend.describe() if target is not None else execution[1]
+                    how = str(target.choose(execution[0]).backend.info) if target is not None else execution[1]
                     results.append(_compare(bundle, corpus.name, path, execution, how, (start, end), clips))
     return results
 

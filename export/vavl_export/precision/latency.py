@@ -18,7 +18,7 @@ LEAST_PAIRS = 8
 
 def target_name() -> str:
     """Describe what measures here: backend, version, provider and processor architecture."""
-    return f"{OnnxRuntimeBackend().describe()} {platform.machine()}"
+    return f"{OnnxRuntimeBackend().info} {platform.machine()}"
 
 
 def compare_latency(exact: Path, variant: Path, record: GraphRecord, inputs: Sequence[Arrays]) -> SpeedRecord:

@@ -115,7 +115,7 @@ class MixedGraphs:
         }
         return MixedPredictions(seconds, scores)
 
-    def _run(self, name: str, stage: str, inputs: Inputs) -> dict[str, NDArray[Any]]:
+    def _run(self, name: str, inputs: Inputs) -> dict[str, NDArray[Any]]:
         """Run a graph for the clip reader.
 
         The reader only cuts and joins features along time. So an encoder's features in all precisions can lie side by

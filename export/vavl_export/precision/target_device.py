@@ -78,7 +78,7 @@ class TargetDevice:
             chosen = choose_backend(self._device, self._backend, bundle=self._bundle, precision=precision)
             if chosen.skipped_backends:
                 skipped = "; ".join(chosen.skipped_backends)
-                self._progress(f"{self.title}, {precision}: {chosen.backend.describe()} ({skipped})")
+                self._progress(f"{self.title}, {precision}: {chosen.backend.info} ({skipped})")
             self._chosen[precision] = chosen
         return self._chosen[precision]
 
@@ -105,11 +105,12 @@ class TargetDevice:
         if (name, precision) in self._graphs:
             return self._graphs[name, precision]
         chosen = self.choose(precision)
-        if not chosen.gpu and "run" not in RUN_MODES[precision]:
-            return f"{chosen.backend.describe()} has no kernels for {precision}; emulated above"
-        record = self._bundle.manifest.graphs[name].in_precision(precision, cpu=not chosen.gpu)
+        on_gpu = chosen.backend.info.on_gpu
+        if not on_gpu and "run" not in RUN_MODES[precision]:
+            return f"{chosen.backend.info} has no kernels for {precision}; emulated above"
+        record = self._bundle.manifest.graphs[name].in_precision(precision, cpu=not on_gpu)
         try:
-            chosen.backend.load(name, self._bundle.graph_file(name, precision, cpu=not chosen.gpu), record)
+            chosen.backend.load(name, self._bundle.graph_file(name, precision, cpu=not on_gpu), record)
         except EngineError as error:
             if engine_folders(self._bundle.root, name, precision):
                 raise  # an engine exists, and something is wrong with it
@@ -141,7 +142,7 @@ def measure_on_target(bundle: Bundle, graph: TargetGraph) -> tuple[GraphDrift | 
     runs = list(_served(graph, cases, refused))
     if not runs:
         return None, refused
-    return compare(bundle, graph.name, graph.precision, graph.backend.describe(), "golden", runs), refused
+    return compare(bundle, graph.name, graph.precision, str(graph.backend.info), "golden", runs), refused
 
 
 def _served(graph: TargetGraph, cases: list[Case], refused: list[str]) -> Iterator[Run]:

@@ -82,7 +82,7 @@ def make_variants(
     """Write variants of a bundle's graphs, and ``parity.json``.
 
     Args:
-        bundle: A finished fp32 bundle folder.
+        bundle: A finished fp32 bundle.
         golden: Its golden vectors by graph.
         request: What to make.
         files: Takes the files of the variants.
@@ -102,7 +102,7 @@ def make_variants(
     calibration: dict[str, list[Arrays]] | None = None
     if request.calibration is not None:
         progress(f"calibrating on {request.calibration}")
-        calibration = calibration_inputs(bundle.root, request.calibration, progress)
+        calibration = calibration_inputs(bundle, request.calibration, progress)
     classifies = bundle.manifest.task == "classification"
     label_clips = request.calibration if classifies and not request.allow_drift else None
     lowered = Lowering(bundle, golden, calibration, files, progress).run(request.lower, label_clips)
