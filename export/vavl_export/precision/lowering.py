@@ -10,11 +10,11 @@ import onnx
 from vavl_export.bundle_files import BundleFiles
 from vavl_export.golden import TOLERANCE, Arrays, Case
 from vavl_export.graph_lint import lint_graph
-from vavl_export.precision.half_overflow import activation_peaks, convert_without_overflow
+from vavl_export.precision.half_overflow import HalfGraph, activation_peaks, convert_without_overflow
 from vavl_export.precision.int8 import quantization_drift, quantize, with_unsigned_activations
 from vavl_export.precision.int8_selection import select_fp32_graphs
 from vavl_export.precision.latency import compare_latency, speed_record
-from vavl_export.precision.report import HalfReport
+from vavl_export.precision.report import HalfReport, PeakRecord
 from vavl_export.progress import Progress
 from vavl_export.weights import WeightFiles
 from vavl_runtime.bundle import Bundle
@@ -110,7 +110,7 @@ class Lowering:
             self._progress(f"converting {name} to {precision}")
             some = inputs[:: max(1, len(inputs) // _EMULATED_INPUTS)]
             half = convert_without_overflow(model, precision, exact, some)
-            self._lowered.half.append(HalfReport.of(name, precision, half))
+            self._lowered.half.append(_half_report(name, precision, half))
             for tensor, peak in half.kept_fp32.items():
                 self._progress(f"{name}.{tensor} reaches {peak:.3g}: stays fp32")
             self._lowered.records[name][precision] = self._write(name, half.model, precision)
@@ -152,6 +152,12 @@ class Lowering:
         self._weights.externalize(model, file, data)
         self._files.write(file, model.SerializeToString(deterministic=True))
         return VariantRecord(file=file, data=data)
+
+
+def _half_report(name: str, precision: LowPrecision, half: HalfGraph) -> HalfReport:
+    worst = PeakRecord(name=half.worst[0], peak=half.worst[1]) if half.worst is not None else None
+    kept = tuple(PeakRecord(name=tensor, peak=peak) for tensor, peak in sorted(half.kept_fp32.items()))
+    return HalfReport(graph=name, precision=precision, limit=half.limit, worst=worst, kept_fp32=kept)
 
 
 def _variant_path(path: str, precision: str) -> str:

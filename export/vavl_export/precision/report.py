@@ -5,7 +5,6 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from vavl_export import golden
 from vavl_export.precision.corpus import CorpusDrift
 from vavl_export.precision.drift import GraphDrift
-from vavl_export.precision.half_overflow import HalfGraph
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.bundle.manifest import Precision
 from vavl_runtime.errors import ManifestError
@@ -40,13 +39,6 @@ class HalfReport(_Record):
     limit: float
     worst: PeakRecord | None
     kept_fp32: tuple[PeakRecord, ...] = Field(validation_alias=AliasChoices("kept_fp32", "islands"))
-
-    @staticmethod
-    def of(graph: str, precision: Precision, half: HalfGraph) -> "HalfReport":
-        """Report a conversion."""
-        worst = PeakRecord(name=half.worst[0], peak=half.worst[1]) if half.worst else None
-        kept = tuple(PeakRecord(name=name, peak=peak) for name, peak in sorted(half.kept_fp32.items()))
-        return HalfReport(graph=graph, precision=precision, limit=half.limit, worst=worst, kept_fp32=kept)
 
 
 class ParityReport(_Record):
