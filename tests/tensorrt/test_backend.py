@@ -341,7 +341,7 @@ class TestRefusals:
             TensorRtBackend(0, bundle)
         with pytest.raises(EngineError, match=rf"vavl-export tensorrt {re.escape(str(bundle.root))} --precision fp16$"):
             TensorRtBackend(0, bundle, "fp16")
-        with pytest.raises(EngineError, match="got no bundle"):
+        with pytest.raises(EngineError, match="needs a bundle"):
             TensorRtBackend(0, None)
 
     def test_only_engines_of_another_machine(self, folder: Path, bundle: Bundle, machine: MakeMachine) -> None:
