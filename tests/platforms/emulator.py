@@ -2,15 +2,15 @@
 
     python -m tests.platforms.emulator FOLDER -m pytest tests/runtime/test_windows.py
 
-The first call fills FOLDER with Debian's arm64 Python and wheels of the runtime's dependencies (half a minute) and makes
-FOLDER/python, a command that works like the `python` of an aarch64 machine. Needs root on Debian, apt and pip.
+The first call fills FOLDER with Debian's arm64 Python and wheels of the runtime's dependencies (half a minute). It
+makes FOLDER/python, a command that works like the `python` of an aarch64 machine. Needs root on Debian, apt and pip.
 """
 
 import os
 import shutil
 import subprocess
 import sys
-import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -69,18 +69,21 @@ def _install_system(root: Path) -> Path:
     mirrors = _call("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").split()
     if not mirrors:
         raise EmulatorUnavailableError("apt knows no package source")
-    _call("debootstrap", "--arch=arm64", "--foreign", "--variant=minbase", "--include=python3", codename, root, mirrors[0])
+    options = ("--arch=arm64", "--foreign", "--variant=minbase", "--include=python3")
+    _call("debootstrap", *options, codename, root, mirrors[0])
     for package in sorted((root / "var/cache/apt/archives").glob("*.deb")):
         _call("dpkg", "-x", package, root)
+        package.unlink()
     return next(path for path in sorted((root / "usr/bin").glob("python3.*")) if path.name.count(".") == 1)
 
 
 def _install_wheels(site: Path, python: str) -> None:
     """Install the base dependencies, onnxruntime and pytest for aarch64."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    dependencies = [line for line in requires("vavl-edge") or () if "extra ==" not in line]
     options = [f"--platform={platform}" for platform in PLATFORMS]
     options += ["--only-binary=:all:", f"--python-version={python}", "--implementation=cp", f"--target={site}"]
-    _call(sys.executable, "-m", "pip", "install", "--quiet", *options, ONNXRUNTIME, *project["dependencies"], *TEST_TOOLS)
+    pip = (sys.executable, "-m", "pip", "install", "--quiet")
+    _call(*pip, *options, ONNXRUNTIME, *dependencies, *TEST_TOOLS)
 
 
 def _call(*command: object) -> str:

@@ -35,6 +35,7 @@ def successful(*arguments: object, cwd: Path | None = None) -> str:
     return done.stdout
 
 
+OPTIONS = ("--scope", "graph", "--path", "audio", "--device", "cpu")  # of vavl-bench run
 REFUSED = {
     "module": "import fcntl",
     "name": "import os; os.sched_getaffinity(0)",
@@ -159,7 +160,7 @@ def test_a_measurement_names_what_cannot_be_read(tmp_path: Path) -> None:
     """The measuring process is restricted, too: it inherits the environment."""
     script = tmp_path / "bench.py"
     script.write_text("from vavl_bench.cli.app import main\nif __name__ == '__main__':\n    main()\n", "utf-8")
-    options = "--scope graph --path audio --device cpu --windows 3 --window 0.05 --warm-up 0 --limit 5".split()
+    options = [*OPTIONS, "--windows", "3", "--window", "0.05", "--warm-up", "0", "--limit", "5"]
     successful(script, "run", str(PACKAGED_BUNDLE), *options, "-o", "report.json", cwd=tmp_path)
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert report["measurements"]

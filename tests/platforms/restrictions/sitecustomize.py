@@ -101,8 +101,8 @@ def _check_name(path):
 
 def _in_use(path, folder=None):
     """Whether this process has a file open or mapped."""
-    base = _readlink(f"/proc/self/fd/{folder}") if folder is not None else os.getcwd()
-    place = os.path.realpath(os.path.join(base, os.fsdecode(path)))
+    base = _readlink(f"/proc/self/fd/{folder}") if folder is not None else Path.cwd()
+    place = os.path.realpath(Path(base, os.fsdecode(path)))
     for number in _listdir("/proc/self/fd"):
         try:
             if _readlink(f"/proc/self/fd/{number}") == place:
