@@ -27,10 +27,11 @@ class MemoryProbe:
             grown = before if before.value is None else now
         else:
             grown = Quantity(value=now.value - before.value)
-        return Memory(resident_mib=_status_mib("VmRSS"), peak_mib=_status_mib("VmHWM"), device_mib=grown)
+        return Memory(resident_mib=status_mib("VmRSS"), peak_mib=status_mib("VmHWM"), device_mib=grown)
 
 
-def _status_mib(field: str) -> Quantity:
+def status_mib(field: str) -> Quantity:
+    """Read a field of ``/proc/self/status``, MiB: ``VmRSS``, ``VmHWM`` (the peak), ``RssAnon`` (no mapped files)."""
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError as error:

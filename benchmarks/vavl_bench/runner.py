@@ -16,17 +16,26 @@ from vavl_bench.plan import MeasurementSpec
 from vavl_bench.schema import SCHEMA_VERSION, BundleRecord, Failure, Measurement, Report, SettingValue
 from vavl_runtime.errors import BackendUnavailableError, GraphFailedError, VavlError
 
+Measure = Callable[[MeasurementSpec], Measurement]
 
-def measure_apart(spec: MeasurementSpec) -> Measurement:
-    """Measure a measurement in a process of its own, which does not outlive an interruption.
+
+def measure_apart(spec: MeasurementSpec, measure: Measure = measure_one) -> Measurement:
+    """Measure one combination in a process of its own, which does not outlive an interruption.
+
+    Args:
+        spec: What to measure.
+        measure: Measures it in that process; it must be picklable.
+
+    Returns:
+        The measurement.
 
     Raises:
-        VavlError: As `measure_one`.
+        VavlError: As ``measure`` raised it.
         MeasuringProcessError: The process died.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_measure_and_send, args=(spec, sender), daemon=True)
+    process = context.Process(target=_measure_and_send, args=(spec, measure, sender), daemon=True)
     process.start()
     sender.close()
     try:
@@ -47,10 +56,10 @@ def measure_apart(spec: MeasurementSpec) -> Measurement:
     return outcome
 
 
-def _measure_and_send(spec: MeasurementSpec, sender: Connection) -> None:
+def _measure_and_send(spec: MeasurementSpec, measure: Measure, sender: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
     try:
-        sender.send(measure_one(spec))
+        sender.send(measure(spec))
     except VavlError as error:
         sender.send(error)
 
@@ -78,13 +87,18 @@ def new_report(command: str, bundle: BundleRecord | None, settings: dict[str, Se
     )
 
 
+def failed_measurement(spec: MeasurementSpec, error: VavlError) -> Measurement:
+    """The measurement of a combination that could not be measured."""
+    return Measurement(key=spec.planned_key(), error=Failure(kind=error.kind, message=str(error)))
+
+
 def run_plan(
     measurements: Sequence[MeasurementSpec],
     report: Report,
     *,
     keep: Callable[[Report], object],
     tell: Callable[[str], object],
-    measure: Callable[[MeasurementSpec], Measurement] = measure_apart,
+    measure: Measure = measure_apart,
 ) -> Report:
     """Measure measurement after measurement.
 
@@ -109,7 +123,7 @@ def run_plan(
             if isinstance(error, BackendUnavailableError) and not isinstance(error, GraphFailedError):
                 raise
             tell(f"error: {error}")
-            measurement = Measurement(key=spec.planned_key(), error=Failure(kind=error.kind, message=str(error)))
+            measurement = failed_measurement(spec, error)
         report = report.model_copy(update={"measurements": (*report.measurements, measurement)})
         keep(report)
     report = report.model_copy(update={"finished": True})

@@ -108,7 +108,7 @@ def measure_windows(query: Query, clock: Clock, settings: WindowSettings) -> Win
     while first_counted is None or len(windows) - first_counted < settings.windows:
         if len(windows) >= AGREEING and clock.now() - start >= settings.limit_s:
             break
-        windows.append(_measure_window(query, clock, settings.window_s))
+        windows.append(measure_window(query, clock, settings.window_s))
         latest = [window.median_s for window in windows[-AGREEING:]]
         if first_counted is None and len(latest) == AGREEING and spread(latest) <= settings.tolerance:
             first_counted = len(windows) - AGREEING
@@ -127,7 +127,17 @@ def _warm_up(query: Query, clock: Clock, settings: WindowSettings) -> None:
         done += 1
 
 
-def _measure_window(query: Query, clock: Clock, least_s: float) -> Window:
+def measure_window(query: Query, clock: Clock, least_s: float) -> Window:
+    """Send queries one after the other for a time.
+
+    Args:
+        query: Asks and waits for the answer.
+        clock: Where time is read.
+        least_s: Time after which no further query is sent, seconds; one is always sent.
+
+    Returns:
+        The window.
+    """
     latencies: list[float] = []
     start = now = clock.now()
     while not latencies or now - start < least_s:

@@ -37,6 +37,10 @@ class Subject(Protocol):
     media: Media
     budgets: list[StageBudget]
 
+    @property
+    def backend(self) -> str:
+        """What ran the queries so far, in its own words."""
+
     def load(self) -> None:
         """Load the graphs."""
 
@@ -68,6 +72,11 @@ class GraphSubject:
         self.media = Media(seconds=seconds if timed else None, frames=frames)
         self.budgets: list[StageBudget] = []
 
+    @property
+    def backend(self) -> str:
+        """What ran the queries so far, in its own words."""
+        return self._graphs.backend.describe()
+
     def load(self) -> None:
         """Load the graph."""
         self._graphs.load(self._name, StageTimer())
@@ -98,6 +107,11 @@ class ModelSubject:
         self._faces = noise_faces(batch * frames) if frames else None
         self.media = Media(seconds=seconds, frames=frames)
         self.budgets: list[StageBudget] = []
+
+    @property
+    def backend(self) -> str:
+        """What ran the queries so far, in its own words."""
+        return self._graphs.backend.describe()
 
     def load(self) -> None:
         """Load the path and its encoders."""
@@ -147,6 +161,11 @@ class ClipSubject:
         self._batch = batch
         self.budgets: list[StageBudget] = []
         self.media = Media(seconds=None)  # known after the first query
+
+    @property
+    def backend(self) -> str:
+        """What ran the queries so far, in its own words."""
+        return self._recognizer.backend
 
     def load(self) -> None:
         """Nothing: the recogniser loads a graph when a clip first needs it."""
