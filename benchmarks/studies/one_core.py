@@ -106,14 +106,14 @@ def predict(film: Path) -> Record:
     with Recognizer(PACKAGED_BUNDLE, device="cpu") as recognizer:
         result = recognizer.predict(film)
         took = time.perf_counter() - start
-    return {
-        "path": result.path,
-        "backend": result.backend,
-        "seconds": result.duration_s,
-        "frames": result.faces.frames,
-        "took_s": took,
-        "peak_mb": _mb("VmHWM"),
-    }
+        return {
+            "path": result.path,
+            "backend": str(recognizer.backend),
+            "seconds": result.duration_s,
+            "frames": result.faces.frames,
+            "took_s": took,
+            "peak_mb": _mb("VmHWM"),
+        }
 
 
 def index(film: Path) -> Record:

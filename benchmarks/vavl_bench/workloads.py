@@ -75,7 +75,7 @@ class GraphSubject:
     @property
     def backend(self) -> str:
         """What ran the queries so far, in its own words."""
-        return self._graphs.backend.describe()
+        return str(self._graphs.backend.info)
 
     def load(self) -> None:
         """Load the graph."""
@@ -111,7 +111,7 @@ class ModelSubject:
     @property
     def backend(self) -> str:
         """What ran the queries so far, in its own words."""
-        return self._graphs.backend.describe()
+        return str(self._graphs.backend.info)
 
     def load(self) -> None:
         """Load the path and its encoders."""
@@ -141,7 +141,7 @@ class ModelSubject:
         self._run(self._path, inputs)
 
     def _run(self, name: str, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        return self._graphs.run(name, self._timer, name, inputs)
+        return self._graphs.run(name, inputs, self._timer)
 
 
 class ClipSubject:
@@ -165,7 +165,7 @@ class ClipSubject:
     @property
     def backend(self) -> str:
         """What ran the queries so far, in its own words."""
-        return self._recognizer.backend
+        return str(self._recognizer.backend)
 
     def load(self) -> None:
         """Nothing: the recogniser loads a graph when a clip first needs it."""

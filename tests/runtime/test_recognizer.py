@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from vavl_runtime import ArrayClip, Recognizer
-from vavl_runtime.backends.base import Arrays
+from vavl_runtime.backends.base import Arrays, BackendInfo
 from vavl_runtime.backends.fake import FakeBackend
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
 from vavl_runtime.bundle.manifest import Limits
@@ -47,7 +47,7 @@ def test_a_backend_serves_one_recogniser(light_bundle: Path) -> None:
 def test_only_the_graphs_of_the_path_are_run(light_bundle: Path, example_clip: Path) -> None:
     backend = FakeBackend()
     with Recognizer(light_bundle, backend=backend) as recognizer:
-        assert recognizer.predict(example_clip, use="audio").backend == "fake"
+        assert recognizer.predict(example_clip, use="audio").backend == BackendInfo("fake")
     assert backend.calls == ["audio_encoder", "audio"]
 
 
@@ -135,7 +135,7 @@ def test_a_bundle_damaged_in_mid_run_leaves_whole_json(light_bundle: Path, examp
 def test_all_paths_do_not_fit_a_row(example_clip: Path) -> None:
     result = _run(example_clip, "--all-paths", "--format", "csv")
     assert result.exit_code == 2
-    assert "has no place in a row of CSV" in result.stderr
+    assert "does not fit into CSV" in " ".join(result.stderr.split())
 
 
 def test_outputs_replace_files_and_nothing_else(example_clip: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Opening a bundle: find it, check it, hand out files that are what the manifest says."""
+"""Opens a bundle: finds it, checks it, and hands out only files that match the manifest."""
 
 import errno
 import hashlib
@@ -11,7 +11,10 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vavl_runtime.bundle.manifest import FILE_NAME, Manifest, Precision, parse_manifest, safe_relative_path
 from vavl_runtime.bundle.onnx_external import external_files
@@ -25,7 +28,7 @@ from vavl_runtime.errors import (
 )
 
 MAX_MANIFEST_BYTES = 4_000_000
-# What zipfile raises for damaged, encrypted or exotic archives; MemoryError and our own errors pass.
+# What zipfile raises for damaged, encrypted or unsupported archives.
 _ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 PACKAGED_BUNDLE = Path(__file__).parent.parent / "bundles" / "light"
 
@@ -111,6 +114,25 @@ class Bundle:
             self.verified_file(path)
         return place
 
+    def golden_inputs(self, name: str) -> dict[str, NDArray[Any]]:
+        """Read the inputs of a graph's first golden vector, which the exporter recorded.
+
+        Args:
+            name: A graph of the manifest.
+
+        Returns:
+            Inputs by name, batch size 1 or 2.
+
+        Raises:
+            MissingFileError: The bundle has no golden vector of this graph.
+            AlteredFileError: Its content is not what was exported.
+        """
+        path = f"golden/{name}.0.npz"
+        if path not in self.manifest.files:
+            raise MissingFileError(f"{self.root}: lists no {path}; export the bundle again")
+        with np.load(self.verified_file(path), allow_pickle=False) as arrays:
+            return {key.removeprefix("input."): arrays[key] for key in arrays if key.startswith("input.")}
+
     def verify_all(self) -> None:
         """Check the hash of every file; raises like `verified_file`."""
         for path in self.manifest.files:
@@ -167,7 +189,7 @@ def open_bundle(path: str | Path | None = None) -> Bundle:
         return _open_folder(place, None)
     if not os.path.isfile(place):  # noqa: PTH113
         raise BundleNotFoundError(
-            f"{place}: no bundle there; pass --bundle with a folder or .vavl file made by vavl-export onnx"
+            f"{place}: no bundle there; name a folder or .vavl file that vavl-export onnx wrote"
         )
     if not zipfile.is_zipfile(place):
         raise BundleNotFoundError(f"{place}: neither a bundle folder nor a .vavl archive")
@@ -230,7 +252,7 @@ def _unpack(place: Path, folder: Path) -> None:
                 if path not in names:
                     raise MissingFileError(f"{place}: {path} is listed in the manifest but missing")
                 if archive.getinfo(path).file_size != record.bytes:
-                    raise AlteredFileError(f"{place}: {path} has another size than the manifest says")
+                    raise AlteredFileError(f"{place}: the size of {path} differs from the manifest")
                 archive.extract(path, folder)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
