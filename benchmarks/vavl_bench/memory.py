@@ -42,7 +42,7 @@ def status_mib(field: str) -> Quantity:
 
 
 def _peak_mib() -> Quantity:
-    peak = _status_mib("VmHWM")
+    peak = status_mib("VmHWM")
     if peak.value is None:
         try:
             import resource
