@@ -19,7 +19,6 @@ packaged bundle. Needs the extras `export` and `bench`.
 """
 
 import contextlib
-import shutil
 import sys
 import tempfile
 import time
@@ -44,7 +43,6 @@ from vavl_bench.turns import advantage, least_and_median
 from vavl_export.precision.variants import VariantRequest
 from vavl_runtime import Recognizer
 from vavl_runtime.bundle import PACKAGED_BUNDLE, Bundle, open_bundle
-from vavl_runtime.bundle.manifest import FILE_NAME, Manifest
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS, choose_precisions
 from vavl_runtime.devices.cpu import usable_cores
 
@@ -91,16 +89,6 @@ def runtime_side(recognizer: Recognizer) -> Side:
         return seconds, np.array(list(result.scores.values()), np.float32)
 
     return run
-
-
-def with_every_frame_detected(place: Path, folder: Path) -> Path:
-    """Copy a bundle with another recipe; links would keep onnx from reading the original's weights."""
-    shutil.copytree(place, folder)
-    file = folder / FILE_NAME
-    manifest = Manifest.model_validate_json(file.read_bytes())
-    changed = manifest.model_copy(update={"crop": manifest.crop.model_copy(update={"detect_every": 1})})
-    file.write_text(changed.model_dump_json())
-    return folder
 
 
 def best_parts(rounds: dict[str, list[Seconds]]) -> list[Seconds]:
@@ -183,10 +171,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         int8 = VariantRequest(("int8",), arguments.calibration, allow_drift=True) if arguments.calibration else None
         place = arguments.bundle or export_preset("paper", Path(folder) / "paper", int8)
-        every = with_every_frame_detected(place, Path(folder) / "every")
         bundle = stack.enter_context(open_bundle(place))
         recognizer = stack.enter_context(Recognizer(place, device="cpu", threads=threads))
-        every_frame = stack.enter_context(Recognizer(every, device="cpu", threads=threads))
+        every_frame = stack.enter_context(Recognizer(place, device="cpu", threads=threads, detect_every=1))
         sides = peer_sides(bundle, threads)
         sides |= {OURS: runtime_side(recognizer), EVERY_FRAME: runtime_side(every_frame)}
         if all("int8" in bundle.manifest.graphs[name].variants for name in VARIANT_GRAPHS):
