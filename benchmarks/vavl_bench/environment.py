@@ -1,4 +1,4 @@
-"""What figures are taken on: processor, governor, load, memory, GPUs, versions."""
+"""The machine that measurements are taken on: processor, governor, load, memory, GPUs, versions."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version

@@ -1,4 +1,4 @@
-"""Measures one subject: load, first result, windows or trials, memory, energy, the machine's state."""
+"""Measures one subject: loading, first result, windows or trials, memory, energy, state of the machine."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -127,7 +127,9 @@ def measure_subject(
 def _gpu_index(device: str) -> int | None:
     parsed = parse_device(device)
     if parsed.kind == "auto":
-        raise InputError("device: got auto; a measurement names its device: cpu or cuda:N")
+        raise InputError(
+            "device: got auto, which is not allowed in benchmarks; name cpu or cuda:N so that results are comparable"
+        )
     return parsed.index if parsed.kind == "cuda" else None
 
 
@@ -150,19 +152,19 @@ def _make_subject(spec: MeasurementSpec, opened: GraphRunner | Recognizer) -> Su
     path = cast(PathName, spec.subject)
     if isinstance(opened, Recognizer):
         if spec.clip is None:
-            raise InputError("scope clip: got no media file; name one with --clip")
+            raise InputError("scope clip: got no media file to measure")
         return ClipSubject(opened, spec.clip, path, spec.batch)
     if spec.scope == "graph":
         return GraphSubject(opened, spec.subject, spec.batch, spec.seconds or 1.0)
     if spec.seconds is None:
-        raise InputError("scope model: got no media length; name one with --seconds")
+        raise InputError("scope model: got no length of the media")
     return ModelSubject(opened, path, spec.batch, spec.seconds)
 
 
 def _play(
     spec: MeasurementSpec, query: Callable[[], None], clock: Clock
 ) -> tuple[Sequence[Window], Stability, ServerOutcome | None]:
-    """Play the scenario; returns what counts, whether it was steady, and the server's outcome."""
+    """Run the scenario; returns the windows that count, their stability, and the server's outcome."""
     settings = spec.windows
     if spec.scenario != "server":
         windows = measure_windows(query, clock, settings)

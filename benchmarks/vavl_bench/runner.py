@@ -1,6 +1,6 @@
-"""Works off a plan, each measurement in a process of its own, and hands over what is finished after every measurement.
+"""Measures a plan, each measurement in a process of its own, and hands over the report after every measurement.
 
-A process of its own starts without the memory, the loaded libraries and the thread pools of the measurements before.
+A new process starts without the memory, the loaded libraries and the thread pools of earlier measurements.
 """
 
 import datetime
@@ -46,8 +46,8 @@ def measure_apart(spec: MeasurementSpec, measure: Measure = measure_one) -> Meas
     except EOFError:
         process.join()
         raise MeasuringProcessError(
-            f"{spec}: the measuring process died with exit code {process.exitcode}, of too little memory or in the "
-            "backend; free memory, or see above what it printed"
+            f"{spec}: the measuring process died with exit code {process.exitcode}, perhaps out of "
+            "memory or by a crash in the backend; free memory, or read its output above"
         ) from None
     except BaseException:
         process.terminate()

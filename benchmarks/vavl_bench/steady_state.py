@@ -1,7 +1,6 @@
-"""Steady state: warm up, then measure in windows until three in a row agree, or say that they never did.
+"""Steady state: warm up, then repeat windows until three in a row agree, or report that they never did.
 
-Windows before the agreement are kept apart as settling. From the first agreeing window on everything counts, and
-nothing is clipped.
+Earlier windows are set aside as settling. From the first agreeing window on everything counts; outliers are kept.
 """
 
 import statistics
@@ -91,7 +90,7 @@ def spread(values: Sequence[float]) -> float:
 
 
 def measure_windows(query: Query, clock: Clock, settings: WindowSettings) -> Windows:
-    """Send queries one after the other, each as soon as the one before is answered.
+    """Send queries one after the other, each as soon as the previous one is finished.
 
     Args:
         query: Asks and waits for the answer.

@@ -33,7 +33,7 @@ def report_page(report: Report) -> str:
         f"<h1>{title}</h1><p><code>{escape(report.command)}</code>, {escape(report.started)}</p>",
     ]
     if not report.finished:
-        parts.append('<p class="warning">Interrupted: measurements that were asked for are missing.</p>')
+        parts.append('<p class="warning">Interrupted: some requested measurements are missing.</p>')
     parts += [
         _listed(headline(report)),
         '<h2>Results</h2><p class="grey">Latency in milliseconds (p50, p95, p99); RTF: seconds of work for a second '
