@@ -21,8 +21,8 @@ OpenVINO in bf16, its own default where the processor has it. Needs the extras `
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,32 +41,9 @@ from vavl_runtime.devices.cpu import usable_cores
 
 OURS = "vavl_runtime"
 REDUCED = ("int8", "fp16")  # ONNX Runtime has no bf16 kernels for the CPU
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How much is measured.
-
-    Attributes:
-        seconds: Lengths of media; the face encoder has none.
-        batches: Clips at once, or faces.
-        rounds: Turns of each side.
-        turn_s: Length of a turn, seconds.
-    """
-
-    seconds: tuple[float, ...] = (1.0, 3.0)
-    batches: tuple[int, ...] = (1, 4, 8)
-    rounds: int = 7
-    turn_s: float = 0.2
-
-    def cases(self, graph: str) -> Iterator[tuple[float | None, int]]:
-        """Length and batch of each case of a graph."""
-        for seconds in (None,) if graph == "face_encoder" else self.seconds:
-            for batch in self.batches:
-                yield seconds, batch
-
-
-QUICK = Extent(seconds=(1.0,), batches=(1, 2), rounds=2, turn_s=0.01)
+SECONDS = (1.0, 3.0)  # of media; the face encoder has no length
+BATCHES = (1, 4, 8)  # clips at once, or faces
+TURN_S = 0.2
 
 
 class Sides:
@@ -124,7 +101,7 @@ class Sides:
         return {**self._exact, **made, **(self._reduced if batch == 1 else {})}
 
 
-def measure(bundle: Bundle, preset: str, graph: str, module: nn.Module, extent: Extent) -> Iterator[Record]:
+def measure(bundle: Bundle, preset: str, graph: str, module: nn.Module, rounds: int) -> Iterator[Record]:
     """Measure a graph.
 
     Args:
@@ -132,7 +109,7 @@ def measure(bundle: Bundle, preset: str, graph: str, module: nn.Module, extent: 
         preset: Its preset.
         graph: Name of the graph.
         module: The same in PyTorch.
-        extent: How much.
+        rounds: Turns of each side.
 
     Yields:
         A row of the record for each case.
@@ -141,12 +118,13 @@ def measure(bundle: Bundle, preset: str, graph: str, module: nn.Module, extent: 
     # A variant that did not pay or drifted too far has the weights of fp32: its precision is not really lower.
     lowered = sorted(name for name, variant in described.variants.items() if variant.data != described.data)
     sides = Sides(bundle, graph, module, torch.get_num_threads())
-    for seconds, batch in extent.cases(graph):
+    lengths = (None,) if graph == "face_encoder" else SECONDS
+    for seconds, batch in product(lengths, BATCHES):
         inputs = graph_inputs(graph, described, batch, seconds or 1.0)
         calls = {side: partial(run, inputs) for side, run in sides.of_case(inputs, batch).items()}
         expected = calls[OURS]()
         differences = {side: largest_difference(call(), expected) for side, call in calls.items() if side != OURS}
-        turns = take_turns(calls, extent.rounds, extent.turn_s)
+        turns = take_turns(calls, rounds, TURN_S)
         yield {
             "preset": preset,
             "graph": graph,
@@ -176,24 +154,22 @@ def main() -> int:
     parser = benchmark_parser("graphs_cpu", __doc__)
     parser.add_argument("bundles", nargs="+", metavar="PRESET=BUNDLE")
     parser.add_argument("--graphs", nargs="+", choices=VARIANT_GRAPHS, default=VARIANT_GRAPHS)
-    parser.add_argument("--rounds", type=int, default=Extent.rounds)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=usable_cores())
-    parser.add_argument("--quick", action="store_true", help="a rehearsal: its figures mean nothing")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    extent = QUICK if arguments.quick else Extent(rounds=arguments.rounds)
     places = dict(text.split("=", 1) for text in arguments.bundles)
     names = " ".join(f"{preset}={Path(place).name}" for preset, place in places.items())
     chosen = "" if tuple(arguments.graphs) == VARIANT_GRAPHS else f"--graphs {' '.join(arguments.graphs)} "
     command = f"python -m benchmarks.graphs_cpu {names} {chosen}--threads {arguments.threads} "
-    command += "--quick" if arguments.quick else f"--rounds {extent.rounds}"
+    command += f"--rounds {arguments.rounds}"
     record: Record = {
         **new_record("graphs_cpu", command, arguments.threads),
         "bundles": {},
         "stays_float32": {},
-        "rounds": extent.rounds,
-        "product_rates": product_rates(arguments.threads, extent.rounds),
-        "read_rate": read_rate(arguments.threads, extent.rounds),
+        "rounds": arguments.rounds,
+        "product_rates": product_rates(arguments.threads, arguments.rounds),
+        "read_rate": read_rate(arguments.threads, arguments.rounds),
         "cases": [],
     }
     for preset, place in places.items():
@@ -202,7 +178,7 @@ def main() -> int:
             record["stays_float32"] |= stays_float32(bundle, preset)
             modules = torch_modules(bundle.manifest, preset)
             for graph in arguments.graphs:
-                for case in measure(bundle, preset, graph, modules[graph], extent):
+                for case in measure(bundle, preset, graph, modules[graph], arguments.rounds):
                     record["cases"].append(case)
                     write_record(record, arguments.output)
                     ratios = {side: round(each["of_medians"], 2) for side, each in case["advantage"].items()}
