@@ -40,7 +40,6 @@ from vavl_bench.plan import MeasurementSpec
 from vavl_bench.runner import measure_apart
 from vavl_bench.steady_state import WindowSettings
 from vavl_bench.turns import advantage, least_and_median
-from vavl_export.precision.variants import VariantRequest
 from vavl_runtime import Recognizer
 from vavl_runtime.bundle import PACKAGED_BUNDLE, Bundle, open_bundle
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS, choose_precisions
@@ -169,8 +168,8 @@ def main() -> int:
     clip, threads = arguments.clip, arguments.threads
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        int8 = VariantRequest(("int8",), arguments.calibration, allow_drift=True) if arguments.calibration else None
-        place = arguments.bundle or export_preset("paper", Path(folder) / "paper", int8)
+        precisions = ("int8",) if arguments.calibration else ()
+        place = arguments.bundle or export_preset("paper", Path(folder) / "paper", precisions, arguments.calibration)
         bundle = stack.enter_context(open_bundle(place))
         recognizer = stack.enter_context(Recognizer(place, device="cpu", threads=threads))
         every_frame = stack.enter_context(Recognizer(place, device="cpu", threads=threads, detect_every=1))
@@ -182,7 +181,7 @@ def main() -> int:
         rounds, differences = take_rounds(sides, clip, arguments.repeats)
         rounds[BEST_PARTS] = best_parts(rounds)
         result = recognizer.predict(clip)
-        precisions = choose_precisions(bundle.manifest, "auto")
+        taken = choose_precisions(bundle.manifest, "auto")
         calibrated = " --calibration CLIPS" if INT8 in sides else ""
         command = f"python -m benchmarks.clip_cpu {clip.name} --repeats {arguments.repeats}{calibrated}"
         record = {
@@ -190,7 +189,7 @@ def main() -> int:
             "clip": {"name": clip.name, "seconds": result.duration_s, "frames": result.faces.frames},
             **summary(rounds),
             "largest_prediction_difference": differences,
-            "int8_graphs": [name for name, precision in precisions.items() if precision == "int8"],
+            "int8_graphs": [name for name, precision in taken.items() if precision == "int8"],
             "resident_mb": {
                 "paper": {"peak": peak_mb(place, clip, threads)},
                 "packaged": {"peak": peak_mb(PACKAGED_BUNDLE, clip, threads)},

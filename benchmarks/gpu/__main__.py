@@ -8,7 +8,6 @@ from pathlib import Path
 from benchmarks.bundles import export_preset
 from benchmarks.gpu.run import measure_all, measure_side, open_record, say, try_engines
 from benchmarks.record import benchmark_parser
-from vavl_export.precision.variants import VariantRequest
 from vavl_runtime.errors import VavlError
 
 LEAST_S = 60.0  # a measurement takes up to this, so none begins with less time left
@@ -28,9 +27,7 @@ def main() -> int:
     arguments = parser.parse_args()
     place = arguments.work / arguments.preset
     try:
-        bundle = arguments.bundle or export_preset(
-            arguments.preset, place, VariantRequest(PRECISIONS, allow_drift=True)
-        )
+        bundle = arguments.bundle or export_preset(arguments.preset, place, PRECISIONS)
         record = open_record(arguments.output, bundle, arguments.device, arguments.preset, arguments.points)
         if arguments.device != "cpu":
             try_engines(bundle)

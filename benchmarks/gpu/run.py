@@ -16,7 +16,7 @@ from vavl_bench.measure import measure_one
 from vavl_bench.plan import MeasurementSpec
 from vavl_bench.runner import Measure, failed_measurement, measure_apart
 from vavl_bench.schema import Measurement
-from vavl_export.tensorrt.command import run as build_engines
+from vavl_export import build_engines
 from vavl_runtime.bundle import open_bundle
 from vavl_runtime.devices.cpu import usable_cores
 from vavl_runtime.errors import BackendUnavailableError, InputError, VavlError
@@ -55,18 +55,7 @@ def open_record(output: Path, bundle: Path, device: str, preset: str, most: int 
 def try_engines(bundle: Path) -> None:
     """Build TensorRT engines where TensorRT is installed; without them its measurements fail and say why."""
     try:
-        build_engines(
-            bundle,
-            precision="fp16",
-            seconds=None,
-            batch=max(BATCHES),
-            workspace_mib=None,
-            graphs=(),
-            stripped=False,
-            version_compatible=False,
-            compute_capability=None,
-            progress=say,
-        )
+        build_engines(bundle, precision="fp16", max_batch=max(BATCHES), progress=say)
     except BackendUnavailableError as error:
         say(f"no TensorRT engines: {error}")
 

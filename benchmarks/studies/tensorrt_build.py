@@ -15,8 +15,7 @@ from benchmarks.bundles import export_preset
 from benchmarks.record import Record, benchmark_parser, new_record, write_record
 from vavl.config import VavlConfig, light_config, paper_config
 from vavl.encoders.wav2vec2 import LARGE_ROBUST_LAYERS
-from vavl_export.precision.variants import VariantRequest
-from vavl_export.tensorrt.command import run
+from vavl_export import build_engines
 from vavl_export.tensorrt.profiles import GRAPHS
 from vavl_runtime.backends.trt.engine_store import Engine
 
@@ -56,15 +55,9 @@ def measure(preset: str, bundle: Path) -> list[Record]:
     rows: dict[Path, Record] = {}  # by plan: the detector is fp32 in every precision
     for target in TARGETS:
         for precision in PRECISIONS:
-            for engine in run(
+            for engine in build_engines(
                 bundle,
                 precision=precision,  # type: ignore[arg-type]
-                seconds=None,
-                batch=1,
-                workspace_mib=None,
-                graphs=(),
-                stripped=False,
-                version_compatible=False,
                 compute_capability=target,
                 progress=lambda line: print(line, file=sys.stderr),
             ):
@@ -128,7 +121,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for preset in PRESETS:
             place = (arguments.work or Path(folder)) / preset
-            record["engines"] += measure(preset, export_preset(preset, place, VariantRequest(PRECISIONS)))
+            record["engines"] += measure(preset, export_preset(preset, place, PRECISIONS))
     write_record(record, arguments.output)
     return 0
 
