@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.export.made_bundles import without_variants
 from tests.export.made_clips import write_corpus
 from vavl.corpora import Clip, Corpus
 from vavl_export.cli import app
 from vavl_export.precision import target_device as module
 from vavl_export.precision.corpus import corpus_drift
 from vavl_export.precision.target_device import TargetGraphs
-from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_export.verify import corpus_checks, target_checks
 from vavl_runtime import open_bundle
 from vavl_runtime.backends import choice
@@ -56,12 +54,10 @@ class Gpu(OnnxRuntimeBackend):
         return "Made-up GPU"
 
 
-@pytest.fixture(scope="module")
-def bundle(light_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def bundle(half_bundle: Path) -> Path:
     """The packaged bundle with fp16 and bf16."""
-    folder = without_variants(light_bundle, tmp_path_factory.mktemp("target") / "light")
-    add_variants(folder, VariantRequest(("fp16", "bf16")), lambda line: None)
-    return folder
+    return half_bundle
 
 
 def _take(monkeypatch: pytest.MonkeyPatch, gpu: bool = True, **planted: Any) -> list[Precision]:

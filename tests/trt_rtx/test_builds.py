@@ -56,10 +56,10 @@ def test_the_packaged_bundle(packaged_variants: Path, precision: str, target: st
     check_light(packaged_variants, precision, target)
 
 
-def test_int8_graphs_are_written_as_tensorrt_reads_them(light_int8: Path) -> None:
+def test_int8_graphs_are_written_as_tensorrt_reads_them(packaged_int8: Path) -> None:
     paths = ("audio", "visual", "audio_visual")
-    graphs = read_manifest(light_int8).graphs
-    engines = build(light_int8, precision="int8", compute_capability="SM86", graphs=paths)
+    graphs = read_manifest(packaged_int8).graphs
+    engines = build(packaged_int8, precision="int8", compute_capability="SM86", graphs=paths)
     assert [engine.record.key.graph for engine in engines] == list(paths)
     for engine in engines:
         assert engine.record.key.precision == "int8"
