@@ -17,7 +17,7 @@ from vavl_export.precision.target_device import TargetGraphs
 from vavl_export.verify import corpus_checks, target_checks
 from vavl_runtime import open_bundle
 from vavl_runtime.backends import choice
-from vavl_runtime.backends.base import Arrays
+from vavl_runtime.backends.base import Arrays, BackendInfo
 from vavl_runtime.backends.choice import Chosen
 from vavl_runtime.backends.fake import FakeBackend
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
@@ -32,8 +32,11 @@ DETECTOR = ("pnet", "rnet", "onet")
 class Gpu(OnnxRuntimeBackend):
     """Computes right, but for one graph in one precision; says that it is a GPU."""
 
-    def __init__(self, wrong: tuple[str, Precision] | None = None, refused: Precision | None = None) -> None:
+    def __init__(
+        self, wrong: tuple[str, Precision] | None = None, refused: Precision | None = None, gpu: bool = True
+    ) -> None:
         super().__init__(1)
+        self._device = "cuda:0 (Made-up GPU)" if gpu else "cpu"
         self.wrong, self.refused = wrong, refused
         self.precisions: dict[str, Precision] = {}
 
@@ -50,8 +53,9 @@ class Gpu(OnnxRuntimeBackend):
             return {key: -value if value.dtype == np.float32 else value for key, value in outputs.items()}
         return outputs
 
-    def describe(self) -> str:
-        return "Made-up GPU"
+    @property
+    def info(self) -> BackendInfo:
+        return BackendInfo("made-up", device=self._device)
 
 
 @pytest.fixture
@@ -60,13 +64,13 @@ def bundle(half_bundle: Path) -> Path:
     return half_bundle
 
 
-def _take(monkeypatch: pytest.MonkeyPatch, gpu: bool = True, **planted: Any) -> list[Precision]:
+def _take(monkeypatch: pytest.MonkeyPatch, **planted: Any) -> list[Precision]:
     """Every device is a made-up GPU, without kernels for bf16 as ONNX Runtime's CPU; gives the precisions asked for."""
     asked: list[Precision] = []
 
     def choose(device: str, backend: str, *, bundle: object, precision: Precision) -> Chosen:
         asked.append(precision)
-        return Chosen(Gpu(**planted), gpu, ("tensorrt: no engines",))
+        return Chosen(Gpu(**planted), ("tensorrt: no engines",))
 
     monkeypatch.setattr(module, "choose_backend", choose)
     return asked
@@ -116,7 +120,7 @@ def test_a_backend_that_computes_something_else_fails_the_graph(
     result = _verify(bundle, "--device", "cpu")
     assert result.exit_code == 1
     (failed,) = [line for line in result.stdout.splitlines() if line.startswith("FAILED")]
-    assert failed.startswith(f"FAILED  drift {wrong[0]} {wrong[1]} on cpu: {wrong[0]} {wrong[1]} (Made-up GPU, golden")
+    assert failed.startswith(f"FAILED  drift {wrong[0]} {wrong[1]} on cpu: {wrong[0]} {wrong[1]} (made-up, golden")
     assert "relative L2 2.0e+00" in failed
     if wrong[0] != "face_encoder":
         assert "3 of 3 labels flip" in failed
@@ -124,7 +128,7 @@ def test_a_backend_that_computes_something_else_fails_the_graph(
 
 def test_a_backend_that_computes_nothing_fails_every_graph(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        module, "choose_backend", lambda device, backend, bundle, precision: Chosen(FakeBackend(), True, ())
+        module, "choose_backend", lambda device, backend, bundle, precision: Chosen(FakeBackend(device="cuda:0"), ())
     )
     with open_bundle(bundle) as opened, TargetGraphs(opened, "cuda:0", "auto", print) as graphs:
         checks = list(target_checks(opened, graphs, lambda drift: None))
@@ -151,7 +155,7 @@ def test_every_precision_has_the_backend_that_the_runtime_takes_for_it(
     result = _verify(bundle, "--device", "auto")
     assert asked == ["fp32", "fp16", "bf16"]
     for precision in asked:
-        assert f"auto, {precision}: Made-up GPU (tensorrt: no engines)" in result.stderr
+        assert f"auto, {precision}: made-up cuda:0 (Made-up GPU) (tensorrt: no engines)" in result.stderr
 
 
 def test_a_missing_device_ends_with_code_4_before_anything_is_checked(

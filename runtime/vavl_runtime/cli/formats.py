@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from vavl_runtime.tables import columns, row
+
 Record = dict[str, Any]
 
 
@@ -74,29 +76,18 @@ class Csv:
     def __init__(self, labels: tuple[str, ...]) -> None:
         self._labels = labels
 
-    def _row(self, values: list[Any]) -> str:
+    def _row(self, values: tuple[Any, ...]) -> str:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow(values)
         return text.getvalue()
 
     def start(self) -> str:
         """The header."""
-        asked = ["clip", "path", "label", *self._labels]
-        explained = ["reason_audio", "reason_visual", "error_kind", "error_message"]
-        measured = ["frames", "with_face", "duration_s", "total_ms"]
-        return self._row([*asked, *explained, *measured, "backend", "bundle", "bundle_sha256", "weights"])
+        return self._row(columns(self._labels))
 
     def record(self, record: Record) -> str:
         """A row."""
-        error = record["error"] or {"kind": None, "message": None}
-        return self._row(
-            [record["clip"], record["path"], record["label"]]
-            + [record["scores"].get(label) for label in self._labels]
-            + [record["reasons"]["audio"], record["reasons"]["visual"], error["kind"], error["message"]]
-            + [record["faces"]["frames"], record["faces"]["with_face"], record["duration_s"]]
-            + [record["timings_ms"]["total"], record["backend"]]
-            + [record["bundle"]["name"], record["bundle"]["sha256"], record["bundle"]["weights"]]
-        )
+        return self._row(row(record, self._labels))
 
     def end(self) -> str:
         """Nothing."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-import time
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
@@ -131,27 +130,22 @@ def run(
 def _records(
     recognizer: "Recognizer", listed: "list[Listed]", use: "Use", all_paths: bool, profile: bool
 ) -> "Iterator[Record]":
-    from vavl_runtime.errors import InputError
-    from vavl_runtime.result import error_json
+    from vavl_runtime.result import ClipResult
+    from vavl_runtime.stage_profile import profile_lines
 
     for number, clip in enumerate(listed, 1):
         if len(listed) > 1:
             print_line(f"[{number}/{len(listed)}] {clip.path}")
-        start = time.perf_counter()
-        try:
-            if clip.error is not None:
-                raise clip.error
-            result = recognizer.predict(clip.path, use=use, all_paths=all_paths)
-            if profile:
-                from vavl_runtime.stage_profile import profile_lines
-
-                for line in (f"{clip.path}: where the time went", *profile_lines(result.budget)):
-                    print_line(line)
-            yield result.to_json()
-        except InputError as error:
-            print_line(f"error: {error}")
-            seconds = time.perf_counter() - start
-            yield error_json(str(clip.path), error, seconds, recognizer.backend, recognizer.identity)
+        if clip.error is not None:
+            result = ClipResult.failed(str(clip.path), clip.error, 0.0, recognizer.backend, recognizer.identity)
+        else:
+            (result,) = recognizer.predict_many([clip.path], use=use, all_paths=all_paths)
+        if result.error is not None:
+            print_line(f"error: {result.error}")
+        if profile and result.error is None:
+            for line in (f"{clip.path}: where the time went", *profile_lines(result.budget)):
+                print_line(line)
+        yield result.to_dict()
 
 
 @contextlib.contextmanager
