@@ -416,9 +416,9 @@ def test_raw_material_is_what_encoders_would_get(media: dict[str, Path], graphs:
     assert raw.audio is not None and raw.visual is not None
     assert raw.audio.shape[1:] == (1,) and raw.visual.shape == (6, CROP_BYTES) and raw.visual.dtype == np.uint8
     waveform = np.ascontiguousarray(raw.audio[:, 0])[None]
-    heard = graphs("audio_encoder", "", {"waveform": waveform, "samples": np.array([waveform.shape[1]], np.int64)})
+    heard = graphs("audio_encoder", {"waveform": waveform, "samples": np.array([waveform.shape[1]], np.int64)})
     assert np.array_equal(heard["audio_features"][0], made.audio)  # type: ignore[arg-type]
-    seen = graphs("face_encoder", "", {"faces": raw.visual.reshape(-1, 224, 224, 3)})
+    seen = graphs("face_encoder", {"faces": raw.visual.reshape(-1, 224, 224, 3)})
     assert_close(seen["face_features"], made.visual)  # type: ignore[arg-type]
 
 

@@ -25,7 +25,8 @@ from vavl_runtime.backends.trt.library import TensorRt
 from vavl_runtime.bundle import Bundle, open_bundle
 from vavl_runtime.bundle.manifest import REQUIRED_GRAPHS
 from vavl_runtime.bundle.precision import PrecisionChoice
-from vavl_runtime.cli.run import BackendName, app
+from vavl_runtime.cli.options import BackendName
+from vavl_runtime.cli.run import app
 from vavl_runtime.devices.gpu import probe_driver
 from vavl_runtime.errors import BackendUnavailableError, InputError
 
@@ -107,7 +108,7 @@ def test_auto_with_a_gpu_that_does_not_work_is_the_cpu_and_says_why(runtime: Fak
 @pytest.mark.parametrize("engine", BACKENDS)
 @pytest.mark.parametrize("load", [no_driver, FakeDriver(gpus=[]).load, FakeDriver(init=100).load])
 def test_a_named_gpu_is_never_replaced(runtime: FakeOnnxRuntime, engine: str, load: Load) -> None:
-    with pytest.raises(BackendUnavailableError, match=r"device cuda:0: .*--device cpu") as caught:
+    with pytest.raises(BackendUnavailableError, match=r"device cuda:0: .*device cpu") as caught:
         choose_backend("cuda:0", engine, load=load)
     assert caught.value.exit_code == 4
 
@@ -176,6 +177,12 @@ def _without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "probe_driver", lambda load: probe_driver(no_driver))
 
 
+def _with_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = probe_driver(GPU)
+    monkeypatch.setattr(choice, "probe_driver", lambda load: driver)
+    monkeypatch.setattr("vavl_runtime.devices.gpu.probe_driver", lambda: driver)
+
+
 def _run(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -184,29 +191,36 @@ def test_a_missing_device_ends_with_code_4_and_no_output(example_clip: Path, mon
     _without_driver(monkeypatch)
     result = _run(example_clip, "--audio-only", "--device", "cuda:0", "-f", "json")
     assert (result.exit_code, result.stdout) == (4, "")
-    assert re.fullmatch(r"error: device cuda:0: no NVIDIA driver .*--device cpu.*\n", result.stderr)
+    assert re.fullmatch(r"error: device cuda:0: no NVIDIA driver .*device cpu.*\n", result.stderr)
 
 
-def test_auto_says_on_stderr_what_it_took(example_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_on_a_machine_without_a_gpu_says_what_it_took_only_if_asked(
+    example_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _without_driver(monkeypatch)
-    result = _run(example_clip, "--audio-only", "--threads", 1)
+    arguments = (example_clip, "--audio-only", "--threads", 1)
+    result = _run(*arguments, "-v")
     assert result.exit_code == 0
     assert re.search(
-        r"^device auto: onnxruntime .* CPUExecutionProvider x1 \(no NVIDIA driver .*\)$", result.stderr, re.M
+        r"^device auto: onnxruntime .* CPUExecutionProvider x1 \(skipped: no NVIDIA driver .*\)$", result.stderr, re.M
     )
-    assert "device auto" not in _run(example_clip, "--audio-only", "--threads", 1, "--device", "cpu").stderr
+    assert _run(*arguments).stderr == ""
+    assert "device auto" not in _run(*arguments, "-v", "--device", "cpu").stderr
 
 
-def test_a_named_gpu_says_what_it_passed_over(
+def test_a_named_gpu_says_what_it_skipped(
     runtime: FakeOnnxRuntime, with_engines: Path, example_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Engines that do not fit must not be replaced by something else in silence."""
-    real = probe_driver
-    monkeypatch.setattr(choice, "probe_driver", lambda load: real(GPU))
-    result = _run(example_clip, "--audio-only", "--bundle", with_engines, "--device", "cuda:0")
+    _with_gpu(monkeypatch)
+    arguments = (example_clip, "--audio-only", "--bundle", with_engines, "--device", "cuda:0")
+    result = _run(*arguments)
     assert re.search(
-        rf"^device cuda:0: .*{CUDA}.* \(.*no TensorRT engine for this machine: none was built", result.stderr, re.M
+        rf"^device cuda:0: .*{CUDA}.* \(skipped: .*no TensorRT engine for this machine: none was built",
+        result.stderr,
+        re.M,
     )
+    assert "device cuda:0" not in _run(*arguments, "-q").stderr
 
 
 def test_a_name_that_is_no_device_is_bad_usage(example_clip: Path) -> None:
