@@ -1,5 +1,6 @@
 """Fixtures that all tests share: bundles of each kind, a recogniser, and real media where they are at hand."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -23,6 +24,14 @@ def one_torch_thread() -> None:
         import torch
 
         torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Files of tests need not outlive the machine, and making them durable takes most of the time of some tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session")
