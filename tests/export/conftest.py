@@ -7,12 +7,12 @@ import onnx
 import pytest
 from typer.testing import CliRunner
 
-from tests.export.exported import REGRESSION, Exported, open_graph, plan_of, tiny_model
+from tests.export.exported import REGRESSION, Exported, open_graph, spec_of, tiny_model
 from tests.session_store import SessionStore
 from vavl.checkpoint import Checkpoint, CheckpointDescription, save_checkpoint
 from vavl.encoders import load_audio_encoder, load_face_encoder, save_encoder
 from vavl_export.cli import app
-from vavl_export.graph_lint import check_rules
+from vavl_export.graph_lint import lint_graph
 from vavl_export.to_onnx import export_graph
 
 RANDOM_FACE = "random:light@0"
@@ -56,16 +56,16 @@ def tiny_bundle(tiny_checkpoint: Path, store: SessionStore) -> Path:
 
 @pytest.fixture(scope="session")
 def find_graph(store: SessionStore, request: pytest.FixtureRequest) -> FindGraph:
-    """Gives the ONNX file of a graph of `plan_of`, from a bundle of this run if one has it."""
+    """Gives the ONNX file of a graph of `spec_of`, from a bundle of this run if one has it."""
 
     def find(kind: str, name: str) -> Path:
         if bundle := {"tiny bundle": "tiny_bundle", "paper": "paper_bundle"}.get(kind):
             folder: Path = request.getfixturevalue(bundle)
-            return folder / plan_of(kind, name).file
+            return folder / spec_of(kind, name).file
 
         def make(folder: Path) -> None:
-            model = export_graph(plan_of(kind, name))
-            check_rules(model, name)
+            model = export_graph(spec_of(kind, name))
+            lint_graph(model, name)
             onnx.save(model, folder / "graph.onnx")
 
         return store.get(f"graph {kind} {name}", make) / "graph.onnx"
@@ -75,5 +75,5 @@ def find_graph(store: SessionStore, request: pytest.FixtureRequest) -> FindGraph
 
 @pytest.fixture(scope="session")
 def open_exported(find_graph: FindGraph) -> OpenGraph:
-    """Opens a graph of `plan_of`."""
-    return lambda kind, name: open_graph(plan_of(kind, name), find_graph(kind, name))
+    """Opens a graph of `spec_of`."""
+    return lambda kind, name: open_graph(spec_of(kind, name), find_graph(kind, name))

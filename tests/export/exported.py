@@ -13,7 +13,7 @@ from vavl.config import VavlConfig
 from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.encoders.mtcnn import load_mtcnn
 from vavl.model import Vavl
-from vavl_export.graph_specs import GraphPlan, detector_plans, encoder_plans, path_plans
+from vavl_export.graph_specs import GraphSpec, detector_specs, encoder_specs, path_specs
 from vavl_export.request import random_checkpoint
 
 TINY = {
@@ -49,7 +49,7 @@ def tiny_model(**changes: object) -> Vavl:
 class Exported:
     """A graph with its plan and its session."""
 
-    plan: GraphPlan
+    plan: GraphSpec
     session: ort.InferenceSession
 
     def run(self, *inputs: torch.Tensor | NDArray[np.generic]) -> list[NDArray[np.generic]]:
@@ -59,29 +59,29 @@ class Exported:
 
 
 @cache
-def _plans(kind: str) -> list[GraphPlan]:
+def _specs(kind: str) -> list[GraphSpec]:
     if kind == "classification":
-        return path_plans(tiny_model())
+        return path_specs(tiny_model())
     if kind == "ablated":
-        return path_plans(tiny_model(residual=False, reconstruction=False, audio_visual_head=False))
+        return path_specs(tiny_model(residual=False, reconstruction=False, audio_visual_head=False))
     if kind == "released":
-        return path_plans(tiny_model(layout="released", projection_kernel=1))
+        return path_specs(tiny_model(layout="released", projection_kernel=1))
     if kind == "pretrained":
-        return encoder_plans(load_audio_encoder("light").module, load_face_encoder("light").module)
+        return encoder_specs(load_audio_encoder("light").module, load_face_encoder("light").module)
     if kind == "tiny bundle":
         audio, face = load_audio_encoder("light").module, load_face_encoder("random:light@0").module
         model = tiny_model(audio_dim=audio.dim, visual_dim=face.dim, visual_dynamics=True, **REGRESSION)
-        return [*path_plans(model), *encoder_plans(audio, face), *detector_plans(load_mtcnn())]
+        return [*path_specs(model), *encoder_specs(audio, face), *detector_specs(load_mtcnn())]
     assert kind == "paper"
     checkpoint = random_checkpoint("paper", 0)
     audio = load_audio_encoder(checkpoint.description.audio_encoder).module
     return [
-        *path_plans(checkpoint.model),
-        *encoder_plans(audio, load_face_encoder(checkpoint.description.face_encoder).module),
+        *path_specs(checkpoint.model),
+        *encoder_specs(audio, load_face_encoder(checkpoint.description.face_encoder).module),
     ]
 
 
-def plan_of(kind: str, name: str) -> GraphPlan:
+def spec_of(kind: str, name: str) -> GraphSpec:
     """A graph by the kind of its model and its name; the modules have seeded weights, the same in every process.
 
     Args:
@@ -90,10 +90,10 @@ def plan_of(kind: str, name: str) -> GraphPlan:
             whatever is in the ``tiny bundle`` or in the bundle of the ``paper`` preset.
         name: Of the graph.
     """
-    return next(plan for plan in _plans(kind) if plan.name == name)
+    return next(plan for plan in _specs(kind) if plan.name == name)
 
 
-def open_graph(plan: GraphPlan, file: Path) -> Exported:
+def open_graph(plan: GraphSpec, file: Path) -> Exported:
     """Open the ONNX file of a plan."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1

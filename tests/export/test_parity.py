@@ -13,7 +13,7 @@ PATHS = ("audio", "visual", "audio_visual")
 # The tiny bundle is one of regression.
 CASES = [
     *[(kind, name) for kind in ("classification", "tiny bundle") for name in PATHS],
-    ("ablated", "audio_visual"),
+    pytest.param(("ablated", "audio_visual"), marks=pytest.mark.slow),
     ("tiny bundle", "audio_encoder"),
     *[pytest.param(("paper", name), marks=pytest.mark.slow) for name in (*PATHS, "audio_encoder")],
 ]

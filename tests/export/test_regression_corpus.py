@@ -14,10 +14,10 @@ from tests.runtime.made_media import pcm16, write_wav
 from vavl.corpora import Clip, Corpus
 from vavl.errors import ConfigError
 from vavl_export import golden
+from vavl_export.checks import corpus_checks
 from vavl_export.errors import ParityError
 from vavl_export.precision.corpus import CorpusDrift, corpus_drift
 from vavl_export.precision.variants import VariantRequest, add_variants
-from vavl_export.verify import corpus_checks
 from vavl_runtime import Recognizer, open_bundle
 
 CLIPS = 6

@@ -40,7 +40,7 @@ def check_light(bundle: Path, precision: str, target: str) -> None:
     check(engines, attention_blocks(light_config(), 0), precision)
 
 
-# Before each push the packaged bundle in one precision for one kind of GPU will do; the slow tier builds everything.
+# The fast tier builds the packaged bundle in one precision for one kind of GPU; the slow tier builds everything.
 FAST = ("fp16", "SM86")
 PACKAGED = [
     pytest.param(*build, marks=() if build == FAST else pytest.mark.slow) for build in product(PRECISIONS, TARGETS)
@@ -59,6 +59,7 @@ def test_the_packaged_bundle(packaged_variants: Path, precision: str, target: st
     check_light(packaged_variants, precision, target)
 
 
+@pytest.mark.slow
 def test_int8_graphs_are_written_as_tensorrt_reads_them(packaged_int8: Path) -> None:
     paths = ("audio", "visual", "audio_visual")
     graphs = read_manifest(packaged_int8).graphs
