@@ -48,7 +48,8 @@ $(RUNTIME): pyproject.toml | $(VENV)
 	$(BIN)/pip install --editable ".[cpu]"
 	touch $@
 
+# Without --no-compile pip compiles every module, most of which nobody imports: that takes more than a minute.
 $(DEV): pyproject.toml | $(VENV)
 	@echo "Installing the development tools and PyTorch into $(VENV): some GB to download, several minutes"
-	$(BIN)/pip install --no-compile --editable ".[dev]"  # compiling all of PyTorch takes a minute; imports compile
+	$(BIN)/pip install --no-compile --editable ".[dev]"
 	touch $@ $(RUNTIME)

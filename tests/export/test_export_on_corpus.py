@@ -72,6 +72,7 @@ def test_the_cost_on_the_corpus_stands_in_the_bundle(bundle: Path, corpus: Path)
     assert (written["flips"], written["loss"]) == (golden.FLIPS, golden.METRIC_LOSS)
 
 
+@pytest.mark.slow
 def test_labels_that_flip_fail_the_export_unless_it_is_allowed(
     bundle: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,9 @@ BATCHES = [1, 5]
 PATHS = ("audio", "visual", "audio_visual")
 # The tiny bundle is one of regression.
 CASES = [
-    *[(kind, name) for kind in ("classification", "tiny bundle") for name in PATHS],
+    *[("tiny bundle", name) for name in PATHS],
+    ("classification", "audio_visual"),
+    *[pytest.param(("classification", name), marks=pytest.mark.slow) for name in ("audio", "visual")],
     pytest.param(("ablated", "audio_visual"), marks=pytest.mark.slow),
     ("tiny bundle", "audio_encoder"),
     *[pytest.param(("paper", name), marks=pytest.mark.slow) for name in (*PATHS, "audio_encoder")],
@@ -60,7 +62,7 @@ def test_detector_agrees_with_torch(open_exported: OpenGraph, net: str) -> None:
             assert relative_l2(got, reference.numpy()) <= TOLERANCE["fp32"]
 
 
-@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("name", [*(pytest.param(name, marks=pytest.mark.slow) for name in PATHS[:2]), PATHS[2]])
 def test_released_layout_is_exported_with_batch_one(open_exported: OpenGraph, name: str) -> None:
     graph = open_exported("released", name)
     assert all(value.shape[0] == 1 for value in graph.session.get_inputs())

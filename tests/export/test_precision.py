@@ -50,7 +50,7 @@ def read_graph(find_graph: FindGraph) -> ReadGraph:
 @pytest.fixture(
     scope="module",
     params=[
-        ("classification", "audio"),
+        ("tiny bundle", "audio"),
         ("classification", "audio_visual"),
         ("tiny bundle", "visual"),
         ("tiny bundle", "audio_encoder"),
@@ -188,7 +188,7 @@ def test_emulation_rounds_and_onnxruntime_does_not_undo_it() -> None:
 
 
 def test_int8_leaves_first_last_and_attention_products_alone(read_graph: ReadGraph) -> None:
-    _, model, _ = read_graph("classification", "audio")
+    _, model, _ = read_graph("tiny bundle", "audio")
     names = quantizable(model)
     products = [node for node in model.graph.node if node.op_type in ("MatMul", "Conv", "Gemm")]
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -200,7 +200,7 @@ def test_int8_leaves_first_last_and_attention_products_alone(read_graph: ReadGra
 
 
 def test_int8_has_explicit_pairs_per_channel_and_fp32_residuals(read_graph: ReadGraph) -> None:
-    _, model, recorded = read_graph("classification", "audio")
+    _, model, recorded = read_graph("tiny bundle", "audio")
     inputs = [fed for fed, _ in recorded]
     quantized = quantize(model, inputs)
     assert quantized is not None
@@ -260,7 +260,7 @@ def test_unsigned_activations_compute_the_same(read_graph: ReadGraph, convolutio
     if convolutions:
         model, inputs = _residual_convolutions(), [{"x": np.linspace(-3, 5, 128, dtype=np.float32).reshape(1, 4, 32)}]
     else:
-        _, model, recorded = read_graph("classification", "audio")
+        _, model, recorded = read_graph("tiny bundle", "audio")
         inputs = [fed for fed, _ in recorded]
     signed = quantize(model, inputs)
     assert signed is not None
@@ -275,7 +275,7 @@ def test_unsigned_activations_compute_the_same(read_graph: ReadGraph, convolutio
 
 
 def test_no_pair_of_int8_products_overflows_sixteen_bits(read_graph: ReadGraph) -> None:
-    _, model, recorded = read_graph("classification", "audio")
+    _, model, recorded = read_graph("tiny bundle", "audio")
     quantized = quantize(model, [fed for fed, _ in recorded])
     assert quantized is not None
     weights = [numpy_helper.to_array(t) for t in quantized.graph.initializer if t.data_type == TensorProto.INT8]

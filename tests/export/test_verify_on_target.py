@@ -201,6 +201,7 @@ def test_a_corpus_is_answered_by_the_target(
     assert "skipping a precision on cuda:0: bf16: graph audio_encoder: refused" in said
 
 
+@pytest.mark.slow
 def test_a_corpus_is_answered_by_the_target_through_the_command_line(
     bundle: Path, example_clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
