@@ -1,7 +1,6 @@
-"""Lower precisions, graph by graph: parity, islands against overflow, emulation, quantisation."""
+"""Lower precisions, graph by graph: parity, tensors kept in fp32 against overflow, emulation, quantisation."""
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
@@ -11,61 +10,67 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-from tests.export.exported import REGRESSION, tiny_model
-from vavl.encoders import load_audio_encoder, load_face_encoder
+from tests.export.conftest import FindGraph
+from tests.export.exported import spec_of
 from vavl.errors import ConfigError
 from vavl_export.golden import TOLERANCE, Arrays, record_golden, relative_l2
-from vavl_export.graph_lint import check_rules
-from vavl_export.graph_specs import GraphPlan, encoder_plans, path_plans
-from vavl_export.precision.activation_stats import open_session
+from vavl_export.graph_lint import lint_graph
+from vavl_export.graph_specs import GraphSpec
 from vavl_export.precision.emulate import emulate
-from vavl_export.precision.half_conversion import ELEMENT_TYPES, LIMITS, choose_low, float_tensors, lower_precision
-from vavl_export.precision.half_overflow import HalfGraph, activation_peaks, lower_safely
+from vavl_export.precision.half_conversion import (
+    ELEMENT_TYPES,
+    LIMITS,
+    choose_half_operators,
+    convert_to_half,
+    float_tensors,
+)
+from vavl_export.precision.half_overflow import HalfGraph, activation_peaks, convert_without_overflow
 from vavl_export.precision.int8 import quantizable, quantization_drift, quantize, with_unsigned_activations
-from vavl_export.to_onnx import export_graph
+from vavl_export.precision.sessions import open_session
+from vavl_export.precision.variants import VariantRequest
 
 ALWAYS_FP32 = {"LayerNormalization", "Softmax", "ReduceSum", "ReduceMean", "AveragePool", "Log", "Exp", "Sqrt"}
-Graph = tuple[GraphPlan, onnx.ModelProto, list[tuple[Arrays, Arrays]]]
+Graph = tuple[GraphSpec, onnx.ModelProto, list[tuple[Arrays, Arrays]]]
 
 
-def _plan(kind: str, name: str) -> GraphPlan:
-    if kind == "encoders":
-        plans = encoder_plans(load_audio_encoder("light").module, load_face_encoder("light").module)
-    else:
-        plans = path_plans(tiny_model(**(REGRESSION if kind == "regression" else {})))
-    return next(plan for plan in plans if plan.name == name)
+ReadGraph = Callable[[str, str], Graph]
 
 
-@cache
-def _exported(kind: str, name: str) -> Graph:
-    plan = _plan(kind, name)
-    return plan, export_graph(plan), record_golden(plan)
+@pytest.fixture(scope="module")
+def read_graph(find_graph: FindGraph) -> ReadGraph:
+    """Gives plan, model and what PyTorch computes of a graph of `spec_of`."""
+
+    def read(kind: str, name: str) -> Graph:
+        plan = spec_of(kind, name)
+        return plan, onnx.load(find_graph(kind, name)), record_golden(plan)
+
+    return read
 
 
 @pytest.fixture(
     scope="module",
     params=[
-        ("classification", "audio"),
+        ("tiny bundle", "audio"),
         ("classification", "audio_visual"),
-        ("regression", "visual"),
-        ("encoders", "audio_encoder"),
-        ("encoders", "face_encoder"),
+        ("tiny bundle", "visual"),
+        ("tiny bundle", "audio_encoder"),
+        ("pretrained", "face_encoder"),
     ],
     ids="-".join,
 )
-def graph(request: pytest.FixtureRequest) -> Graph:
-    return _exported(*request.param)
+def graph(request: pytest.FixtureRequest, read_graph: ReadGraph) -> Graph:
+    return read_graph(*request.param)
 
 
 def _lower(model: onnx.ModelProto, precision: str, inputs: Sequence[Arrays]) -> HalfGraph:
-    return lower_safely(model, precision, activation_peaks(model, inputs), inputs)  # type: ignore[arg-type]
+    return convert_without_overflow(model, precision, activation_peaks(model, inputs), inputs)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_half_precision_agrees_with_torch(graph: Graph, precision: str) -> None:
     plan, model, recorded = graph
     half = _lower(model, precision, [inputs for inputs, _ in recorded])
-    check_rules(half.model, plan.name)
+    lint_graph(half.model, plan.name)
     sessions = [open_session(emulate(half.model, precision), optimize=False)]  # type: ignore[arg-type]
     if precision == "fp16":  # ONNX Runtime's CPU has no bf16
         sessions.append(open_session(half.model))
@@ -91,9 +96,9 @@ def test_half_precision_keeps_the_signature_and_what_must_stay_fp32(graph: Graph
             assert low.isdisjoint((*node.input, *node.output)), node.name
 
 
-def test_all_products_of_a_path_but_the_first_and_the_head_are_lowered() -> None:
-    _, model, _ = _exported("classification", "audio_visual")
-    low = choose_low(model, "fp16", float_tensors(model), frozenset())
+def test_all_products_of_a_path_but_the_first_and_the_head_are_lowered(read_graph: ReadGraph) -> None:
+    _, model, _ = read_graph("classification", "audio_visual")
+    low = choose_half_operators(model, "fp16", float_tensors(model), frozenset())
     products = [node for node in model.graph.node if node.op_type in ("MatMul", "Conv", "Gemm")]
     weights = {tensor.name: tensor.dims for tensor in model.graph.initializer}
     exact = [node for node in products if node.output[0] not in low]
@@ -133,14 +138,14 @@ def test_a_planted_overflow_becomes_an_fp32_island_and_nothing_else_does() -> No
     weights = [generator.standard_normal((16, 16)).astype(np.float32) / 4 * np.float32(gain) for gain in gains]
     model = _chain(*weights)
     inputs = [{"x": generator.standard_normal((3, 16)).astype(np.float32)}]
-    naive = lower_precision(model, "fp16", ())
+    naive = convert_to_half(model, "fp16", ())
     broken = open_session(emulate(naive, "fp16"), optimize=False).run(None, inputs[0])[0]
     exact = open_session(model).run(None, inputs[0])[0]
     assert not np.isfinite(broken).all()  # otherwise the test plants nothing
     half = _lower(model, "fp16", inputs)
-    assert set(half.islands) == {"product2", "sum2"}
-    assert half.islands["product2"] > LIMITS[TensorProto.FLOAT16][1]
-    assert half.worst is not None and half.worst[0] not in half.islands
+    assert set(half.kept_fp32) == {"product2", "sum2"}
+    assert half.kept_fp32["product2"] > LIMITS[TensorProto.FLOAT16][1]
+    assert half.worst is not None and half.worst[0] not in half.kept_fp32
     mended = open_session(emulate(half.model, "fp16"), optimize=False).run(None, inputs[0])[0]
     assert relative_l2(mended, exact) <= TOLERANCE["fp16"]
     # Weights inside an island too are stored in fp16: another path may use them outside of one.
@@ -151,15 +156,15 @@ def test_a_planted_overflow_becomes_an_fp32_island_and_nothing_else_does() -> No
 def test_bf16_needs_no_island_where_fp16_does() -> None:
     weight = np.eye(4, dtype=np.float32) * np.float32(1e3)
     model, inputs = _chain(weight, weight), [{"x": np.ones((1, 4), np.float32)}]
-    assert _lower(model, "fp16", inputs).islands
-    assert not _lower(model, "bf16", inputs).islands
+    assert _lower(model, "fp16", inputs).kept_fp32
+    assert not _lower(model, "bf16", inputs).kept_fp32
 
 
 def test_a_constant_that_fp16_cannot_hold_keeps_its_operator_in_fp32() -> None:
     model = _chain(*[np.eye(4, dtype=np.float32)] * 3, constant=1e-12)
-    low = choose_low(model, "fp16", float_tensors(model), frozenset())
+    low = choose_half_operators(model, "fp16", float_tensors(model), frozenset())
     assert low == {"product1", "product2"}
-    low = choose_low(model, "bf16", float_tensors(model), frozenset())
+    low = choose_half_operators(model, "bf16", float_tensors(model), frozenset())
     assert low == {"product1", "sum1", "product2"}
 
 
@@ -177,13 +182,13 @@ def test_any_chain_is_lowered_without_overflow(scales: list[float], precision: s
 
 
 def test_emulation_rounds_and_onnxruntime_does_not_undo_it() -> None:
-    model = lower_precision(_chain(*[np.eye(2, dtype=np.float32)] * 2, constant=0.0), "bf16")
+    model = convert_to_half(_chain(*[np.eye(2, dtype=np.float32)] * 2, constant=0.0), "bf16")
     value = np.array([[1.0 + 2.0**-12, 3.0]], np.float32)
     assert open_session(emulate(model, "bf16"), optimize=False).run(None, {"x": value})[0].tolist() == [[1.0, 3.0]]
 
 
-def test_int8_leaves_first_last_and_attention_products_alone() -> None:
-    _, model, _ = _exported("classification", "audio")
+def test_int8_leaves_first_last_and_attention_products_alone(read_graph: ReadGraph) -> None:
+    _, model, _ = read_graph("tiny bundle", "audio")
     names = quantizable(model)
     products = [node for node in model.graph.node if node.op_type in ("MatMul", "Conv", "Gemm")]
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -194,12 +199,12 @@ def test_int8_leaves_first_last_and_attention_products_alone() -> None:
     assert not any(attribute.name == "group" and attribute.i > 1 for node in chosen for attribute in node.attribute)
 
 
-def test_int8_has_explicit_pairs_per_channel_and_fp32_residuals() -> None:
-    _, model, recorded = _exported("classification", "audio")
+def test_int8_has_explicit_pairs_per_channel_and_fp32_residuals(read_graph: ReadGraph) -> None:
+    _, model, recorded = read_graph("tiny bundle", "audio")
     inputs = [fed for fed, _ in recorded]
     quantized = quantize(model, inputs)
     assert quantized is not None
-    check_rules(quantized, "audio int8")
+    lint_graph(quantized, "audio int8")
     onnx.checker.check_model(quantized, full_check=True)
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
     makers = {output: node for node in quantized.graph.node for output in node.output}
@@ -251,16 +256,16 @@ def test_what_an_int8_convolution_adds_to_a_residual_is_not_rounded_first() -> N
 
 
 @pytest.mark.parametrize("convolutions", [True, False])
-def test_unsigned_activations_compute_the_same(convolutions: bool) -> None:
+def test_unsigned_activations_compute_the_same(read_graph: ReadGraph, convolutions: bool) -> None:
     if convolutions:
         model, inputs = _residual_convolutions(), [{"x": np.linspace(-3, 5, 128, dtype=np.float32).reshape(1, 4, 32)}]
     else:
-        _, model, recorded = _exported("classification", "audio")
+        _, model, recorded = read_graph("tiny bundle", "audio")
         inputs = [fed for fed, _ in recorded]
     signed = quantize(model, inputs)
     assert signed is not None
     unsigned = with_unsigned_activations(signed)
-    check_rules(unsigned, "unsigned")
+    lint_graph(unsigned, "unsigned")
     zeros = {node.input[2] for node in unsigned.graph.node if node.op_type == "QuantizeLinear"}
     stored = {t.name: numpy_helper.to_array(t) for t in unsigned.graph.initializer}
     assert zeros and all(stored[zero].dtype == np.uint8 and stored[zero] == 128 for zero in zeros)
@@ -269,8 +274,8 @@ def test_unsigned_activations_compute_the_same(convolutions: bool) -> None:
         assert all(relative_l2(got, expected) < 1e-6 for expected, got in pairs)
 
 
-def test_no_pair_of_int8_products_overflows_sixteen_bits() -> None:
-    _, model, recorded = _exported("classification", "audio")
+def test_no_pair_of_int8_products_overflows_sixteen_bits(read_graph: ReadGraph) -> None:
+    _, model, recorded = read_graph("tiny bundle", "audio")
     quantized = quantize(model, [fed for fed, _ in recorded])
     assert quantized is not None
     weights = [numpy_helper.to_array(t) for t in quantized.graph.initializer if t.data_type == TensorProto.INT8]
@@ -284,13 +289,11 @@ def test_a_graph_without_inner_products_is_not_quantised() -> None:
 
 @pytest.mark.parametrize(
     ("precisions", "message"),
-    [("fp8", "expected a list of fp32, fp16, bf16, int8"), ("fp32,int8", "name a folder of them: --calibration")],
+    [("fp8", "expected any of fp32, fp16, bf16, int8"), ("int8", "pass calibration=FOLDER")],
 )
 def test_bad_precisions(precisions: str, message: str) -> None:
-    from vavl_export.precision.variants import VariantRequest
-
     with pytest.raises(ConfigError, match=message):
-        VariantRequest.parse(precisions, None, allow_drift=False)
+        VariantRequest(("fp32", precisions))
 
 
 def test_a_graph_that_overflows_everywhere_stays_fp32() -> None:
