@@ -55,9 +55,11 @@ $(VENV):
 	$(PYTHON) -m venv $(VENV)
 
 $(RUNTIME): pyproject.toml | $(VENV)
-	$(BIN)/pip install --quiet --editable .
+	@echo "Installing the runtime with ONNX Runtime for the CPU into $(VENV): about 110 MB to download"
+	$(BIN)/pip install --editable ".[cpu]"
 	touch $@
 
 $(DEV): pyproject.toml | $(VENV)
-	$(BIN)/pip install --quiet --editable ".[dev]"
+	@echo "Installing the development tools and PyTorch into $(VENV): some GB to download, several minutes"
+	$(BIN)/pip install --editable ".[dev]"
 	touch $@ $(RUNTIME)

@@ -51,7 +51,7 @@ def read_environment(root: Path = ROOT) -> Environment:
 def _line(file: Path, start: str) -> str | None:
     """What follows the colon in the first line that starts so."""
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text("utf-8").splitlines()
     except OSError:
         return None
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(start)), None)
@@ -60,14 +60,14 @@ def _line(file: Path, start: str) -> str | None:
 def _governor(root: Path) -> str | None:
     found = set()
     for file in root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor"):
-        found.add(file.read_text().strip())
+        found.add(file.read_text("utf-8").strip())
     return ", ".join(sorted(found)) or None
 
 
 def _load_average(root: Path) -> Quantity:
     """Processes that wanted a core during the last minute: above zero, others compete."""
     try:
-        return Quantity(value=float((root / "proc/loadavg").read_text().split()[0]))
+        return Quantity(value=float((root / "proc/loadavg").read_text("utf-8").split()[0]))
     except OSError as error:
         return Quantity(reason=f"/proc/loadavg: {error.strerror}")
 

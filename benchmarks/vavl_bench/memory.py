@@ -1,5 +1,6 @@
 """Memory of this process and of the GPU it uses."""
 
+import sys
 from pathlib import Path
 
 from vavl_bench.nvml import NvmlError, open_nvml
@@ -27,16 +28,28 @@ class MemoryProbe:
             grown = before if before.value is None else now
         else:
             grown = Quantity(value=now.value - before.value)
-        return Memory(resident_mib=_status_mib("VmRSS"), peak_mib=_status_mib("VmHWM"), device_mib=grown)
+        return Memory(resident_mib=_status_mib("VmRSS"), peak_mib=_peak_mib(), device_mib=grown)
 
 
 def _status_mib(field: str) -> Quantity:
     try:
-        lines = _STATUS.read_text().splitlines()
+        lines = _STATUS.read_text("utf-8").splitlines()
     except OSError as error:
         return Quantity(reason=f"{_STATUS}: {error.strerror}")
     value = next((line.split()[1] for line in lines if line.startswith(f"{field}:")), None)
     return Quantity(reason=f"{_STATUS} has no {field}") if value is None else Quantity(value=int(value) / 1024)
+
+
+def _peak_mib() -> Quantity:
+    peak = _status_mib("VmHWM")
+    if peak.value is None:
+        try:
+            import resource
+        except ImportError:  # Windows
+            return peak
+        unit = 1 if sys.platform == "darwin" else 1024  # bytes of `ru_maxrss`'s unit
+        peak = Quantity(value=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
+    return peak
 
 
 def _device_mib(gpu: int | None) -> Quantity:

@@ -66,7 +66,7 @@ def _numbers(files: Iterable[Path]) -> list[float]:
     numbers = []
     for file in files:
         try:
-            numbers.append(float(file.read_text()))
+            numbers.append(float(file.read_text("utf-8")))
         except (OSError, ValueError):
             continue
     return numbers
@@ -77,7 +77,7 @@ def _cpu_mhz(root: Path) -> Quantity:
     rates = [khz / 1000 for khz in _numbers(root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq"))]
     if not rates:
         try:
-            lines = (root / "proc/cpuinfo").read_text().splitlines()
+            lines = (root / "proc/cpuinfo").read_text("utf-8").splitlines()
         except OSError:
             lines = []
         rates = [float(line.split(":")[1]) for line in lines if line.startswith("cpu MHz")]
@@ -89,7 +89,7 @@ def _cpu_mhz(root: Path) -> Quantity:
 def _cpu_celsius(root: Path) -> Quantity:
     zones = []
     for zone in sorted(root.glob("sys/class/thermal/thermal_zone*")):
-        kind = (zone / "type").read_text().strip() if (zone / "type").is_file() else ""
+        kind = (zone / "type").read_text("utf-8").strip() if (zone / "type").is_file() else ""
         zones += [(kind, value / 1000) for value in _numbers([zone / "temp"])]
     for sensor in _CPU_SENSORS:
         for kind, value in zones:

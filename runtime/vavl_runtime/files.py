@@ -1,8 +1,9 @@
-"""Writing that loses nothing: beside, fsync, rename."""
+"""Atomic writing: fill a temporary file or folder in the same place, flush it to disk, rename it."""
 
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,24 +13,24 @@ from vavl_runtime.errors import OutputError
 
 @contextlib.contextmanager
 def file_beside(path: Path, overwrite: bool = True) -> Iterator[Path]:
-    """Fill a new file beside its final place and rename it there only when all went well.
+    """Fill a temporary file in the same folder and rename it when the block ends without an error.
 
     Args:
-        path: Where the file goes; its folder is created if need be.
-        overwrite: Replace a file that is already there; otherwise it is an error.
+        path: Where the file goes; its folder is created if it does not exist.
+        overwrite: Replace an existing file; otherwise an existing file is an error.
 
     Yields:
         An empty file on the same file system.
 
     Raises:
-        OutputError: The place is taken or cannot be written.
+        OutputError: The path exists already or cannot be written.
     """
     path = Path(os.path.realpath(path))  # a link keeps pointing to its file
     if path.is_dir():
         raise OutputError(f"{path}: a folder; name a file")
     if path.exists() and not overwrite:
         raise OutputError(f"{path}: already exists; choose another place or pass --force to replace it")
-    if path.exists() and not path.is_file():  # a pipe or a device has no content to lose
+    if path.exists() and not path.is_file():  # a pipe or a device is written directly
         yield path
         return
     with _reported(path):
@@ -56,19 +57,22 @@ def _reported(path: Path) -> Iterator[None]:
 
 
 def _make_durable(file: Path) -> None:
-    with file.open("rb") as handle:
+    """Flush a file to disk."""
+    # Windows flushes only handles that may write, and a copy of a read-only file is read-only.
+    file.chmod(file.stat().st_mode | stat.S_IWUSR)
+    with file.open("r+b") as handle:
         os.fsync(handle.fileno())
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that its old content survives any failure.
+    """Write a file; if that fails, its old content stays.
 
     Args:
-        path: Where the file goes; its folder is created if need be.
+        path: Where the file goes; its folder is created if it does not exist.
         content: The whole content.
 
     Raises:
-        OutputError: The place cannot be written.
+        OutputError: The path cannot be written.
     """
     with file_beside(path) as temporary, _reported(path):
         temporary.write_bytes(content)
@@ -76,17 +80,17 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def folder_beside(path: Path, overwrite: bool) -> Iterator[Path]:
-    """Fill a new folder beside its final place and rename it there only when all went well.
+    """Fill a temporary folder in the same place and rename it when the block ends without an error.
 
     Args:
         path: Where the folder goes.
-        overwrite: Replace a folder that is already there; otherwise it is an error.
+        overwrite: Replace an existing folder; otherwise an existing folder is an error.
 
     Yields:
         An empty folder on the same file system.
 
     Raises:
-        OutputError: The place is taken or cannot be written.
+        OutputError: The path exists already or cannot be written.
     """
     path = path.absolute()
     if path.exists() and not overwrite:
@@ -107,7 +111,7 @@ def folder_beside(path: Path, overwrite: bool) -> Iterator[Path]:
 
 
 def _swap(new: Path, path: Path) -> None:
-    """Rename ``new`` to ``path``; what was there is removed only after the new folder stands."""
+    """Rename ``new`` to ``path``; an old folder there is removed only after that."""
     if not path.exists():
         new.rename(path)
         return

@@ -10,7 +10,6 @@ opening. So the process may be killed at any moment; nothing is computed twice a
 """
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +19,7 @@ from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
@@ -119,7 +119,7 @@ class FeatureCache:
         self._journal_end = 0
         self._files: dict[str, IO[bytes]] = {}
         self._maps: dict[str, NDArray[Any]] = {}
-        self._lock: IO[bytes] | None = None
+        self._lock: FileLock | None = None
         try:
             if writable:
                 if identity is None:
@@ -148,8 +148,10 @@ class FeatureCache:
 
     def close(self) -> None:
         """Release files and the lock."""
-        for file in [*self._files.values(), *([self._lock] if self._lock else [])]:
+        for file in self._files.values():
             file.close()
+        if self._lock is not None:
+            self._lock.release()
         self._files, self._lock, self._maps = {}, None, {}
 
     def __len__(self) -> int:
@@ -237,13 +239,14 @@ class FeatureCache:
         files = {"audio": "audio.bin", "visual": "visual.bin", "journal": JOURNAL}
         with self._reported():
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / ".lock").open("wb")
+            lock = FileLock(self.folder / ".lock", thread_local=False)  # any thread may close the cache
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                lock.acquire(timeout=0)
+            except Timeout as error:
                 raise ConfigError(
                     f"{self.folder}: another process is filling this feature cache; wait for it"
                 ) from error
+            self._lock = lock
             if not (self.folder / DESCRIPTION).exists():
                 if there := [file for file in files.values() if (self.folder / file).exists()]:
                     raise ConfigError(

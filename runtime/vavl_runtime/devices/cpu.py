@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 ROOT = Path("/")
-# Wide vectors, and products of small integers that are added up in one instruction; by the Linux kernel's names.
+# Wide vectors, and integer dot products; by the Linux kernel's names.
 INSTRUCTIONS = (
     "avx2",
     "avx512f",
@@ -24,7 +24,7 @@ _LINES = ("flags", "Features")  # on x86 and on Arm
 
 
 def usable_cores(root: Path = ROOT) -> int:
-    """Count the cores worth a thread each.
+    """Count the cores that this process can keep busy.
 
     Args:
         root: Where the kernel's files are; another folder in tests.
@@ -32,14 +32,20 @@ def usable_cores(root: Path = ROOT) -> int:
     Returns:
         The cores of the process's mask, but no more than the quota of its control groups, rounded up; at least 1.
         More threads than a quota only wait for each other: the kernel stops all of them once it is used up.
+        On systems without masks and control groups (macOS, Windows): all cores.
     """
-    return min([len(os.sched_getaffinity(0)), *(max(1, math.ceil(quota)) for quota in _quotas(root))])
+    return min([_cores_of_the_mask(), *(max(1, math.ceil(quota)) for quota in _quotas(root))])
+
+
+def _cores_of_the_mask() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _quotas(root: Path) -> Iterator[float]:
     """Cores that each control group above the process grants, in versions 1 and 2 of the kernel's interface."""
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        lines = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
     except OSError:
         return
     for line in lines:
@@ -60,7 +66,7 @@ def _quota(group: Path) -> Iterator[float]:
     """The quota of one control group, if it has one."""
     for files in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:
-            quota, period = map(int, " ".join((group / file).read_text() for file in files).split())
+            quota, period = map(int, " ".join((group / file).read_text("utf-8") for file in files).split())
         except (OSError, ValueError):
             continue  # "max", not this version, or not a group of this container's own view
         if quota > 0 and period > 0:  # -1 is no quota
@@ -68,16 +74,16 @@ def _quota(group: Path) -> Iterator[float]:
 
 
 def int8_instructions(root: Path = ROOT) -> tuple[str, ...] | None:
-    """Ask the kernel, which leaves out what a virtual machine hides.
+    """Read which int8 instructions the processor has; a virtual machine may hide some.
 
     Args:
         root: Where the kernel's files are; another folder in tests.
 
     Returns:
-        Those of `INSTRUCTIONS` that all cores have; None where the kernel does not tell.
+        Those of `INSTRUCTIONS` that all cores have; None where the kernel does not say (macOS, Windows).
     """
     try:
-        lines = (root / "proc/cpuinfo").read_text().splitlines()
+        lines = (root / "proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         return None
     cores = [set(line.partition(":")[2].split()) for line in lines if line.partition(":")[0].strip() in _LINES]

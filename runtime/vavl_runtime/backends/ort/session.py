@@ -12,6 +12,9 @@ CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 
+INSTALL = "pip install 'vavl-edge[cpu]', or 'vavl-edge[gpu]' for an NVIDIA GPU"
+_REINSTALL = f"pip uninstall -y onnxruntime onnxruntime-gpu, then {INSTALL}"
+
 Provider = tuple[str, dict[str, str]]  # name and options
 
 
@@ -22,14 +25,17 @@ def import_onnxruntime() -> Any:
         The module.
 
     Raises:
-        BackendUnavailableError: It is missing or broken.
+        BackendUnavailableError: It is missing or broken; the message has the command that installs it.
     """
     try:
         import onnxruntime
     except ImportError as error:
-        raise BackendUnavailableError(
-            f"onnxruntime cannot be imported ({error}); pip install --force-reinstall onnxruntime"
-        ) from error
+        if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
+            raise BackendUnavailableError(f"onnxruntime is not installed; {INSTALL}") from None
+        raise BackendUnavailableError(f"onnxruntime cannot be imported ({error}); {_REINSTALL}") from error
+    if not hasattr(onnxruntime, "InferenceSession"):
+        # What stays when one of the two packages, which share a folder, is uninstalled.
+        raise BackendUnavailableError(f"onnxruntime is installed in part only; {_REINSTALL}")
     return onnxruntime
 
 
