@@ -121,7 +121,7 @@ def table(record: dict[str, Any]) -> str:
     lines = [
         "## Python and ONNX Runtime versions",
         "",
-        f"`{record['command']}`: a fresh environment each, the package with its extra `cpu`, the packaged bundle on the "
+        f"`{record['command']}`: a fresh environment each, the package with extra `cpu`, the packaged bundle on the "
         f"example clip by all three paths; {record['environment']['processor']}. The last column is the largest "
         f"difference of a probability from the first row's; above {record['tolerance']:g} a row fails.",
         "",

@@ -13,6 +13,7 @@ import json
 import random
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def every_clip(bundle: Bundle, clips: Iterable[Path]) -> Iterator[dict[str, Any]
     """
     graphs, timer = GraphRunner(bundle, OnnxRuntimeBackend()), StageTimer()
     recipe, limits = bundle.manifest.crop, bundle.manifest.limits
-    detector = Mtcnn(lambda net, pixels: graphs.run(net, timer, "detect", {"pixels": pixels}), recipe)
+    detector = Mtcnn(partial(graphs.run, timer=timer), recipe)
     for clip in clips:
         frames = list(open_source(clip, limits).frames())
 

@@ -116,7 +116,7 @@ def answer(film: Path) -> dict[str, Any]:
         took = time.perf_counter() - start
         return {
             "path": result.path,
-            "backend": recognizer.backend,
+            "backend": str(recognizer.backend),
             "seconds": result.duration_s,
             "frames": result.faces.frames,
             "took_s": took,

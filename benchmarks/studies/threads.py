@@ -26,7 +26,7 @@ TURN_S = 0.5
 def default_threads() -> int:
     """Threads that the runtime takes unless told otherwise, as it says itself."""
     with Recognizer(device="cpu") as recognizer:
-        return int(recognizer.backend.rsplit("x", 1)[1])
+        return recognizer.backend.threads or 1
 
 
 def measure(bundle: Path, clip: Path, rounds: int) -> dict[str, list[float]]:

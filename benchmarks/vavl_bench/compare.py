@@ -1,7 +1,8 @@
-"""Sets results side by side: which measurement became slower, by how much, and whether that can be chance.
+"""Compares results: which measurement became slower, by how much, and whether that can be chance.
 
 A measurement has regressed if it is slower by more than the tolerance, if the bootstrap interval of the ratio over
-windows lies above 1, and if both runs were steady. Windows that disagree with each other prove nothing.
+windows lies above 1, and if both runs were steady. If the windows of a run disagree with each other, nothing follows
+from comparing it: the verdict is "cannot tell".
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from vavl_bench.errors import IncomparableError
 from vavl_bench.schema import Measurement, MeasurementKey, Metrics, Report
 from vavl_bench.statistics import percentile, ratio_interval
 
-Verdict = Literal["same", "slower", "faster", "unclear", "failed"]
+Verdict = Literal["same", "slower", "faster", "cannot tell", "failed"]
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,12 @@ class Comparison:
     Attributes:
         base: The baseline's measurement.
         other: The measurement to judge.
-        ratio: Time of the other, as a multiple of the baseline's; None if one of both failed.
-        low: Lower end of the ratio's interval; None where rates are compared, which have no windows.
+        ratio: Time of the other, as a multiple of the baseline's; None if either failed.
+        low: Lower end of the ratio's 99 % interval; None where rates are compared, which have no windows.
         high: Upper end.
-        verdict: ``slower`` and ``faster`` by more than the tolerance and more than chance; ``unclear``: by more than
-            the tolerance, but perhaps by chance or because a run was unstable.
+        verdict: ``same``: within the tolerance; ``slower`` or ``faster``: by more than the tolerance and by more than
+            chance explains; ``cannot tell``: by more than the tolerance but perhaps by chance, or a run was unstable,
+            or the baseline failed; ``failed``: only the other failed.
     """
 
     base: Measurement
@@ -38,8 +40,13 @@ class Comparison:
 
     @property
     def regressed(self) -> bool:
-        """Whether the alarm goes off."""
+        """Whether the measurement became worse."""
         return self.verdict in ("slower", "failed")
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the runs do not allow a judgement."""
+        return self.verdict == "cannot tell"
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ def _by_key(report: Report, across: frozenset[str]) -> dict[MeasurementKey, Meas
 
 def _compare(base: Measurement, other: Measurement, tolerance: float) -> Comparison:
     if base.metrics is None or other.metrics is None:
-        verdict: Verdict = "failed" if base.metrics is not None else "unclear"
+        verdict: Verdict = "failed" if base.metrics is not None else "cannot tell"
         return Comparison(base, other, None, None, None, verdict)
     mine, theirs = base.metrics.server, other.metrics.server
     if mine is not None and theirs is not None:
@@ -133,8 +140,10 @@ def _medians(metrics: Metrics) -> Sequence[float]:
 
 
 def _judge(ratio: float, low: float, high: float, tolerance: float, unstable: bool) -> Verdict:
+    if unstable:
+        return "cannot tell"
     if ratio > 1 + tolerance:
-        return "slower" if low > 1 and not unstable else "unclear"
+        return "slower" if low > 1 else "cannot tell"
     if ratio < 1 / (1 + tolerance):
-        return "faster" if high < 1 and not unstable else "unclear"
+        return "faster" if high < 1 else "cannot tell"
     return "same"

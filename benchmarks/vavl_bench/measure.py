@@ -124,11 +124,10 @@ def _open(spec: MeasurementSpec, backend: Backend | None, stack: contextlib.Exit
     if backend is None:
         chosen = choose_backend(spec.device, spec.backend, spec.threads, bundle, precision=precision)
     else:
-        chosen = Chosen(backend, gpu=False, skipped_backends=())
+        chosen = Chosen(backend, skipped_backends=())
     if spec.scope == "clip":
-        device = "cuda" if chosen.gpu else "cpu"
-        return stack.enter_context(Recognizer(bundle.root, backend=chosen.backend, device=device, precision=precision))
-    graphs = GraphRunner(bundle, chosen.backend, precision, gpu=chosen.gpu)
+        return stack.enter_context(Recognizer(bundle, chosen.backend, precision=precision))
+    graphs = GraphRunner(bundle, chosen.backend, precision)
     stack.callback(graphs.close)
     return graphs
 
@@ -147,7 +146,7 @@ def _make_subject(spec: MeasurementSpec, opened: GraphRunner | Recognizer) -> Su
 
 
 def _described(opened: GraphRunner | Recognizer) -> str:
-    return opened.backend if isinstance(opened, Recognizer) else opened.backend.describe()
+    return str(opened.backend if isinstance(opened, Recognizer) else opened.backend.info)
 
 
 def _play(

@@ -1,8 +1,8 @@
 """Whether a device keeps up with a live stream, what limits it, and the cheapest setting that would do.
 
-A clip is answered again and again, and the time of each stage is set against the seconds of media it was for. A load
-of 1 means that the stage alone takes all of the time. What depends on frames is scaled to the frame rate asked for;
-loads of other strides and detection intervals are computed, other precisions and encoders are measured.
+A clip is processed again and again, and the time of each stage is divided by the length of the clip. A load of 1 means
+that the stage takes all of the time. Stages that depend on frames are scaled to the stream's frame rate. The loads of
+other strides and detection intervals are computed; other precisions and encoders are measured.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from itertools import product
 from typing import Literal
 
 from vavl_bench.clock import Clock
+from vavl_bench.contention import Contention
 from vavl_bench.statistics import percentile
 from vavl_runtime.errors import InputError
 from vavl_runtime.result import ClipResult
@@ -19,11 +20,11 @@ from vavl_runtime.timing import WAIT
 
 Encoders = Literal["own", "light"]
 
-SUSTAINED = 95  # percentile of the answers' loads that must leave the reserve
-LEAST_ANSWERS = 3
+SUSTAINED = 95  # percentile of the clips' loads that must leave the reserve
+LEAST_CLIPS = 3
 STRIDES = (1, 2, 3, 5)
 INTERVALS = (1, 2, 4)  # multiples of the bundle's own detection interval
-_NO_LOAD = ("open", "load", WAIT)  # once a clip, and so never in a stream; or no work
+_NO_LOAD = ("open", "load", WAIT)  # happens once per clip, so not in a stream; or is no work
 _EVERY_FRAME = ("decode_video",)
 _CHOSEN_FRAMES = ("detect", "track", "crop", "face_encoder")
 
@@ -35,8 +36,8 @@ class Setting:
     Attributes:
         encoders: The bundle's own, or those of the light bundle.
         precision: Of the graphs.
-        stride: Every n-th frame is looked at.
-        detect_every: Frames looked at from one face detection to the next.
+        stride: Every n-th frame is processed.
+        detect_every: Faces are detected in every n-th processed frame.
     """
 
     encoders: Encoders
@@ -46,7 +47,7 @@ class Setting:
 
     @property
     def options(self) -> str:
-        """The options of ``vavl-run`` that ask for it; the bundle is named apart."""
+        """Options of ``vavl-run`` for this setting, without the bundle."""
         return f"--precision {self.precision} --stride {self.stride} --detect-every {self.detect_every}"
 
     def __str__(self) -> str:
@@ -56,12 +57,12 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """Where the time of one answer went.
+class StageLoads:
+    """How long each stage of one clip took.
 
     Attributes:
         threads: By thread, seconds by stage for a second of media; waiting is no stage.
-        overlap: Wall time of a second of work: less than 1 where threads work at the same time.
+        overlap: Wall time divided by the sum of all stages: less than 1 where threads work at the same time.
     """
 
     threads: Mapping[str, Mapping[str, float]]
@@ -69,7 +70,7 @@ class Prediction:
 
     @property
     def stages(self) -> dict[str, float]:
-        """Loads by stage, overlap of threads taken off."""
+        """Loads by stage, with work that overlaps counted once."""
         sums: dict[str, float] = {}
         for stages in self.threads.values():
             for name, load in stages.items():
@@ -78,38 +79,41 @@ class Prediction:
 
     @property
     def load(self) -> float:
-        """Share of the time that it takes: no less than any thread alone does, however much they overlap."""
+        """Share of the time that the clip takes: at least that of its busiest thread."""
         return max([sum(self.stages.values()), *(sum(stages.values()) for stages in self.threads.values())])
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Answers of one bundle in one precision.
+    """What was measured of one bundle in one precision.
 
     Attributes:
         setting: How it ran: all frames, the bundle's own detection interval.
         fps: Frame rate of the clip.
-        answers: What was measured, an answer each.
+        answers: Stage loads, one for each time that the clip was processed.
     """
 
     setting: Setting
     fps: float
-    answers: tuple[Prediction, ...]
+    answers: tuple[StageLoads, ...]
 
-    def threads(self, fps: float, stride: int = 1, interval: int = 1) -> list[Prediction]:
-        """The answers at another frame rate, stride or detection interval.
+    def threads(self, fps: float, stride: int = 1, interval: int = 1) -> list[StageLoads]:
+        """Compute the loads at another frame rate, stride or detection interval.
 
         Args:
-            fps: Frames a second of the stream.
-            stride: Every n-th frame is looked at.
-            interval: The bundle's own detection interval is multiplied by this.
+            fps: Frames per second of the stream.
+            stride: Every n-th frame is processed.
+            interval: Factor for the bundle's own detection interval.
+
+        Returns:
+            The loads of each time that the clip was processed.
         """
         rate = fps / self.fps
         scales = dict.fromkeys(_EVERY_FRAME, rate) | dict.fromkeys(_CHOSEN_FRAMES, rate / stride)
         scales["detect"] /= interval
-        scales["path"] = max(rate / stride, 1.0)  # half of its work is for the sound, which stays
+        scales["path"] = max(rate / stride, 1.0)  # half of its work is for the audio, which stays
         return [
-            Prediction(
+            StageLoads(
                 {
                     thread: {name: load * scales.get(name, 1.0) for name, load in stages.items()}
                     for thread, stages in answer.threads.items()
@@ -120,7 +124,7 @@ class Probe:
         ]
 
     def load(self, fps: float, stride: int = 1, interval: int = 1) -> float:
-        """The sustained load, see `SUSTAINED`."""
+        """Return the load that a percentile (`SUSTAINED`) of all clips stays below."""
         return percentile([answer.load for answer in self.threads(fps, stride, interval)], SUSTAINED)
 
 
@@ -131,13 +135,14 @@ class LiveVerdict:
     Attributes:
         fps: The frame rate asked for.
         reserve: Share of the time that must stay free.
-        passed: Whether it does with the setting as it is.
+        passed: Whether the device keeps up with the setting as it is.
         load: Sustained load; the head-room is 1 minus it.
         stages: Mean load by stage.
         limiting: The stage that takes most.
-        answers: Clips answered.
-        cheapest: The setting that gives up least and leaves the reserve; None if it passed, or if none does.
+        answers: How often the clip was processed.
+        cheapest: The setting that gives up least and leaves the reserve; None if the test passed, or if none does.
         cheapest_load: Its load.
+        contention: What other programs did meanwhile; None if nobody watched.
     """
 
     fps: float
@@ -149,32 +154,33 @@ class LiveVerdict:
     answers: int
     cheapest: Setting | None
     cheapest_load: float | None
+    contention: Contention | None = None
 
 
 def probe(predict: Callable[[], ClipResult], setting: Setting, seconds: float, clock: Clock) -> Probe:
-    """Answer a clip again and again.
+    """Process a clip again and again.
 
     Args:
-        predict: Answers the clip.
+        predict: Processes the clip.
         setting: How that runs.
-        seconds: How long to go on; at least `LEAST_ANSWERS` answers count, and one before them warms up.
+        seconds: How long to go on, but at least `LEAST_CLIPS` times, after one time to warm up.
         clock: Where time is read.
 
     Returns:
         What was measured.
 
     Raises:
-        InputError: The clip does not exercise both modalities.
+        InputError: The clip does not use both modalities.
     """
     result = predict()
     if result.path != "audio_visual":
         raise InputError(
-            f"{result.clip}: answered by {result.path}, expected audio_visual (audio: {result.reasons.audio}, "
-            f"visual: {result.reasons.visual}); probe with a clip that has sound and a face"
+            f"{result.clip}: got the path {result.path}, expected audio_visual (audio: {result.reasons.audio}, "
+            f"visual: {result.reasons.visual}); use a clip with speech and a face"
         )
-    answers: list[Prediction] = []
+    answers: list[StageLoads] = []
     start = clock.now()
-    while len(answers) < LEAST_ANSWERS or clock.now() - start < seconds:
+    while len(answers) < LEAST_CLIPS or clock.now() - start < seconds:
         result = predict()
         budget, media_s = result.budget, result.duration_s
         work = sum(busy for name, busy in budget.stages_s.items() if name != WAIT)
@@ -182,18 +188,25 @@ def probe(predict: Callable[[], ClipResult], setting: Setting, seconds: float, c
             thread: {name: busy / media_s for name, busy in stages.items() if name not in _NO_LOAD}
             for thread, stages in budget.busy_s.items()
         }
-        answers.append(Prediction(threads, budget.covered_s / work if work > 0 else 1.0))
+        answers.append(StageLoads(threads, budget.covered_s / work if work > 0 else 1.0))
     return Probe(setting, result.faces.frames / result.duration_s, tuple(answers))
 
 
-def judge(own: Probe, fps: float, reserve: float, others: Callable[[], Iterator[Probe]]) -> LiveVerdict:
-    """Decide, and look for a way out if it fails.
+def judge(
+    own: Probe,
+    fps: float,
+    reserve: float,
+    others: Callable[[], Iterator[Probe]],
+    contention: Contention | None = None,
+) -> LiveVerdict:
+    """Decide, and look for another setting if this one fails.
 
     Args:
         own: The setting as it is.
-        fps: Frames a second of the stream.
+        fps: Frames per second of the stream.
         reserve: Share of the time that must stay free.
-        others: Probes other precisions and encoders; only asked if the setting as it is fails.
+        others: Measures other precisions and encoders; only called if the setting as it is fails.
+        contention: What other programs did while ``own`` was measured.
 
     Returns:
         The verdict.
@@ -201,7 +214,7 @@ def judge(own: Probe, fps: float, reserve: float, others: Callable[[], Iterator[
     load = own.load(fps)
     passed = load <= 1 - reserve
     answers = [answer.stages for answer in own.threads(fps)]
-    names = {name: None for stages in answers for name in stages}  # in the order in which they came
+    names = {name: None for stages in answers for name in stages}  # in the order of their first appearance
     mean = {name: sum(stages.get(name, 0.0) for stages in answers) / len(answers) for name in names}
     stages = grouped(mean)
     found = None if passed else cheapest((own, *others()), fps, reserve)
@@ -215,17 +228,18 @@ def judge(own: Probe, fps: float, reserve: float, others: Callable[[], Iterator[
         answers=len(own.answers),
         cheapest=found[0] if found else None,
         cheapest_load=found[1] if found else None,
+        contention=contention,
     )
 
 
 def cheapest(probes: Sequence[Probe], fps: float, reserve: float) -> tuple[Setting, float] | None:
     """Find the setting that gives up least and leaves the reserve.
 
-    What is given up counts in this order: light encoders most, then frames, then precision, then detections.
+    The light encoders give up most, then fewer frames, then another precision, then rarer face detection.
 
     Args:
-        probes: What was measured; the earlier, the less its precision gives up.
-        fps: Frames a second of the stream.
+        probes: What was measured; earlier ones give up less precision.
+        fps: Frames per second of the stream.
         reserve: Share of the time that must stay free.
 
     Returns:

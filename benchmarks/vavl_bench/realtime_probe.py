@@ -1,31 +1,34 @@
-"""Probes this machine for `vavl_bench.realtime`: the bundle as it is, other precisions, the light bundle."""
+"""Measures this machine for `vavl_bench.realtime`: the bundle as it is, other precisions, the light bundle."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from vavl_bench.clock import Clock, SystemClock
+from vavl_bench.contention import ContentionWatch
 from vavl_bench.realtime import Encoders, LiveVerdict, Probe, Setting, judge, probe
 from vavl_runtime.bundle import PACKAGED_BUNDLE
 from vavl_runtime.bundle.precision import PrecisionChoice
 from vavl_runtime.errors import VavlError
 from vavl_runtime.recognizer import Recognizer
 
+log = logging.getLogger(__name__)
 OTHER_PRECISIONS = ("fp16", "int8")
-_SHARE_OF_OTHERS = 0.2  # of the probing time, for each other setting
+_SHARE_OF_OTHERS = 0.2  # of the time to measure, for each other setting
 
 
 @dataclass(frozen=True)
 class LiveRequest:
-    """What to probe.
+    """What to measure.
 
     Attributes:
         bundle: The bundle.
-        clip: A film with sound and a face.
-        fps: Frames a second of the stream.
+        clip: A video with speech and a face.
+        fps: Frames per second of the stream.
         reserve: Share of the time that must stay free.
-        seconds: How long to probe the bundle as it is.
+        seconds: How long to measure the bundle as it is.
         device: ``cpu`` or ``cuda:N``.
         backend: The backend.
         precision: Of the graphs.
@@ -43,12 +46,11 @@ class LiveRequest:
     threads: int | None
 
 
-def probe_live(request: LiveRequest, *, tell: Callable[[str], object], clock: Clock | None = None) -> LiveVerdict:
-    """Probe and judge.
+def probe_live(request: LiveRequest, *, clock: Clock | None = None) -> LiveVerdict:
+    """Measure, and judge. Progress is logged.
 
     Args:
-        request: What to probe.
-        tell: Takes a line of progress.
+        request: What to measure.
         clock: Where time is read; the machine's clock by default.
 
     Returns:
@@ -68,7 +70,7 @@ def probe_live(request: LiveRequest, *, tell: Callable[[str], object], clock: Cl
             precision=cast(PrecisionChoice, precision),  # checked by the recogniser
         ) as recognizer:
             setting = Setting(encoders, precision, 1, recognizer.manifest.crop.detect_every)
-            tell(f"probing {setting}: {recognizer.backend}, {seconds:g} s")
+            log.info("measuring %s: %s, %g s", setting, recognizer.backend, seconds)
             return probe(lambda: recognizer.predict(request.clip), setting, seconds, used)
 
     def others() -> Iterator[Probe]:
@@ -77,10 +79,11 @@ def probe_live(request: LiveRequest, *, tell: Callable[[str], object], clock: Cl
             if precision != request.precision:
                 try:
                     yield probed(request.bundle, "own", precision, seconds)
-                except VavlError as error:  # the verdict on the setting as it is stands without this one
-                    tell(f"not probed: {error}")
+                except VavlError as error:  # the verdict on the setting as it is does not need this one
+                    log.info("not measured: %s", error)
         if request.bundle.resolve() != PACKAGED_BUNDLE.resolve():
             yield probed(PACKAGED_BUNDLE, "light", "fp32", seconds)
 
+    watch = ContentionWatch()
     own = probed(request.bundle, "own", request.precision, request.seconds)
-    return judge(own, request.fps, request.reserve, others)
+    return judge(own, request.fps, request.reserve, others, watch.stop())

@@ -4,6 +4,7 @@ A process of its own starts without the memory, the loaded libraries and the thr
 """
 
 import datetime
+import logging
 import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from vavl_bench.measure import measure_one
 from vavl_bench.plan import MeasurementSpec
 from vavl_bench.schema import SCHEMA_VERSION, BundleRecord, Failure, Measurement, Report, SettingValue
 from vavl_runtime.errors import BackendUnavailableError, GraphFailedError, VavlError
+
+log = logging.getLogger(__name__)
 
 
 def measure_apart(spec: MeasurementSpec) -> Measurement:
@@ -83,16 +86,14 @@ def run_plan(
     report: Report,
     *,
     keep: Callable[[Report], object],
-    tell: Callable[[str], object],
     measure: Callable[[MeasurementSpec], Measurement] = measure_apart,
 ) -> Report:
-    """Measure measurement after measurement.
+    """Measure one after the other. Progress is logged.
 
     Args:
         measurements: What to measure.
         report: The report to add to.
         keep: Takes the report after every measurement, so that an interruption loses only the measurement under way.
-        tell: Takes a line of progress.
         measure: Measures a measurement.
 
     Returns:
@@ -102,13 +103,13 @@ def run_plan(
         BackendUnavailableError: The device or backend is missing: no further measurement is tried.
     """
     for number, spec in enumerate(measurements, 1):
-        tell(f"[{number}/{len(measurements)}] {spec}")
+        log.info("[%d/%d] %s", number, len(measurements), spec)
         try:
             measurement = measure(spec)
         except VavlError as error:
             if isinstance(error, BackendUnavailableError) and not isinstance(error, GraphFailedError):
                 raise
-            tell(f"error: {error}")
+            log.info("failed: %s", error.kind)  # the report has the message
             measurement = Measurement(key=spec.planned_key(), error=Failure(kind=error.kind, message=str(error)))
         report = report.model_copy(update={"measurements": (*report.measurements, measurement)})
         keep(report)

@@ -127,7 +127,7 @@ class ModelSubject:
         self._run(self._path, inputs)
 
     def _run(self, name: str, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        return self._graphs.run(name, self._timer, name, inputs)
+        return self._graphs.run(name, inputs, self._timer)
 
 
 class ClipSubject:

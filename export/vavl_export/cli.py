@@ -5,14 +5,11 @@ from typing import Annotated
 
 import typer
 
-from vavl_runtime.cli.common import device_name, exit_on_error, new_app, print_line, run_app
-from vavl_runtime.cli.run import BackendName
+from vavl_runtime.cli.app import new_group, run_app
+from vavl_runtime.cli.common import exit_on_error, notify
+from vavl_runtime.cli.options import BackendName, BundleArgument, OptionalBackendOption, OptionalDeviceOption
 
-app = new_app("Turn a VAVL model into a bundle of ONNX graphs, and check bundles.")
-
-
-def _device_name(text: str | None) -> str | None:
-    return None if text is None else device_name(text)
+app = new_group("Turn a VAVL model into a bundle of ONNX graphs, and check bundles.", extra="export")
 
 
 @app.command(
@@ -66,13 +63,13 @@ def export_onnx(
             fused=fused,
             variants=variants,
         )
-        write_bundle(request, output, overwrite=force, progress=print_line)
+        write_bundle(request, output, overwrite=force, progress=notify)
         print(output)
 
 
 @app.command("tensorrt", epilog="Example: vavl-export tensorrt my-bundle --precision fp16")
 def export_tensorrt(
-    bundle: Annotated[Path, typer.Argument(help="Bundle folder; its engines go into BUNDLE/engines.")],
+    bundle: BundleArgument = None,
     precision: Annotated[
         str, typer.Option(help="fp32, a variant that the bundle has, or auto: fp16 where it is there.")
     ] = "fp16",
@@ -92,16 +89,17 @@ def export_tensorrt(
         str | None, typer.Option(help="Build for SM86, SM89, …: TensorRT-RTX only, needs no GPU.")
     ] = None,
 ) -> None:
-    """Build TensorRT engines on the device that will run them."""
+    """Build TensorRT engines on the device that will run them. They are stored in the bundle's folder `engines`."""
     try:
         seconds = tuple(map(float, buckets.split(","))) if buckets is not None else None
     except ValueError:
         raise typer.BadParameter(f"--buckets {buckets}: expected numbers such as 4,12") from None
     with exit_on_error():
         from vavl_export.tensorrt.command import run
+        from vavl_runtime.bundle import find_bundle
 
         engines = run(
-            bundle,
+            find_bundle(bundle),
             precision=precision,  # type: ignore[arg-type]  # checked with the bundle
             seconds=seconds,
             batch=max_batch,
@@ -110,7 +108,7 @@ def export_tensorrt(
             stripped=strip,
             version_compatible=version_compatible,
             compute_capability=compute_capability,
-            progress=print_line,
+            progress=notify,
         )
         for engine in engines:
             print(engine.plan.parent)
@@ -118,19 +116,19 @@ def export_tensorrt(
 
 @app.command(epilog="Example: vavl-export verify my-bundle --device cuda:0 --corpus javanese folder")
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="Bundle folder or .vavl file.")],
+    bundle: BundleArgument = None,
     corpus: Annotated[
         tuple[str, Path] | None,
         typer.Option(help="Kind and folder of a labelled corpus: what do the variants cost there?"),
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="auto, cpu or cuda:N: measure drift on it too.", callback=_device_name),
-    ] = None,
-    backend: Annotated[BackendName | None, typer.Option(help="Measure drift with this backend too.")] = None,
+    device: OptionalDeviceOption = None,
+    backend: OptionalBackendOption = None,
     report: Annotated[Path | None, typer.Option(help="Write that drift to a JSON file.")] = None,
 ) -> None:
-    """Check hashes, graph rules, weight sharing, PyTorch's golden vectors and drift; exit 1 if a check fails."""
+    """Check hashes, graph rules, weight sharing, PyTorch's golden vectors and drift; exit 1 if a check fails.
+
+    With --device or --backend, drift is measured there, too.
+    """
     target = None
     if device is not None or backend is not None:
         target = (device or "auto", (backend or BackendName.auto).value)
@@ -138,9 +136,10 @@ def verify(
         raise typer.BadParameter("--report: nothing to report; name a --corpus, --device or --backend")
     with exit_on_error():
         from vavl_export.verify_command import run
+        from vavl_runtime.bundle import find_bundle
 
         failed = skipped = 0
-        for check in run(bundle, corpus=corpus, target=target, report=report, progress=print_line):
+        for check in run(find_bundle(bundle), corpus=corpus, target=target, report=report, progress=notify):
             failed += not check.passed
             skipped += check.skipped
             result = "skipped" if check.skipped else "ok     " if check.passed else "FAILED "
@@ -152,7 +151,7 @@ def verify(
 
 @app.command(epilog="Example: vavl-export inspect my-bundle")
 def inspect(
-    bundle: Annotated[Path | None, typer.Argument(help="Bundle; the default one without it.")] = None,
+    bundle: BundleArgument = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest itself.")] = False,
 ) -> None:
     """Print what a bundle is: task, labels, encoders, graphs, sizes."""

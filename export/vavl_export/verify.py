@@ -157,7 +157,7 @@ def _on_target(
         return _Skipped(graph)
     found, left_out = measure_target(bundle, graph)
     if found is None:
-        return _Skipped(f"{graph.backend.describe()} serves no golden input: {left_out[0]}")
+        return _Skipped(f"{graph.backend.info} serves no golden input: {left_out[0]}")
     keep(found)
     return "; ".join([_judged(bundle, found), *(f"left out: {reason}" for reason in left_out)])
 

@@ -1,48 +1,91 @@
 """Run a VAVL bundle: clips in, emotions out, with or without sound, with or without a picture. No PyTorch.
 
-Names are imported when first used, so importing the package pulls in neither onnxruntime nor PyAV.
+Names are imported when first used, so importing the package imports neither onnxruntime nor PyAV.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vavl_runtime._version import __version__
+from vavl_runtime._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from vavl_runtime.bundle import Bundle, open_bundle
-    from vavl_runtime.errors import BackendUnavailableError, BundleError, InputError, OutputError, VavlError
-    from vavl_runtime.media.arrays import ArrayClip
-    from vavl_runtime.recognizer import Recognizer
-    from vavl_runtime.result import ClipResult, Prediction
+    from vavl_runtime.backends.base import Arrays as Arrays
+    from vavl_runtime.backends.base import Backend as Backend
+    from vavl_runtime.backends.base import BackendInfo as BackendInfo
+    from vavl_runtime.bundle import Bundle as Bundle
+    from vavl_runtime.bundle import find_bundle as find_bundle
+    from vavl_runtime.bundle import open_bundle as open_bundle
+    from vavl_runtime.bundle.manifest import CropRecipe as CropRecipe
+    from vavl_runtime.bundle.manifest import EncoderRecord as EncoderRecord
+    from vavl_runtime.bundle.manifest import FileRecord as FileRecord
+    from vavl_runtime.bundle.manifest import GraphRecord as GraphRecord
+    from vavl_runtime.bundle.manifest import Limits as Limits
+    from vavl_runtime.bundle.manifest import Manifest as Manifest
+    from vavl_runtime.bundle.manifest import PathName as PathName
+    from vavl_runtime.bundle.manifest import Precision as Precision
+    from vavl_runtime.bundle.manifest import SpeedRecord as SpeedRecord
+    from vavl_runtime.bundle.manifest import TensorRecord as TensorRecord
+    from vavl_runtime.bundle.manifest import VariantRecord as VariantRecord
+    from vavl_runtime.bundle.precision import PrecisionChoice as PrecisionChoice
+    from vavl_runtime.errors import BackendUnavailableError as BackendUnavailableError
+    from vavl_runtime.errors import BundleError as BundleError
+    from vavl_runtime.errors import InputError as InputError
+    from vavl_runtime.errors import MissingDependencyError as MissingDependencyError
+    from vavl_runtime.errors import OutputError as OutputError
+    from vavl_runtime.errors import VavlError as VavlError
+    from vavl_runtime.media import ArrayClip as ArrayClip
+    from vavl_runtime.media import Clip as Clip
+    from vavl_runtime.pipeline.availability import Use as Use
+    from vavl_runtime.recognizer import Recognizer as Recognizer
+    from vavl_runtime.result import BundleIdentity as BundleIdentity
+    from vavl_runtime.result import ClipResult as ClipResult
+    from vavl_runtime.result import FaceCount as FaceCount
+    from vavl_runtime.result import Prediction as Prediction
+    from vavl_runtime.result import Reasons as Reasons
+    from vavl_runtime.tables import to_arrow as to_arrow
+    from vavl_runtime.tables import to_pandas as to_pandas
+    from vavl_runtime.timing import StageBudget as StageBudget
 
-__all__ = [
-    "ArrayClip",
-    "BackendUnavailableError",
-    "Bundle",
-    "BundleError",
-    "ClipResult",
-    "InputError",
-    "OutputError",
-    "Prediction",
-    "Recognizer",
-    "VavlError",
-    "__version__",
-    "open_bundle",
-]
-
+# The public names, and the module that each comes from.
 _HOMES = {
-    "ArrayClip": "media.arrays",
+    "ArrayClip": "media",
+    "Arrays": "backends.base",
+    "Backend": "backends.base",
+    "BackendInfo": "backends.base",
     "BackendUnavailableError": "errors",
     "Bundle": "bundle",
     "BundleError": "errors",
+    "BundleIdentity": "result",
+    "Clip": "media",
     "ClipResult": "result",
+    "CropRecipe": "bundle.manifest",
+    "EncoderRecord": "bundle.manifest",
+    "FaceCount": "result",
+    "FileRecord": "bundle.manifest",
+    "GraphRecord": "bundle.manifest",
     "InputError": "errors",
+    "Limits": "bundle.manifest",
+    "Manifest": "bundle.manifest",
+    "MissingDependencyError": "errors",
     "OutputError": "errors",
+    "PathName": "bundle.manifest",
+    "Precision": "bundle.manifest",
+    "PrecisionChoice": "bundle.precision",
     "Prediction": "result",
+    "Reasons": "result",
     "Recognizer": "recognizer",
+    "SpeedRecord": "bundle.manifest",
+    "StageBudget": "timing",
+    "TensorRecord": "bundle.manifest",
+    "Use": "pipeline.availability",
+    "VariantRecord": "bundle.manifest",
     "VavlError": "errors",
+    "find_bundle": "bundle",
     "open_bundle": "bundle",
+    "to_arrow": "tables",
+    "to_pandas": "tables",
 }
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
@@ -52,4 +95,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(__all__)

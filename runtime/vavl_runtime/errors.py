@@ -1,4 +1,4 @@
-"""Every error this project raises on purpose, as one tree.
+"""The errors of the runtime, and the base of all errors of this project.
 
     VavlError                       kind
     ├── InputError                  input               something given to us is wrong          exit 3
@@ -12,7 +12,7 @@
     │   ├── EmptyStreamError        empty_stream        a stream without a decodable sample or frame
     │   ├── DamagedMediaError       damaged_media       decoding breaks half-way
     │   ├── OversizedMediaError     oversized_media     frame size or sample rate beyond the limits
-    │   ├── InvalidArrayError       invalid_array       in-memory input of a wrong type, shape, dtype or value
+    │   └── InvalidArrayError       invalid_array       in-memory input of a wrong type, shape, dtype or value
     ├── BundleError                 bundle              a bundle that cannot be trusted         exit 3
     │   ├── BundleNotFoundError     bundle_not_found    no bundle there
     │   ├── ManifestError           manifest            manifest.json is missing, malformed or of another schema
@@ -21,11 +21,13 @@
     │   ├── UnsafePathError         unsafe_path         a path that leaves the bundle
     │   └── VariantMissingError     variant_missing     the bundle has no graphs of the precision asked for
     ├── OutputError                 output              a result cannot be written              exit 3
+    ├── MissingDependencyError      missing_dependency  an optional library is not installed    exit 4
     └── BackendUnavailableError     backend_unavailable a device or backend is missing          exit 4
         ├── EngineError             engine              a TensorRT engine is missing, damaged or of another build
-        └── GraphFailedError        graph_failed        an engine that was there fails while it runs a graph
+        └── GraphFailedError        graph_failed        a backend that was there fails while it runs a graph
 
-Each message says what came, what was expected and how to mend it.
+The other packages add their own: `vavl.errors`, `vavl_export.errors`, `vavl_bench.errors`. Each message says what came,
+what was expected and how to mend it.
 """
 
 
@@ -159,6 +161,13 @@ class OutputError(VavlError):
     exit_code = 3
 
 
+class MissingDependencyError(VavlError):
+    """A library that only some uses need is not installed; the message has the command that installs it."""
+
+    kind = "missing_dependency"
+    exit_code = 4
+
+
 class BackendUnavailableError(VavlError):
     """A required device or backend is missing."""
 
@@ -173,6 +182,6 @@ class EngineError(BackendUnavailableError):
 
 
 class GraphFailedError(BackendUnavailableError):
-    """An engine was there and fails while it runs a graph: of too little memory, say, or of a defect."""
+    """A backend was there and fails while it runs a graph, for want of memory or because of a defect."""
 
     kind = "graph_failed"

@@ -1,17 +1,21 @@
-"""The one class and its one verb: clip in, answer out."""
+"""The main class: a clip goes in, a prediction comes out."""
 
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import get_args
 
-from vavl_runtime.backends.base import Backend
+from vavl_runtime.backends.base import Backend, BackendInfo
 from vavl_runtime.backends.choice import Chosen, choose_backend
-from vavl_runtime.bundle import open_bundle
+from vavl_runtime.bundle import Bundle, open_bundle
 from vavl_runtime.bundle.manifest import Precision
 from vavl_runtime.bundle.precision import PrecisionChoice
 from vavl_runtime.errors import InputError, VavlError
-from vavl_runtime.media import ArrayClip, Source, open_source
+from vavl_runtime.media import ArrayClip, Clip, Source, name_of, open_source
 from vavl_runtime.pipeline.availability import Modality, Presence, Use
 from vavl_runtime.pipeline.clip_reader import ModalityFaultError
+from vavl_runtime.pipeline.context import ClipContext
 from vavl_runtime.pipeline.graph_runner import GraphRunner
 from vavl_runtime.pipeline.inference_pass import InferencePass
 from vavl_runtime.result import BundleIdentity, ClipResult
@@ -19,7 +23,10 @@ from vavl_runtime.timing import StageTimer
 
 
 class Recognizer:
-    """Recognises emotion in clips with a bundle, by the modalities that are really there.
+    """Recognises emotion in clips with a bundle, using every modality that is there.
+
+    One recogniser serves any number of threads, from the first call on: graphs are loaded once, under a lock, and on
+    the CPU predictions run side by side. Close it when no thread uses it any more.
 
     Example:
         >>> from vavl_runtime import Recognizer
@@ -29,31 +36,32 @@ class Recognizer:
         'audio_visual'
 
     Args:
-        bundle: Bundle folder or ``.vavl`` file; see `vavl_runtime.bundle.find_bundle` for the default.
+        bundle: Bundle folder, ``.vavl`` file, or an opened `Bundle`, which stays yours to close; see
+            `vavl_runtime.bundle.find_bundle` for the default.
         backend: ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt`` or ``tensorrt``; or a `Backend` of your own.
-        device: ``auto`` (a GPU if one works, else the CPU), ``cpu`` or ``cuda:N``; of a ready-made backend, where it
-            runs.
-        threads: Threads on the CPU; all cores by default.
+        device: ``auto`` (a GPU if one works, else the CPU), ``cpu`` or ``cuda:N``. A `Backend` of your own has its
+            device already: leave it at ``auto``.
+        threads: Threads of a graph on the CPU; all cores by default.
         precision: ``fp32``, or a variant that the bundle has (``fp16``, ``bf16``, ``int8``), or ``auto``; see
             `vavl_runtime.bundle.precision.choose_precisions`.
-        stride: Every n-th frame is looked at; more than 1 is quicker, and other than what the model was trained on.
-        detect_every: Frames looked at from one face detection to the next, 1 to 100; by default what the bundle says.
+        stride: Process every n-th frame. Above 1 is faster but differs from training, so accuracy may drop.
+        detect_every: Frames from one face detection to the next, 1 to 100; by default what the bundle says.
 
     Attributes:
         crop: How faces are found and cut out.
-        stride: Every n-th frame is looked at.
+        stride: Every n-th frame is processed.
         skipped_backends: What was tried first, and why it does not work; empty where ``device`` and ``backend`` leave
             no choice.
 
     Raises:
         BundleError: The bundle cannot be trusted, or has no graphs of this precision.
         BackendUnavailableError: The device or the backend is missing.
-        InputError: An unknown device or backend, or a number of frames out of its range.
+        InputError: An argument of a wrong type or value, or two that contradict each other.
     """
 
     def __init__(
         self,
-        bundle: str | Path | None = None,
+        bundle: str | Path | Bundle | None = None,
         backend: str | Backend = "auto",
         *,
         device: str = "auto",
@@ -62,19 +70,22 @@ class Recognizer:
         stride: int = 1,
         detect_every: int | None = None,
     ) -> None:
-        if stride < 1:
-            raise InputError(f"stride: got {stride}, expected at least 1")
-        if detect_every is not None and not 1 <= detect_every <= 100:
-            raise InputError(f"detect_every: got {detect_every}, expected 1 to 100")
-        opened = open_bundle(bundle)
+        _check_whole("stride", stride, 1, None)
+        if detect_every is not None:
+            _check_whole("detect_every", detect_every, 1, 100)
+        if not isinstance(bundle, (str, Path, Bundle, type(None))):
+            raise InputError(f"bundle: got {type(bundle).__name__}, expected a path, an opened Bundle, or None")
+        _check_backend(backend, device, threads)
+        opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+        self._owned = None if isinstance(bundle, Bundle) else opened
         try:
             if isinstance(backend, str):
                 chosen = choose_backend(device, backend, threads, opened, precision=precision)
             else:
-                chosen = Chosen(backend, gpu=device.startswith("cuda"), skipped_backends=())
-            self._graphs = GraphRunner(opened, chosen.backend, precision, gpu=chosen.gpu)
+                chosen = Chosen(backend, skipped_backends=())
+            self._graphs = GraphRunner(opened, chosen.backend, precision)
         except VavlError:
-            opened.close()
+            self._close_bundle()
             raise
         self.skipped_backends = chosen.skipped_backends
         self.manifest = opened.manifest
@@ -99,37 +110,60 @@ class Recognizer:
         )
 
     def close(self) -> None:
-        """Release the graphs and what an archive unpacked."""
+        """Release the graphs, and what an archive unpacked."""
         self._graphs.close()
+        self._close_bundle()
+
+    def _close_bundle(self) -> None:
+        if self._owned is not None:
+            self._owned.close()
 
     @property
-    def backend(self) -> str:
-        """What really runs."""
-        return self._graphs.backend.describe()
+    def backend(self) -> BackendInfo:
+        """What really runs the graphs; ``str()`` gives it on one line."""
+        return self._graphs.backend.info
 
     @property
     def precisions(self) -> dict[str, Precision]:
         """Precision of every graph, by name."""
         return dict(self._graphs.precisions)
 
-    def predict(self, clip: str | Path | ArrayClip, *, use: Use = "auto", all_paths: bool = False) -> ClipResult:
-        """Answer for one clip.
-
-        A modality that turns out to be broken (damaged, empty, oversized) is left out, with the kind of the error
-        as its reason, if the other one can answer alone.
-
-        Args:
-            clip: A media file, or arrays in memory.
-            use: ``auto`` takes what is there; ``audio`` or ``visual`` looks at that modality only.
-            all_paths: With both modalities, give the unimodal answers too.
-
-        Returns:
-            The answer. ``path`` is None if neither modality is usable, with both reasons.
+    def warm_up(self) -> None:
+        """Load all graphs and run each once, so that the first clip takes no longer than the next ones.
 
         Raises:
-            InputError: The clip cannot be read, or no unbroken modality can answer.
+            BundleError: A file of the bundle is missing or altered.
+            BackendUnavailableError: The backend refuses a graph.
         """
-        if use not in ("auto", "audio", "visual"):
+        self._graphs.warm_up()
+
+    def predict(self, clip: Clip, *, use: Use = "auto", all_paths: bool = False) -> ClipResult:
+        """Predict the emotion of one clip.
+
+        A modality that turns out to be broken (damaged, empty, oversized) is left out, with the kind of the error
+        as its reason, if the other one suffices.
+
+        Args:
+            clip: A media file by its path, its content as bytes, a file opened in binary mode (read to its end), or
+                arrays in memory.
+            use: ``auto`` takes what is there; ``audio`` or ``visual`` uses that modality only.
+            all_paths: Where both modalities are there, give the predictions of the unimodal paths too.
+
+        Returns:
+            The result. ``path`` is None if neither modality is usable; ``reasons`` says why.
+
+        Raises:
+            InputError: The clip cannot be read, or every modality that is there is broken.
+
+        Example:
+            >>> import numpy as np
+            >>> from vavl_runtime import ArrayClip
+            >>> silence = ArrayClip(audio=np.zeros(16_000, np.float32))
+            >>> with Recognizer() as recognizer:
+            ...     recognizer.predict(silence).reasons
+            Reasons(audio='silence', visual='no_video_stream')
+        """
+        if use not in get_args(Use):
             raise InputError(f"use: got {use!r}, expected 'auto', 'audio' or 'visual'")
         timer = StageTimer()
         with timer.stage("open"):
@@ -143,33 +177,90 @@ class Recognizer:
                 if use != "auto" or len(faults) == 2:
                     raise _combined(faults) from None
 
+    def predict_many(
+        self, clips: Iterable[Clip], *, use: Use = "auto", all_paths: bool = False
+    ) -> Iterator[ClipResult]:
+        """Predict clip after clip. A clip that cannot be read gives a result with its error, and the rest goes on.
+
+        Args:
+            clips: Clips as in `predict`; the next one is taken when its turn comes.
+            use: As in `predict`.
+            all_paths: As in `predict`.
+
+        Yields:
+            One result a clip, in order; `ClipResult.error` is set where the clip could not be read.
+
+        Raises:
+            InputError: An unknown ``use``.
+            BundleError: A file of the bundle is missing or altered.
+            BackendUnavailableError: The backend fails.
+
+        Example:
+            >>> with Recognizer() as recognizer:
+            ...     results = list(recognizer.predict_many(["examples/astronaut.mp4", "missing.mp4"]))
+            >>> [result.error.kind if result.error else result.path for result in results]
+            ['audio_visual', 'not_found']
+        """
+        if use not in get_args(Use):
+            raise InputError(f"use: got {use!r}, expected 'auto', 'audio' or 'visual'")
+        if isinstance(clips, (str, bytes, Path, ArrayClip)):
+            raise InputError(f"clips: got one {type(clips).__name__}, expected several clips; put it into a list")
+        return (self._predict_or_report(clip, use, all_paths) for clip in clips)
+
+    def _predict_or_report(self, clip: Clip, use: Use, all_paths: bool) -> ClipResult:
+        start = time.perf_counter()
+        try:
+            return self.predict(clip, use=use, all_paths=all_paths)
+        except InputError as error:
+            seconds = time.perf_counter() - start
+            return ClipResult.failed(name_of(clip), error, seconds, self.backend, self.identity)
+
     def _attempt(
         self, source: Source, use: Use, faults: dict[Modality, InputError], timer: StageTimer, all_paths: bool
     ) -> ClipResult:
         presence = Presence(source, use, faults)
-        clip_pass = InferencePass(
-            self._graphs, source, presence, timer, crop=self.crop, stride=self.stride, all_paths=all_paths
-        )
-        clip_pass.run()
-        path = clip_pass.answers.path
+        context = ClipContext(source, self.crop, self.manifest.limits, presence, timer, self.stride)
+        inference = InferencePass(self._graphs, context, all_paths=all_paths)
+        inference.run()
+        path = inference.predictions.path
         if path is None and faults:
             raise _combined(faults)
         with timer.stage("post"):
-            answers = clip_pass.answers.finish(self.manifest)
+            predictions = inference.predictions.finish(self.manifest)
         return ClipResult(
             clip=source.name,
             path=path,
-            answer=answers[path] if path else None,
-            paths=answers if all_paths else {key: answer for key, answer in answers.items() if key == path},
+            prediction=predictions[path] if path else None,
+            paths=predictions if all_paths else {key: value for key, value in predictions.items() if key == path},
             reasons=presence.reasons(path),
             faces=presence.faces,
-            duration_s=clip_pass.duration_s,
+            duration_s=inference.duration_s,
             timings_ms=timer.milliseconds(),
             budget=timer.budget(),
             backend=self.backend,
             bundle=self.identity,
             all_paths=all_paths,
         )
+
+
+def _check_whole(name: str, value: object, least: int, most: int | None) -> None:
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    if not fits or (most is not None and value > most):  # type: ignore[operator]  # an int by now
+        bounds = f"{least} to {most}" if most is not None else f"at least {least}"
+        raise InputError(f"{name}: got {value!r}, expected a whole number, {bounds}")
+
+
+def _check_backend(backend: object, device: object, threads: object) -> None:
+    """Refuse what is neither a name nor a backend, and what a backend of the caller's own has settled already."""
+    if isinstance(backend, str):
+        return
+    if isinstance(backend, type) or not all(hasattr(backend, name) for name in ("load", "run", "info", "close")):
+        raise InputError(f"backend: got {backend!r:.80}, expected the name of a backend, or a Backend object")
+    for name, value, default in (("device", device, "auto"), ("threads", threads, None)):
+        if value != default:
+            raise InputError(
+                f"{name}: got {value!r} beside a Backend object, which has its own device and threads; leave it out"
+            )
 
 
 def _combined(faults: dict[Modality, InputError]) -> InputError:

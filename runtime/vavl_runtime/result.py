@@ -1,12 +1,13 @@
-"""What a run answers: frozen objects, and their one JSON form (documented in ``docs/result.md``)."""
+"""The result of a clip: frozen objects, and their one JSON form (documented in ``docs/result.md``)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vavl_runtime.backends.base import BackendInfo
 from vavl_runtime.bundle.manifest import PathName
 from vavl_runtime.errors import VavlError
 from vavl_runtime.timing import StageBudget
@@ -14,7 +15,7 @@ from vavl_runtime.timing import StageBudget
 
 @dataclass(frozen=True)
 class Prediction:
-    """One path's answer for a clip.
+    """What one path predicts for a clip.
 
     Attributes:
         label: The most probable class; None for attributes.
@@ -51,94 +52,122 @@ class FaceCount:
 
 @dataclass(frozen=True)
 class BundleIdentity:
-    """Which bundle answered; ``weights`` is ``trained`` or ``untrained``."""
+    """Which bundle was used; ``weights`` is ``trained`` or ``untrained``."""
 
     name: str
     sha256: str
     weights: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClipResult:
-    """The answer for one clip.
+    """The result of one clip.
 
     Attributes:
         clip: Name of the clip.
-        path: The path that answered; None if neither modality is usable.
-        answer: Its answer, or None.
-        paths: Every path's answer that was asked for, by path.
+        path: The path that gave the result; None if neither modality is usable.
+        prediction: What that path predicts, or None.
+        paths: What every path that was asked for predicts, by path.
         reasons: Why a modality was not used.
-        faces: Frames looked at.
+        faces: Frames processed, and how many show a face.
         duration_s: Length of the media that was decoded, seconds.
         timings_ms: Wall time by stage, and ``total``, milliseconds.
-        budget: The same with threads told apart, and how much of the total the stages account for.
-        backend: What really ran.
-        bundle: Which bundle answered.
+        budget: The same by thread, and how much of the total the stages account for.
+        backend: What really ran the graphs.
+        bundle: Which bundle was used.
+        all_paths: Whether all paths were asked for.
+        error: Why the clip could not be read; only in the results of `Recognizer.predict_many`. Counts are zero then.
     """
 
     clip: str
     path: PathName | None
-    answer: Prediction | None
+    prediction: Prediction | None
     paths: Mapping[PathName, Prediction]
     reasons: Reasons
     faces: FaceCount
     duration_s: float
     timings_ms: Mapping[str, float]
-    budget: StageBudget = field(repr=False)
-    backend: str
+    budget: StageBudget
+    backend: BackendInfo
     bundle: BundleIdentity
-    all_paths: bool = field(default=False, repr=False)
+    all_paths: bool = False
+    error: VavlError | None = None
+
+    @classmethod
+    def failed(
+        cls, clip: str, error: VavlError, seconds: float, backend: BackendInfo, bundle: BundleIdentity
+    ) -> "ClipResult":
+        """Make the result of a clip that could not be read, after so many seconds."""
+        return cls(
+            clip=clip,
+            path=None,
+            prediction=None,
+            paths={},
+            reasons=Reasons(None, None),
+            faces=FaceCount(0, 0),
+            duration_s=0.0,
+            timings_ms={"total": 1000 * seconds},
+            budget=StageBudget(seconds, 0.0, 0.0, {}),
+            backend=backend,
+            bundle=bundle,
+            error=error,
+        )
 
     @property
     def label(self) -> str | None:
         """The most probable class, or None."""
-        return self.answer.label if self.answer else None
+        return self.prediction.label if self.prediction else None
 
     @property
     def scores(self) -> Mapping[str, float]:
-        """Scores by name; empty without an answer."""
-        return self.answer.scores if self.answer else {}
+        """Scores by name; empty without a prediction."""
+        return self.prediction.scores if self.prediction else {}
 
-    def to_json(self) -> dict[str, Any]:
-        """The documented JSON object; ``paths`` is there only if all paths were asked for."""
+    def __repr__(self) -> str:
+        summary = " ".join(self._summary().splitlines())  # file names may hold line breaks
+        return f"ClipResult({self.clip!r}, {summary}, {self.timings_ms['total']:.0f} ms)"
+
+    def _summary(self) -> str:
+        if self.error is not None:
+            return f"{self.error.kind}: {self.error}"
+        if self.prediction is None:
+            return f"no prediction, audio: {self.reasons.audio}, visual: {self.reasons.visual}"
+        if self.label is not None:
+            return f"{self.path}: {self.label} {self.scores[self.label]:.2f}"
+        return f"{self.path}: " + ", ".join(f"{name} {value:.2f}" for name, value in self.scores.items())
+
+    def _repr_html_(self) -> str:
+        """A small bar chart of the scores, which notebooks show."""
+        from vavl_runtime.result_html import result_html  # only notebooks need it
+
+        return result_html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The documented JSON object; ``paths`` is there only if all paths were asked for.
+
+        A clip that could not be read has the same keys, with null where nothing is known.
+        """
+        error = self.error
+        read = error is None
         record: dict[str, Any] = {
             "clip": self.clip,
             "path": self.path,
             "label": self.label,
             "scores": {name: round(value, 6) for name, value in self.scores.items()},
             "reasons": {"audio": self.reasons.audio, "visual": self.reasons.visual},
-            "error": None,
-            "faces": {"frames": self.faces.frames, "with_face": self.faces.with_face},
-            "duration_s": round(self.duration_s, 3),
+            "error": {"kind": error.kind, "message": str(error)} if error is not None else None,
+            "faces": {
+                "frames": self.faces.frames if read else None,
+                "with_face": self.faces.with_face if read else None,
+            },
+            "duration_s": round(self.duration_s, 3) if read else None,
             "timings_ms": {name: round(value, 3) for name, value in self.timings_ms.items()},
-            "backend": self.backend,
-            "bundle": identity_json(self.bundle),
+            "backend": str(self.backend),
+            "bundle": {"name": self.bundle.name, "sha256": self.bundle.sha256, "weights": self.bundle.weights},
         }
         if self.all_paths:
             record["paths"] = {
-                path: {"label": answer.label, "scores": {k: round(v, 6) for k, v in answer.scores.items()}}
-                for path, answer in self.paths.items()
+                path: {"label": found.label, "scores": {name: round(v, 6) for name, v in found.scores.items()}}
+                for path, found in self.paths.items()
             }
         return record
-
-
-def identity_json(bundle: BundleIdentity) -> dict[str, str]:
-    """The bundle part of a JSON object."""
-    return {"name": bundle.name, "sha256": bundle.sha256, "weights": bundle.weights}
-
-
-def error_json(clip: str, error: VavlError, seconds: float, backend: str, bundle: BundleIdentity) -> dict[str, Any]:
-    """The JSON object of a clip that could not be answered: the same keys as an answer's, null where unknown."""
-    return {
-        "clip": clip,
-        "path": None,
-        "label": None,
-        "scores": {},
-        "reasons": {"audio": None, "visual": None},
-        "error": {"kind": error.kind, "message": str(error)},
-        "faces": {"frames": None, "with_face": None},
-        "duration_s": None,
-        "timings_ms": {"total": round(1000 * seconds, 3)},
-        "backend": backend,
-        "bundle": identity_json(bundle),
-    }

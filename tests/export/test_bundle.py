@@ -85,7 +85,7 @@ def test_the_runtime_answers_with_attribute_scores(bundle: Path, example_clip: P
     assert result.path == "audio_visual"
     assert result.label is None
     assert list(result.scores) == ["arousal", "dominance", "valence"]
-    assert result.to_json()["bundle"]["weights"] == "untrained"
+    assert result.to_dict()["bundle"]["weights"] == "untrained"
     assert result.paths.keys() == {"audio", "visual", "audio_visual"}
 
 

@@ -19,7 +19,7 @@ from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_export.verify import corpus_checks, target_checks
 from vavl_runtime import open_bundle
 from vavl_runtime.backends import choice
-from vavl_runtime.backends.base import Arrays
+from vavl_runtime.backends.base import Arrays, BackendInfo
 from vavl_runtime.backends.choice import Chosen
 from vavl_runtime.backends.fake import FakeBackend
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
@@ -34,8 +34,11 @@ DETECTOR = ("pnet", "rnet", "onet")
 class Gpu(OnnxRuntimeBackend):
     """Computes right, but for one graph in one precision; says that it is a GPU."""
 
-    def __init__(self, wrong: tuple[str, Precision] | None = None, refused: Precision | None = None) -> None:
+    def __init__(
+        self, wrong: tuple[str, Precision] | None = None, refused: Precision | None = None, gpu: bool = True
+    ) -> None:
         super().__init__(1)
+        self._device = "cuda:0 (Made-up GPU)" if gpu else "cpu"
         self.wrong, self.refused = wrong, refused
         self.precisions: dict[str, Precision] = {}
 
@@ -52,8 +55,9 @@ class Gpu(OnnxRuntimeBackend):
             return {key: -value if value.dtype == np.float32 else value for key, value in outputs.items()}
         return outputs
 
-    def describe(self) -> str:
-        return "Made-up GPU"
+    @property
+    def info(self) -> BackendInfo:
+        return BackendInfo("made-up", device=self._device)
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +68,13 @@ def bundle(light_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-def _take(monkeypatch: pytest.MonkeyPatch, gpu: bool = True, **planted: Any) -> list[Precision]:
+def _take(monkeypatch: pytest.MonkeyPatch, **planted: Any) -> list[Precision]:
     """Every device is a made-up GPU, without kernels for bf16 as ONNX Runtime's CPU; gives the precisions asked for."""
     asked: list[Precision] = []
 
     def choose(device: str, backend: str, *, bundle: object, precision: Precision) -> Chosen:
         asked.append(precision)
-        return Chosen(Gpu(**planted), gpu, ("tensorrt: no engines",))
+        return Chosen(Gpu(**planted), ("tensorrt: no engines",))
 
     monkeypatch.setattr(module, "choose_backend", choose)
     return asked
@@ -120,7 +124,7 @@ def test_a_backend_that_computes_something_else_fails_the_graph(
     result = _verify(bundle, "--device", "cpu")
     assert result.exit_code == 1
     (failed,) = [line for line in result.stdout.splitlines() if line.startswith("FAILED")]
-    assert failed.startswith(f"FAILED  drift {wrong[0]} {wrong[1]} on cpu: {wrong[0]} {wrong[1]} (Made-up GPU, golden")
+    assert failed.startswith(f"FAILED  drift {wrong[0]} {wrong[1]} on cpu: {wrong[0]} {wrong[1]} (made-up, golden")
     assert "relative L2 2.0e+00" in failed
     if wrong[0] != "face_encoder":
         assert "3 of 3 labels flip" in failed
@@ -128,7 +132,7 @@ def test_a_backend_that_computes_something_else_fails_the_graph(
 
 def test_a_backend_that_computes_nothing_fails_every_graph(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        module, "choose_backend", lambda device, backend, bundle, precision: Chosen(FakeBackend(), True, ())
+        module, "choose_backend", lambda device, backend, bundle, precision: Chosen(FakeBackend(device="cuda:0"), ())
     )
     with open_bundle(bundle) as opened, TargetGraphs(opened, "cuda:0", "auto", print) as graphs:
         checks = list(target_checks(opened, graphs, lambda drift: None))
@@ -155,7 +159,7 @@ def test_every_precision_has_the_backend_that_the_runtime_takes_for_it(
     result = _verify(bundle, "--device", "auto")
     assert asked == ["fp32", "fp16", "bf16"]
     for precision in asked:
-        assert f"auto, {precision}: Made-up GPU (tensorrt: no engines)" in result.stderr
+        assert f"auto, {precision}: made-up cuda:0 (Made-up GPU) (tensorrt: no engines)" in result.stderr
 
 
 def test_a_missing_device_ends_with_code_4_before_anything_is_checked(
@@ -165,7 +169,7 @@ def test_a_missing_device_ends_with_code_4_before_anything_is_checked(
     for arguments in (["--device", "cuda:0"], ["--backend", "tensorrt"], ["--device", "cpu", "--backend", "tensorrt"]):
         result = _verify(bundle, *arguments)
         assert (result.exit_code, result.stdout) == (4, ""), result.output
-        assert "--device" in result.stderr and "Traceback" not in result.output
+        assert "device" in result.stderr and "Traceback" not in result.output
 
 
 def test_a_report_of_nothing_is_refused(bundle: Path, tmp_path: Path) -> None:
@@ -194,7 +198,7 @@ def test_a_corpus_is_answered_by_the_target(
     assert {(drift.path, drift.precision) for drift in found} == {
         (path, precision) for path in ("audio", "visual", "audio_visual") for precision in ("fp32", "fp16")
     }
-    assert {drift.how for drift in found} == {"Made-up GPU"}
+    assert {drift.how for drift in found} == {"made-up cuda:0 (Made-up GPU)"}
     flipped = [(drift.path, drift.precision) for drift in found if drift.flips]
     assert flipped == ([] if wrong is None else [wrong])
     assert [check.passed for check in corpus_checks(found)].count(False) == len(flipped)
@@ -209,6 +213,6 @@ def test_a_corpus_is_answered_by_the_target_through_the_command_line(
     corpus, report = write_corpus(tmp_path / "corpus", example_clip), tmp_path / "drift.json"
     result = _verify(bundle, "--device", "cuda:0", "--corpus", "manifest", corpus, "--report", report)
     assert result.exit_code == 1, result.output
-    assert "FAILED  tiny visual fp16 (Made-up GPU): 2 of 2 labels flip" in result.stdout
+    assert "FAILED  tiny visual fp16 (made-up cuda:0 (Made-up GPU)): 2 of 2 labels flip" in result.stdout
     written = json.loads(report.read_text())
-    assert {found["how"] for found in [*written["graphs"], *written["corpus"]]} == {"Made-up GPU"}
+    assert {found["how"] for found in [*written["graphs"], *written["corpus"]]} == {"made-up cuda:0 (Made-up GPU)"}

@@ -27,11 +27,10 @@ from vavl.features.encoding import TorchGraphs
 from vavl.features.extract import EncoderChoice, Extraction, extract, fingerprint, identify, limits_for, read_clip
 from vavl.features.raw import CROP_BYTES, RawChoice, RawGraphs
 from vavl_runtime import Recognizer
-from vavl_runtime.backends.base import Arrays
+from vavl_runtime.backends.base import Arrays, RunGraph
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
 from vavl_runtime.bundle.manifest import CropRecipe, Limits
 from vavl_runtime.errors import InputError, NotFoundError
-from vavl_runtime.pipeline.feature_reader import RunGraph
 from vavl_runtime.result import ClipResult
 
 TOLERANCE = 1e-3  # of the largest feature: boxes differ in their last bits, and so a crop by a level here and there
@@ -114,7 +113,7 @@ class RecordingBackend(OnnxRuntimeBackend):
             self.inputs[name].append(dict(inputs))
             return {"prediction": np.zeros((1, 6), np.float32), "embedding": np.zeros((1, 4), np.float32)}
         if self._encoders is not None and name in ("audio_encoder", "face_encoder"):
-            return self._encoders(name, name, inputs)
+            return self._encoders(name, inputs)
         return super().run(name, inputs)
 
 
@@ -422,9 +421,9 @@ def test_raw_material_is_what_encoders_would_get(media: dict[str, Path], graphs:
     assert raw.audio is not None and raw.visual is not None
     assert raw.audio.shape[1:] == (1,) and raw.visual.shape == (6, CROP_BYTES) and raw.visual.dtype == np.uint8
     waveform = np.ascontiguousarray(raw.audio[:, 0])[None]
-    heard = graphs("audio_encoder", "", {"waveform": waveform, "samples": np.array([waveform.shape[1]], np.int64)})
+    heard = graphs("audio_encoder", {"waveform": waveform, "samples": np.array([waveform.shape[1]], np.int64)})
     assert np.array_equal(heard["audio_features"][0], made.audio)  # type: ignore[arg-type]
-    seen = graphs("face_encoder", "", {"faces": raw.visual.reshape(-1, 224, 224, 3)})
+    seen = graphs("face_encoder", {"faces": raw.visual.reshape(-1, 224, 224, 3)})
     assert_close(seen["face_features"], made.visual)  # type: ignore[arg-type]
 
 

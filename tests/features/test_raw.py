@@ -20,6 +20,7 @@ from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
 from vavl_runtime.bundle.manifest import CropRecipe, Limits
 from vavl_runtime.media import open_source
 from vavl_runtime.pipeline.availability import Presence
+from vavl_runtime.pipeline.context import ClipContext
 from vavl_runtime.pipeline.feature_reader import FeatureReader
 from vavl_runtime.pipeline.graph_runner import GraphRunner
 from vavl_runtime.timing import StageTimer
@@ -45,17 +46,17 @@ def runtime(film: Path, light_bundle: Path) -> tuple[NDArray[np.float32], Crops]
     heard: list[NDArray[np.float32]] = []
     seen: list[Crops] = []
 
-    def run(name: str, stage: str, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
+    def run(name: str, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
         if name == "audio_encoder":
             heard.append(inputs["waveform"][0])
             return {"audio_features": np.zeros((1, 1, 1), np.float32)}
         if name == "face_encoder":
             seen.append(inputs["faces"])
             return {"face_features": np.zeros((len(inputs["faces"]), 1), np.float32)}
-        return graphs.run(name, timer, stage, inputs)
+        return graphs.run(name, inputs, timer)
 
     source = open_source(film, Limits())
-    reader = FeatureReader(run, CropRecipe(), Limits(), source, Presence(source, "auto", {}), timer)
+    reader = FeatureReader(ClipContext(source, CropRecipe(), Limits(), Presence(source, "auto", {}), timer), run)
     assert len(list(reader.windows())) == 1
     return np.concatenate(heard), np.concatenate(seen)
 

@@ -38,10 +38,17 @@ class MadeUp:
     files: Mapping[str, str] = field(default_factory=lambda: {"/proc/meminfo": MEMORY})
     commands: Mapping[str, str] = field(default_factory=dict)
     architecture: str = "x86_64"
+    cores: int = 8
+    instructions: tuple[str, ...] | None = ("avx2", "avx512_vnni")
+    requirements: tuple[str, ...] | None = ("onnxruntime>=1.19; extra == 'cpu'", "matplotlib>=3.7; extra == 'report'")
 
     def environment(self) -> Environment:
         return Environment(
+            product="1.2.3",
+            requirements=self.requirements,
             architecture=self.architecture,
+            cores=self.cores,
+            instructions=self.instructions,
             python="3.10.12",
             driver=self.driver,
             distributions=self.distributions.get,

@@ -1,22 +1,17 @@
 """The doctor on made-up machines: what fits is left alone, every conflict is found with the command that mends it."""
 
 import json
-import resource
 import shlex
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from tests.runtime.machines import CPU, CUDA, H100, JETPACK_6, JETPACK_6_0, JETPACK_7, TENSORRT, MadeUp, jetson, server
 from vavl_runtime import doctor as doctor_package
-from vavl_runtime.cli.doctor import app
 from vavl_runtime.devices.gpu import Driver
 from vavl_runtime.doctor import examine
 from vavl_runtime.doctor.environment import OnnxRuntimeBuild, decode_version
@@ -46,7 +41,7 @@ def _one(machine: MadeUp, kind: str = "conflicts") -> tuple[str, str]:
 def test_what_fits_is_left_alone(name: str) -> None:
     report = examine(GOOD[name].environment())
     assert (report.conflicts, report.advice) == ((), ())
-    assert list(report.lines())[-1] == "no conflict found"
+    assert list(report.lines())[-3] == "no conflict found"
 
 
 def test_a_server_is_described() -> None:
@@ -182,7 +177,9 @@ def _with_wheels(machine: MadeUp, version: str, *names: str) -> MadeUp:
 def test_a_wheel_beside_another_tensorrt(version: str) -> None:
     names = ("tensorrt", "tensorrt-cu13", "tensorrt-cu13-bindings")
     problem, command = _one(_with_wheels(server(13, "1.31.1"), version, *names))
-    assert problem.startswith(f"tensorrt {version} lies beside the system's TensorRT 10.13: engines of one do not run")
+    assert problem.startswith(
+        f"tensorrt {version} is installed beside the system's TensorRT 10.13: engines of one do not run"
+    )
     assert command == (
         "python -m pip uninstall -y tensorrt tensorrt-cu13 tensorrt-cu13-bindings && "
         "python -m pip install 'tensorrt==10.13.*'"
@@ -199,7 +196,7 @@ def test_a_wheel_of_the_same_tensorrt_or_of_the_only_one() -> None:
 
 def test_a_wheel_beside_the_tensorrt_of_a_jetson() -> None:
     problem, command = _one(_with_wheels(JETPACK_7, "10.13.3.9", "tensorrt-cu13", "tensorrt-cu13-libs"))
-    assert problem.startswith("tensorrt-cu13 10.13.3.9 lies beside the system's TensorRT 10.16")
+    assert problem.startswith("tensorrt-cu13 10.13.3.9 is installed beside the system's TensorRT 10.16")
     uninstall = "python -m pip uninstall -y tensorrt-cu13 tensorrt-cu13-libs"
     assert command == f"{uninstall} && sudo apt-get install -y tensorrt python3-libnvinfer"
     # What apt installs is seen as a distribution, too.
@@ -249,14 +246,8 @@ def test_a_provider_that_does_not_start_is_shown_with_its_reason() -> None:
 
 def test_a_virtual_environment_that_hides_tensorrt() -> None:
     problem, command = _one(replace(JETPACK_6, modules=()), "advice")
-    assert "this Python does not see its module" in problem
+    assert "this Python does not find its module" in problem
     assert command == "python3 -m venv --system-site-packages .venv"
-
-
-def test_no_onnxruntime() -> None:
-    machine = MadeUp(build="onnxruntime cannot be imported (No module named 'onnxruntime')", distributions={})
-    assert "cannot be imported" in _facts(machine)["onnxruntime"]
-    assert _one(machine, "advice")[1] == "python -m pip install --force-reinstall onnxruntime"
 
 
 @pytest.mark.parametrize(
@@ -322,43 +313,9 @@ def operators(command: str) -> set[str]:
 def test_every_finding_has_a_command(machine: MadeUp) -> None:
     report = examine(machine.environment())
     values = json.loads(json.dumps(report.to_json()))
-    assert set(values) == {"facts", "conflicts", "advice"}
+    assert set(values) == {"facts", "conflicts", "advice", "verdict"}
+    assert list(report.lines())[-2:] == [f"CPU: {report.cpu}", f"GPU: {report.gpu}"]
     for remedy in (*report.conflicts, *report.advice):
         assert remedy.problem and shlex.split(remedy.command)[0] in ("python", "python3", "test", "sudo", "vavl-export")
         assert operators(remedy.command) <= {"&&"}
     assert len({fact.name for fact in report.facts}) == len(report.facts)
-
-
-@pytest.mark.parametrize("as_json", [False, True])
-@pytest.mark.parametrize("conflict", [False, True])
-def test_the_command(as_json: bool, conflict: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    both = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
-    machine = MadeUp(distributions=both) if conflict else MadeUp()
-    monkeypatch.setattr(doctor_package, "this_machine", machine.environment)
-    result = CliRunner().invoke(app, ["--json"] if as_json else [])
-    assert result.exit_code == int(conflict)
-    if as_json:
-        values: dict[str, Any] = json.loads(result.stdout)
-        assert len(values["conflicts"]) == int(conflict)
-    else:
-        assert ("conflict: " in result.stdout) == conflict
-
-
-def test_this_machine() -> None:
-    """Whatever it is, it is described in full and without a traceback."""
-    done = subprocess.run(
-        [sys.executable, "-m", "vavl_runtime.cli.doctor", "--json"], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode in (0, 1), done.stderr
-    assert {"machine", "memory", "disk", "driver", "CUDA", "TensorRT", "TensorRT-RTX", "onnxruntime"} <= json.loads(
-        done.stdout
-    )["facts"].keys()
-
-
-def test_help_is_quick() -> None:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "vavl_runtime.cli.doctor", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert "Example: vavl-doctor --json" in done.stdout
-    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 0.5

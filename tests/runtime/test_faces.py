@@ -1,6 +1,7 @@
 """Face boxes equal facenet-pytorch's; areas, suppression, tracking and crops keep their properties."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ boxes_strategy = hnp.arrays(
 @pytest.fixture(scope="module")
 def detector() -> Mtcnn:
     graphs, timer = GraphRunner(open_bundle(PACKAGED_BUNDLE), OnnxRuntimeBackend(1)), StageTimer()
-    return Mtcnn(lambda net, pixels: graphs.run(net, timer, net, {"pixels": pixels}), CropRecipe())
+    return Mtcnn(partial(graphs.run, timer=timer), CropRecipe())
 
 
 def _assert_same_faces(detector: Mtcnn, image: NDArray[np.uint8]) -> int:

@@ -173,7 +173,7 @@ def test_inputs_are_checked(runtime: FakeOnnxRuntime) -> None:
 
 
 def test_what_the_cuda_provider_is_asked(runtime: FakeOnnxRuntime) -> None:
-    assert _backend().describe() == "onnxruntime 1.31.1 CUDAExecutionProvider cuda:0 (NVIDIA H100), CUDA graphs"
+    assert str(_backend().info) == "onnxruntime 1.31.1 CUDAExecutionProvider cuda:0 (NVIDIA H100), CUDA graphs"
     session = runtime.sessions[-1]
     options = session.options[CUDA]
     assert options["cudnn_conv_algo_search"] == "HEURISTIC"
@@ -224,7 +224,7 @@ def test_a_build_for_the_cpu_names_the_one_for_gpus(monkeypatch: pytest.MonkeyPa
 def test_a_graph_that_cannot_be_captured_runs_and_is_named(runtime: FakeOnnxRuntime, feature: str) -> None:
     runtime.cpu_arithmetic, runtime.feature = {"graph"}, feature
     backend = _backend()
-    assert backend.describe().endswith("CUDA graphs except graph")
+    assert str(backend.info).endswith("CUDA graphs except graph")
     for seed in range(3):
         _check(backend, _inputs(1, 6, seed))
 
@@ -234,9 +234,9 @@ def test_shapes_that_come_back_too_late_for_a_cuda_graph_are_said(runtime: FakeO
     kept = range(2, 2 + 2 * io_binding.MAX_KEPT_SHAPES, 2)
     for samples in (*kept, *kept, 100):  # the last one comes for the first time
         _check(backend, _inputs(1, samples, samples))
-    assert backend.describe().endswith(", CUDA graphs")
+    assert str(backend.info).endswith(", CUDA graphs")
     _check(backend, _inputs(1, 100, 0))
-    assert backend.describe().endswith(", CUDA graphs except more than 16 shapes of graph")
+    assert str(backend.info).endswith(", CUDA graphs except more than 16 shapes of graph")
     assert len(runtime.sessions[-1].graphs) == 16
     for samples in kept:  # those that were captured still are
         _check(backend, _inputs(1, samples, 1))
@@ -248,7 +248,7 @@ def test_a_graph_without_capture_is_named_once(runtime: FakeOnnxRuntime, monkeyp
     backend = _backend()
     for samples in (2, 2, 4, 4):
         _check(backend, _inputs(1, samples, samples))
-    assert backend.describe().endswith(", CUDA graphs except graph")
+    assert str(backend.info).endswith(", CUDA graphs except graph")
 
 
 def test_failures_of_a_run_are_ours(runtime: FakeOnnxRuntime) -> None:
@@ -312,7 +312,7 @@ def test_what_tensorrt_leaves_out_is_counted(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     runtime.assigned = assigned
-    assert _load_with_tensorrt(light_bundle).describe().endswith(f"; {CUDA} for onet, pnet, rnet{left_out}")
+    assert str(_load_with_tensorrt(light_bundle).info).endswith(f", {CUDA} for onet, pnet, rnet{left_out}")
 
 
 def test_a_graph_of_which_tensorrt_takes_nothing_is_an_error(
@@ -330,7 +330,7 @@ def test_an_onnxruntime_that_does_not_tell_is_said_not_to(
     """Before 1.24 there is no such method."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delattr(InferenceSession, "get_provider_graph_assignment_info")
-    assert _load_with_tensorrt(light_bundle).describe().endswith(", an unknown part of graph")
+    assert str(_load_with_tensorrt(light_bundle).info).endswith(", an unknown part of graph")
 
 
 @pytest.mark.skipif(
@@ -350,7 +350,7 @@ def test_the_detector_stays_with_cuda(runtime: FakeOnnxRuntime, light_bundle: Pa
         backend = OnnxRuntimeGpuBackend(H100, tensorrt=True, bundle=bundle)
         backend.load("pnet", Path("pnet.onnx"), RECORD)
     assert list(runtime.sessions[-1].options) == [CUDA]
-    assert "CUDAExecutionProvider for onet, pnet, rnet" in backend.describe()
+    assert "CUDAExecutionProvider for onet, pnet, rnet" in str(backend.info)
 
 
 def test_profiles_hold_what_the_bundle_may_see(light_bundle: Path) -> None:

@@ -29,7 +29,7 @@ with Recognizer(sys.argv[1], threads=2) as recognizer:
     start = time.perf_counter()
     try:
         result = recognizer.predict(sys.argv[2])
-        found = result.to_json()
+        found = result.to_dict()
     except InputError as error:
         found = {"error": error.kind}
 found["seconds"] = time.perf_counter() - start

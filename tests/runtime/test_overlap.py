@@ -20,6 +20,7 @@ from vavl_runtime.media import Frame, SoundBlock
 from vavl_runtime.media.file import FileSource
 from vavl_runtime.media.source import SAMPLE_RATE
 from vavl_runtime.pipeline.availability import Presence
+from vavl_runtime.pipeline.context import ClipContext
 from vavl_runtime.pipeline.feature_reader import FeatureReader
 from vavl_runtime.pipeline.threads import run_in_background
 from vavl_runtime.timing import WAIT, StageTimer
@@ -146,7 +147,7 @@ def test_answers_are_the_same_to_the_bit(light_bundle: Path, example_clip: Path)
         backend = Watched(overlaps=overlaps)
         with Recognizer(light_bundle, backend=backend) as recognizer:
             for use in ("auto", "audio", "visual"):
-                answer = recognizer.predict(example_clip, use=use, all_paths=True).to_json()  # type: ignore[arg-type]
+                answer = recognizer.predict(example_clip, use=use, all_paths=True).to_dict()  # type: ignore[arg-type]
                 answers.append({key: value for key, value in answer.items() if key != "timings_ms"})
         assert ("sound" in backend.threads["audio_encoder"]) == overlaps
     assert answers[:3] == answers[3:]
@@ -214,7 +215,7 @@ class TwoWindows:
 def test_a_clip_that_is_left_early_leaves_no_thread() -> None:
     threads: list[str] = []
 
-    def run(name: str, stage: str, inputs: Arrays) -> Outputs:
+    def run(name: str, inputs: Arrays) -> Outputs:
         if name == "audio_encoder":
             threads.append(threading.current_thread().name)
             return {"audio_features": np.zeros((1, 4, 2), np.float32)}
@@ -222,8 +223,8 @@ def test_a_clip_that_is_left_early_leaves_no_thread() -> None:
         return {"probability": np.zeros((1, 3, 3), np.float32), "offsets": np.zeros((1, 4, 3, 3), np.float32)}
 
     source = TwoWindows()
-    presence = Presence(source, "auto", {})
-    reader = FeatureReader(run, CropRecipe(), Limits(), source, presence, StageTimer(), overlap=True)
+    context = ClipContext(source, CropRecipe(), Limits(), Presence(source, "auto", {}), StageTimer())
+    reader = FeatureReader(context, run, overlap=True)
     windows = reader.windows()
     audio, _ = next(windows)
     assert audio is not None and threads == ["sound"]

@@ -30,8 +30,8 @@ ELSEWHERE = {"int8": SpeedRecord(target="a test", machine="pdp11", speedup=2.0)}
 class LoadingBackend(FakeBackend):
     """Remembers which files it was given."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device=device)
         self.loaded: dict[str, tuple[Path, GraphRecord]] = {}
 
     def load(self, name: str, file: Path, record: GraphRecord) -> None:
@@ -119,8 +119,8 @@ def test_processors_get_the_file_written_for_them(bundle: Path, gpu: bool) -> No
             other = content["graphs"][name]
             other["variants"] = {"int8": {"file": other["file"], "data": other["data"]}}
 
-    backend = LoadingBackend()
-    graphs = GraphRunner(open_bundle(_edited(bundle, quantised_audio)), backend, "int8", gpu=gpu)
+    backend = LoadingBackend(device="cuda:0" if gpu else "cpu")
+    graphs = GraphRunner(open_bundle(_edited(bundle, quantised_audio)), backend, "int8")
     for name in ("audio", "visual"):
         graphs.load(name, StageTimer())
     loaded = {name: file.name for name, (file, _) in backend.loaded.items()}

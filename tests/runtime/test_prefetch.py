@@ -16,6 +16,7 @@ from vavl_runtime.media import Frame, SoundBlock
 from vavl_runtime.media.source import SAMPLE_RATE
 from vavl_runtime.pipeline.availability import Presence
 from vavl_runtime.pipeline.clip_reader import PREFETCH_BYTES, ClipReader, ModalityFaultError
+from vavl_runtime.pipeline.context import ClipContext
 from vavl_runtime.pipeline.threads import prefetch
 from vavl_runtime.timing import WAIT, StageTimer
 
@@ -115,10 +116,10 @@ class Breaks:
 
 def reader() -> ClipReader:
     source = Breaks()
-    return ClipReader(no_net, CropRecipe(), Limits(), source, Presence(source, "auto", {}), StageTimer())
+    return ClipReader(ClipContext(source, CropRecipe(), Limits(), Presence(source, "auto", {}), StageTimer()), no_net)
 
 
-def no_net(name: str, pixels: object) -> dict[str, object]:
+def no_net(name: str, inputs: object) -> dict[str, object]:
     raise AssertionError("no crop is asked for")
 
 

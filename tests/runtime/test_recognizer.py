@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from vavl_runtime import ArrayClip, Recognizer
-from vavl_runtime.backends.base import Arrays
+from vavl_runtime.backends.base import Arrays, BackendInfo
 from vavl_runtime.backends.fake import FakeBackend
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
 from vavl_runtime.bundle.manifest import Limits
@@ -47,7 +47,7 @@ def test_a_backend_serves_one_recogniser(light_bundle: Path) -> None:
 def test_only_the_graphs_of_the_path_are_run(light_bundle: Path, example_clip: Path) -> None:
     backend = FakeBackend()
     with Recognizer(light_bundle, backend=backend) as recognizer:
-        assert recognizer.predict(example_clip, use="audio").backend == "fake"
+        assert recognizer.predict(example_clip, use="audio").backend == BackendInfo("fake")
     assert backend.calls == ["audio_encoder", "audio"]
 
 

@@ -58,7 +58,7 @@ def test_answers_are_means_weighted_by_length() -> None:
     assert answers.path == "visual"  # seen longer than heard
     answers.add("audio_visual", 17.0, {"prediction": second, "embedding": embedding})
     assert answers.path == "audio_visual"  # the richer one if they are equal
-    answers.add("visual", 1.0, {"prediction": first, "embedding": embedding}, turn=False)
+    answers.add("visual", 1.0, {"prediction": first, "embedding": embedding}, chosen=False)
     assert list(answers.finish(manifest)["visual"].scores.values())[:2] == pytest.approx([1 / 18, 17 / 18])
 
 
@@ -71,7 +71,7 @@ def test_other_paths_never_change_the_speaking_one() -> None:
     for answers in (alone, all_paths):
         answers.add("audio_visual", 5.0, outputs[0])
         answers.add("audio", 12.0, outputs[1])
-    all_paths.add("audio", 5.0, outputs[2], turn=False)
+    all_paths.add("audio", 5.0, outputs[2], chosen=False)
     assert alone.path == all_paths.path == "audio"
     assert alone.finish(manifest)["audio"].scores == all_paths.finish(manifest)["audio"].scores
 

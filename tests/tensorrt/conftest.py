@@ -16,8 +16,8 @@ from vavl_export.tensorrt.adapter import BuiltPlan, Progress, build_plan
 from vavl_export.tensorrt.process import Job
 from vavl_runtime.backends.trt import backend
 from vavl_runtime.backends.trt.library import find_tensorrt
+from vavl_runtime.devices import cuda as cuda_module
 from vavl_runtime.devices.gpu import Driver, Gpu
-from vavl_runtime.devices.gpu import cuda as cuda_module
 
 ORIN = Gpu(index=0, name="Orin", compute_capability=(8, 7), memory_bytes=8 << 30, integrated=True)
 

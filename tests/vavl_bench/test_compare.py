@@ -37,12 +37,12 @@ def test_a_slow_down_within_the_tolerance_is_none() -> None:
     assert only_pair(noisy(0), noisy(1, 1.1), tolerance=0.2).verdict == "same"
 
 
-def test_a_difference_within_the_noise_is_unclear_and_no_alarm() -> None:
+def test_a_difference_within_the_noise_cannot_be_judged_and_is_no_alarm() -> None:
     first_and_warm_up, windows = [0.6] * 3, [0.6] * 8 + [0.78] * 2  # one query a window
     uneven = made_report(made_measurement(first_and_warm_up + windows))
     pair = only_pair(uneven, made_report(made_measurement(always(0.636))))
     assert pair.ratio == pytest.approx(1.06)
-    assert pair.verdict == "unclear"
+    assert pair.verdict == "cannot tell"
     assert not pair.regressed
 
 
@@ -50,7 +50,10 @@ def test_unstable_runs_prove_nothing() -> None:
     drifting = made_report(made_measurement(0.01 * 1.05**i for i in range(10_000)))
     pair = only_pair(made_report(made_measurement(always(0.001))), drifting)
     assert pair.low is not None and pair.low > 1
-    assert (pair.verdict, pair.regressed) == ("unclear", False)
+    assert (pair.verdict, pair.regressed, pair.undecided) == ("cannot tell", False, True)
+    same = only_pair(drifting, drifting)
+    assert same.ratio == 1.0
+    assert same.undecided
 
 
 def test_rates_are_compared_upside_down() -> None:

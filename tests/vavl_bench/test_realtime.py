@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vavl_bench.clock import SimulatedClock
-from vavl_bench.realtime import Prediction, Probe, Setting, cheapest, judge, probe
+from vavl_bench.contention import Contention
+from vavl_bench.realtime import Probe, Setting, StageLoads, cheapest, judge, probe
 from vavl_bench.reports.realtime import verdict_json, verdict_text
 from vavl_runtime.errors import InputError
 from vavl_runtime.result import FaceCount, Reasons
@@ -20,7 +21,7 @@ OWN = Setting("own", "fp32", 1, 5)
 
 
 def made(setting: Setting = OWN, **loads: float) -> Probe:
-    return Probe(setting, 25.0, (Prediction({"main": loads}),) * 3)
+    return Probe(setting, 25.0, (StageLoads({"main": loads}),) * 3)
 
 
 def nothing() -> Iterator[Probe]:
@@ -43,7 +44,7 @@ def test_frames_scale_with_the_rate_and_sound_does_not() -> None:
 
 
 def test_the_worst_answers_decide() -> None:
-    uneven = Probe(OWN, 25.0, tuple(Prediction({"main": {"detect": load}}) for load in [0.1] * 9 + [0.95]))
+    uneven = Probe(OWN, 25.0, tuple(StageLoads({"main": {"detect": load}}) for load in [0.1] * 9 + [0.95]))
     assert not judge(uneven, 25.0, 0.1, nothing).passed
 
 
@@ -61,7 +62,7 @@ Loads = st.fixed_dictionaries(
 def test_giving_something_up_never_costs(
     loads: dict[str, dict[str, float]], overlap: float, fps: float, stride: int, interval: int
 ) -> None:
-    probed = Probe(OWN, 25.0, (Prediction(loads, overlap),))
+    probed = Probe(OWN, 25.0, (StageLoads(loads, overlap),))
     assert probed.load(fps, stride, interval) <= probed.load(fps) * (1 + 1e-9)
     assert probed.load(fps) <= probed.load(2 * fps) * (1 + 1e-9)
 
@@ -115,7 +116,7 @@ def test_probing_goes_on_for_its_time_and_counts_overlap_once() -> None:
 
 def test_what_a_thread_takes_alone_is_not_shared_by_the_others() -> None:
     """Decoding alone takes all of the time; looking at fewer frames saves none of it."""
-    busy = Prediction({"main": {"detect": 1.0}, "frames": {"decode_video": 1.0}}, overlap=0.5)
+    busy = StageLoads({"main": {"detect": 1.0}, "frames": {"decode_video": 1.0}}, overlap=0.5)
     probed = Probe(OWN, 25.0, (busy,))
     assert probed.load(25.0) == pytest.approx(1.0)
     assert probed.load(25.0, stride=2) == pytest.approx(1.0)
@@ -125,7 +126,7 @@ def test_what_a_thread_takes_alone_is_not_shared_by_the_others() -> None:
 
 def test_a_clip_without_a_face_probes_nothing() -> None:
     clock = SimulatedClock()
-    with pytest.raises(InputError, match=r"answered by audio, expected audio_visual .*no_face"):
+    with pytest.raises(InputError, match=r"got the path audio, expected audio_visual .*no_face"):
         probe(lambda: result(clock, "audio"), OWN, 1.0, clock)
 
 
@@ -139,6 +140,21 @@ def test_a_verdict_says_what_limits_and_what_would_do() -> None:
     values = json.loads(verdict_json(failed))
     assert values["head_room"] == pytest.approx(-0.3)
     assert values["cheapest"] == {"encoders": "own", "precision": "fp32", "stride": 1, "detect_every": 10}
+    assert values["contention"] is None
     hopeless = verdict_text(judge(made(audio_encoder=5.0), 25.0, 0.1, nothing))
     assert "would pass either" in hopeless
     assert verdict_text(judge(made(detect=0.1), 25.0, 0.1, nothing)).startswith("PASS")
+
+
+def test_a_busy_machine_is_named_in_text_and_json() -> None:
+    busy = judge(made(detect=0.1), 25.0, 0.1, nothing, Contention(2.34, 1.26, 2, True))
+    assert "the machine was busy: other programs used 1.3 of 2 cores (load average 2.3 at the start)" in verdict_text(
+        busy
+    )
+    assert json.loads(verdict_json(busy))["contention"] == {
+        "load_average": 2.34,
+        "other_cores": 1.26,
+        "cores": 2,
+        "busy": True,
+    }
+    assert "busy" not in verdict_text(judge(made(detect=0.1), 25.0, 0.1, nothing, Contention(0.1, 0.05, 2, False)))

@@ -1,5 +1,6 @@
 """A run keeps what is finished: after every measurement, on interruption, on failure."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def plan(**changes: object) -> Plan:
 
 def test_every_cell_is_kept_as_soon_as_it_is_measured() -> None:
     kept: list[Report] = []
-    report = run_plan(CELLS, made_report(finished=False), keep=kept.append, tell=str, measure=measure)
+    report = run_plan(CELLS, made_report(finished=False), keep=kept.append, measure=measure)
     assert [len(r.measurements) for r in kept] == [1, 2, 3, 3]
     assert [r.finished for r in kept] == [False, False, False, True]
     assert report.finished
@@ -63,7 +64,6 @@ def test_what_an_interruption_leaves_can_be_read(error: BaseException, tmp_path:
             CELLS,
             made_report(finished=False),
             keep=lambda report: write_report(report, place),
-            tell=str,
             measure=interrupted,
         )
     left = read_report(place)
@@ -73,19 +73,20 @@ def test_what_an_interruption_leaves_can_be_read(error: BaseException, tmp_path:
 
 
 @pytest.mark.parametrize("kind", [InputError, GraphFailedError])
-def test_a_cell_that_fails_does_not_end_the_run(kind: type[VavlError]) -> None:
+def test_a_cell_that_fails_does_not_end_the_run(kind: type[VavlError], caplog: pytest.LogCaptureFixture) -> None:
     def failing(measurement: MeasurementSpec) -> Measurement:
         if measurement.batch == 2:
             raise kind("this batch is refused")
         return measure(measurement)
 
-    told: list[str] = []
-    report = run_plan(CELLS, made_report(), keep=lambda _: None, tell=told.append, measure=failing)
+    caplog.set_level(logging.INFO, "vavl_bench")
+    report = run_plan(CELLS, made_report(), keep=lambda _: None, measure=failing)
     assert [measurement.error is None for measurement in report.measurements] == [True, False, True]
     failed = report.measurements[1]
     assert failed.error is not None
     assert (failed.error.kind, failed.error.message, failed.key.batch) == (kind.kind, "this batch is refused", 2)
-    assert "error: this batch is refused" in told
+    assert caplog.messages[1:3] == [f"[2/3] {CELLS[1]}", f"failed: {kind.kind}"]
+    assert "this batch is refused" not in caplog.text  # the report has the message, once
 
 
 def test_errors_cross_the_process() -> None:

@@ -6,9 +6,9 @@ from vavl.cli.evaluate import evaluate
 from vavl.cli.features import features
 from vavl.cli.fit import fit
 from vavl.cli.import_released import import_released
-from vavl_runtime.cli.common import new_app, run_app
+from vavl_runtime.cli.app import new_group, run_app
 
-app = new_app("Train VAVL and what it is compared with, and measure them on speakers they have never met.")
+app = new_group("Train VAVL and its baselines, and measure them on unseen speakers.", extra="train")
 app.command(
     epilog="Example: vavl-train audio-encoder crema-d corpora/crema-d --raw raw-sound --partition 1 -o my-audio-encoder"
 )(audio_encoder)

@@ -21,7 +21,7 @@ OUTPUTS = {
 
 
 class TorchGraphs:
-    """Runs `vavl_runtime.pipeline.feature_reader.RunGraph` calls with PyTorch modules.
+    """Runs `vavl_runtime.backends.base.RunGraph` calls with PyTorch modules.
 
     Args:
         audio_encoder: Encodes sound, or None where only faces are wanted.
@@ -40,12 +40,11 @@ class TorchGraphs:
         self._modules = {name: module.eval().to(device) for name, module in modules.items()}
         self._device = device
 
-    def __call__(self, name: str, stage: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
+    def __call__(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run a module.
 
         Args:
             name: ``audio_encoder``, ``face_encoder``, ``pnet``, ``rnet`` or ``onet``.
-            stage: Not used here.
             inputs: Inputs by name, in the order of the module's arguments.
 
         Returns:

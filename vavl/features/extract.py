@@ -20,11 +20,13 @@ from vavl.encoders.base import AudioEncoder
 from vavl.features.cache import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
 from vavl.features.clip_source import ClipSource, holds_features, read_features
 from vavl.features.raw import CROP_BYTES, RawChoice, RawGraphs
+from vavl_runtime.backends.base import RunGraph
 from vavl_runtime.bundle.manifest import CropRecipe, Limits
 from vavl_runtime.errors import InputError
 from vavl_runtime.pipeline.availability import Modality, Presence
 from vavl_runtime.pipeline.clip_reader import ModalityFaultError
-from vavl_runtime.pipeline.feature_reader import FeatureReader, RunGraph
+from vavl_runtime.pipeline.context import ClipContext
+from vavl_runtime.pipeline.feature_reader import FeatureReader
 from vavl_runtime.timing import StageTimer
 
 Progress = Callable[[int, int, str], None]  # clips done, clips in all, id of the last one
@@ -79,7 +81,7 @@ def read_clip(clip: Clip, run: RunGraph, crop: CropRecipe, limits: Limits) -> Cl
     """
     source = ClipSource(clip, limits)
     presence = Presence(source, "auto", {})
-    reader = FeatureReader(run, crop, limits, source, presence, StageTimer())
+    reader = FeatureReader(ClipContext(source, crop, limits, presence, StageTimer()), run)
     windows = []
     try:
         with contextlib.closing(reader.windows()) as read:

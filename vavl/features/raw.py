@@ -38,11 +38,11 @@ class RawGraphs:
         self._every = choice.every
         self._detector = TorchGraphs(None, None)
 
-    def __call__(self, name: str, stage: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
+    def __call__(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Pass on sound as (1, S, 1), crops as rows of bytes (N, 224 * 224 * 3); run the detector's nets."""
         if name == "audio_encoder":
             return {"audio_features": inputs["waveform"][:, :, None]}
         if name == "face_encoder":
             faces = inputs["faces"][:: self._every]
             return {"face_features": faces.reshape(len(faces), CROP_BYTES)}
-        return self._detector(name, stage, inputs)
+        return self._detector(name, inputs)

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vavl_bench.cli.options import OutputOption, ThreadsOption, read_devices, read_numbers, read_words
-from vavl_runtime.cli.common import exit_on_error, print_line
+from vavl_bench.cli.options import (
+    SEVERAL,
+    OutputOption,
+    read_backends,
+    read_devices,
+    read_numbers,
+    read_precisions,
+)
+from vavl_runtime.cli.common import exit_on_error
+from vavl_runtime.cli.options import BACKEND_HELP, DEVICE_HELP, PRECISION_HELP, BundleArgument, ThreadsOption
 
 if TYPE_CHECKING:
     from vavl_bench.plan import Plan
@@ -46,37 +54,36 @@ class Scenario(str, Enum):
     offline = "offline"
 
 
-BundleArgument = Annotated[
-    Path | None,
-    typer.Argument(help="Bundle folder or .vavl file; else $VAVL_BUNDLE, ./vavl-bundle, the packaged one."),
-]
-
-
 def run(
     bundle: BundleArgument = None,
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="What is timed; model and clip by default. Repeat for more.")
+        list[Scope] | None, typer.Option(help="What is timed. Default: model and clip. Repeat for more.")
     ] = None,
-    graphs: Annotated[bool, typer.Option("--graphs", help="Every graph by itself, too.")] = False,
-    path: Annotated[list[ModelPath] | None, typer.Option(help="Paths of model and clip; all by default.")] = None,
-    scenario: Annotated[list[Scenario] | None, typer.Option(help="Single-stream by default.")] = None,
-    device: Annotated[str, typer.Option(help="Devices, comma-separated: cpu, cuda:0.")] = "cpu",
-    backend: Annotated[str, typer.Option(help="Backends, comma-separated; see vavl-run --backend.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Precisions, comma-separated: fp32, fp16, bf16, int8, auto.")] = "fp32",
-    batch: Annotated[str, typer.Option(help="Clips of a query, comma-separated; the clip scope knows 1.")] = "1",
-    seconds: Annotated[
-        str, typer.Option(help="Lengths of a clip in the graph and model scopes, comma-separated.")
-    ] = "3",
+    graphs: Annotated[bool, typer.Option("--graphs", help="Also measure every graph by itself.")] = False,
+    path: Annotated[
+        list[ModelPath] | None, typer.Option(help="Paths of model and clip to measure. Default: all. Repeat for more.")
+    ] = None,
+    scenario: Annotated[
+        list[Scenario] | None, typer.Option(help="How queries arrive. Default: single-stream. Repeat for more.")
+    ] = None,
+    device: Annotated[str, typer.Option(help=f"{DEVICE_HELP} Benchmarks do not allow auto. {SEVERAL}")] = "cpu",
+    backend: Annotated[str, typer.Option(help=f"{BACKEND_HELP} {SEVERAL}")] = "auto",
+    precision: Annotated[str, typer.Option(help=f"{PRECISION_HELP} {SEVERAL}")] = "fp32",
+    batch: Annotated[str, typer.Option(help=f"Clips per query; always 1 in the clip scope. {SEVERAL}")] = "1",
+    seconds: Annotated[str, typer.Option(help=f"Length of a clip in the graph and model scopes. {SEVERAL}")] = "3",
     clip: Annotated[
-        list[Path] | None, typer.Option(help="Media of the clip scope; a short film that comes along by default.")
+        list[Path] | None,
+        typer.Option(help="Media file for the clip scope. Default: a short packaged video. Repeat for more."),
     ] = None,
     bound_ms: Annotated[float, typer.Option(min=0.001, help="Latency bound of the server scenario.")] = 1000.0,
     threads: ThreadsOption = None,
-    warm_up: Annotated[float, typer.Option(min=0, help="Warm-up of a measurement, seconds.")] = 1.0,
-    window: Annotated[float, typer.Option(min=0.001, help="Shortest window, seconds.")] = 0.5,
-    windows: Annotated[int, typer.Option(min=3, help="Windows that count.")] = 10,
-    tolerance: Annotated[float, typer.Option(min=0, help="Windows agree within this, percent.")] = 5.0,
-    limit: Annotated[float, typer.Option(min=0.1, help="Longest time for a measurement, seconds.")] = 60.0,
+    warm_up: Annotated[float, typer.Option(min=0, help="Seconds of warm-up before each measurement.")] = 1.0,
+    window: Annotated[float, typer.Option(min=0.001, help="Length of a window in seconds, at least.")] = 0.5,
+    windows: Annotated[int, typer.Option(min=3, help="Number of windows that count.")] = 10,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="Windows agree if their medians differ by at most this many percent.")
+    ] = 5.0,
+    limit: Annotated[float, typer.Option(min=0.1, help="Most seconds for one measurement.")] = 60.0,
     output: OutputOption = None,
 ) -> None:
     """Measure a bundle."""
@@ -106,8 +113,8 @@ def run(
             graphs=names,
             scenarios=tuple(item.value for item in scenario or [Scenario.single_stream]),
             devices=read_devices(device),
-            backends=read_words(backend),
-            precisions=read_words(precision),
+            backends=read_backends(backend),
+            precisions=read_precisions(precision),
             threads=threads,
             batches=read_numbers(batch, int, "--batch"),
             lengths_s=read_numbers(seconds, float, "--seconds"),
@@ -118,8 +125,8 @@ def run(
         command = shlex.join(["vavl-bench", *sys.argv[1:]])
         keeper = _Keeper(new_report(command, identity, _settings(plan)), outputs)
         try:
-            run_plan(list(plan.measurements()), keeper.report, keep=keeper.keep, tell=print_line)
-        finally:  # an interruption loses the measurement under way and nothing else
+            run_plan(list(plan.measurements()), keeper.report, keep=keeper.keep)
+        finally:  # an interruption loses only the current measurement
             sys.stdout.write(report_table(keeper.report))
             keeper.write_all()
         failed = sum(measurement.error is not None for measurement in keeper.report.measurements)
@@ -128,14 +135,14 @@ def run(
 
 
 class _Keeper:
-    """Holds the newest report and writes it where it was asked for."""
+    """Holds the newest report and writes it to the output files."""
 
     def __init__(self, report: "Report", outputs: list[Path]) -> None:
         self.report = report
         self._outputs = outputs
 
     def keep(self, report: "Report") -> None:
-        """Take a report, and write JSON at once."""
+        """Remember a report, and write its JSON files at once."""
         from vavl_bench.storage import write_report
 
         self.report = report
@@ -144,7 +151,7 @@ class _Keeper:
                 write_report(report, place)
 
     def write_all(self) -> None:
-        """Write every format, once something has been measured."""
+        """Write every format, unless nothing was measured."""
         from vavl_bench.reports.writing import write_as
         from vavl_runtime.errors import VavlError
 

@@ -147,7 +147,7 @@ def corpus_drift(
             for path in PATHS:
                 answers = [clip for clip in within if (path, Mix.uniform(way)) in clip.answers.scores]
                 if answers:
-                    how = target.choose(way[0]).backend.describe() if target is not None else way[1]
+                    how = str(target.choose(way[0]).backend.info) if target is not None else way[1]
                     results.append(_compare(bundle, corpus.name, path, way, how, (start, end), answers))
     return results
 

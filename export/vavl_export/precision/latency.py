@@ -18,7 +18,7 @@ LEAST_PAIRS = 8
 
 def target_name() -> str:
     """What runs here: engine, version, provider and processor architecture."""
-    return f"{OnnxRuntimeBackend().describe()} {platform.machine()}"
+    return f"{OnnxRuntimeBackend().info} {platform.machine()}"
 
 
 def measure_speed(exact: Path, variant: Path, record: GraphRecord, inputs: Sequence[Arrays]) -> SpeedRecord:

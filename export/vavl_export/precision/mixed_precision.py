@@ -120,7 +120,7 @@ class MixedGraphs:
         }
         return MixedAnswers(seconds, scores)
 
-    def _run(self, name: str, stage: str, inputs: Inputs) -> dict[str, NDArray[Any]]:
+    def _run(self, name: str, inputs: Inputs) -> dict[str, NDArray[Any]]:
         """Run a graph for the reader, which only cuts and joins features along time.
 
         So those of all ways can lie side by side in one array.

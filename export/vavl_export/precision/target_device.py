@@ -77,7 +77,7 @@ class TargetGraphs:
             chosen = choose_backend(self._device, self._backend, bundle=self._bundle, precision=precision)
             if chosen.skipped_backends:
                 skipped_backends = "; ".join(chosen.skipped_backends)
-                self._progress(f"{self.asked}, {precision}: {chosen.backend.describe()} ({skipped_backends})")
+                self._progress(f"{self.asked}, {precision}: {chosen.backend.info} ({skipped_backends})")
             self._chosen[precision] = chosen
         return self._chosen[precision]
 
@@ -103,11 +103,12 @@ class TargetGraphs:
         if (name, precision) in self._graphs:
             return self._graphs[name, precision]
         chosen = self.choose(precision)
-        if not chosen.gpu and "run" not in WAYS[precision]:
-            return f"{chosen.backend.describe()} has no kernels for {precision}; emulated above"
-        record = self._bundle.manifest.graphs[name].in_precision(precision, cpu=not chosen.gpu)
+        on_gpu = chosen.backend.info.on_gpu
+        if not on_gpu and "run" not in WAYS[precision]:
+            return f"{chosen.backend.info} has no kernels for {precision}; emulated above"
+        record = self._bundle.manifest.graphs[name].in_precision(precision, cpu=not on_gpu)
         try:
-            chosen.backend.load(name, self._bundle.graph_file(name, precision, cpu=not chosen.gpu), record)
+            chosen.backend.load(name, self._bundle.graph_file(name, precision, cpu=not on_gpu), record)
         except EngineError as error:
             if engine_folders(self._bundle.root, name, precision):
                 raise  # there is an engine, and something is wrong with it
@@ -138,7 +139,7 @@ def measure_target(bundle: Bundle, graph: TargetGraph) -> tuple[GraphDrift | Non
     runs = list(_served(graph, cases, left_out))
     if not runs:
         return None, left_out
-    return compare(bundle, graph.name, graph.precision, graph.backend.describe(), "golden", runs), left_out
+    return compare(bundle, graph.name, graph.precision, str(graph.backend.info), "golden", runs), left_out
 
 
 def _served(graph: TargetGraph, cases: list[Case], left_out: list[str]) -> Iterator[Run]:

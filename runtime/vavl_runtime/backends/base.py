@@ -1,6 +1,7 @@
-"""What an inference engine must offer; everything above it is written against this protocol."""
+"""What runs graphs must offer; everything above a backend is written against these protocols."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,18 +14,78 @@ from vavl_runtime.errors import InvalidArrayError
 Arrays = Mapping[str, NDArray[Any]]
 
 
+class RunGraph(Protocol):
+    """Runs a graph of a bundle by name, loading it first if needed."""
+
+    def __call__(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run a graph.
+
+        Args:
+            name: A graph of the manifest.
+            inputs: Inputs by name.
+
+        Returns:
+            Outputs by name.
+        """
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """What really runs the graphs. ``str()`` gives it on one line, as results and reports show it.
+
+    Attributes:
+        name: ``onnxruntime`` or ``TensorRT``, or the name of a backend of your own.
+        version: Its version; empty if it has none.
+        provider: ONNX Runtime's execution provider; empty for other backends.
+        device: ``cpu``, or ``cuda:N`` with the GPU's name.
+        threads: CPU threads of one graph; None on a GPU.
+        notes: What else matters, such as graphs that run without CUDA graphs.
+
+    Example:
+        >>> str(BackendInfo("onnxruntime", "1.23.2", provider="CPUExecutionProvider", threads=2))
+        'onnxruntime 1.23.2 CPUExecutionProvider x2'
+    """
+
+    name: str
+    version: str = ""
+    provider: str = ""
+    device: str = "cpu"
+    threads: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the graphs run on a GPU."""
+        return self.device.startswith("cuda")
+
+    def __str__(self) -> str:
+        device = self.device if self.on_gpu else ""
+        threads = f"x{self.threads}" if self.threads is not None else ""
+        words = " ".join(filter(None, (self.name, self.version, self.provider, device, threads)))
+        return ", ".join((words, *self.notes))
+
+
 class Backend(Protocol):
-    """Runs graphs by name."""
+    """Runs graphs by name.
+
+    Attributes:
+        reentrant: Any thread may run any graph at any time. Otherwise `GraphRunner` keeps threads apart.
+        overlaps: Two threads may load and run different graphs at the same time, and finish sooner by it.
+    """
+
+    @property
+    def reentrant(self) -> bool:
+        """Whether any thread may run any graph at any time."""
 
     @property
     def overlaps(self) -> bool:
-        """Whether two threads may load and run different graphs at the same time, and get done sooner by it."""
+        """Whether two threads may run different graphs at the same time, and finish sooner by it."""
 
     def load(self, name: str, file: Path, record: GraphRecord) -> None:
         """Load a verified graph file under a name.
 
         Raises:
-            BackendUnavailableError: The engine or its device is missing, or refuses the graph.
+            BackendUnavailableError: The library or its device is missing, or refuses the graph.
         """
 
     def run(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -34,8 +95,9 @@ class Backend(Protocol):
             InvalidArrayError: An input is missing or has a wrong dtype or shape.
         """
 
-    def describe(self) -> str:
-        """Say in a few words what really runs: engine, version, device."""
+    @property
+    def info(self) -> BackendInfo:
+        """What really runs."""
 
     def close(self) -> None:
         """Release the loaded graphs."""

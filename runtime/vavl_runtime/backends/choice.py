@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from vavl_runtime.backends.base import Backend
-from vavl_runtime.backends.trt.engine_store import FOLDER, find_engines, this_machine
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.bundle.manifest import REQUIRED_GRAPHS
 from vavl_runtime.bundle.precision import PrecisionChoice, choose_precisions
@@ -23,25 +22,16 @@ _GPU_ONLY = ("onnxruntime-tensorrt", "tensorrt")
 
 @dataclass(frozen=True)
 class Chosen:
-    """A backend, and what was passed over for it.
+    """A backend, and what was tried before it.
 
     Attributes:
         backend: Ready to load graphs.
-        gpu: It runs them on a GPU.
         skipped_backends: One sentence for each device or backend that was tried first and does not work. Only ``auto``
             tries more than one: with a named GPU and backend ``auto``, TensorRT may still be skipped.
     """
 
     backend: Backend
-    gpu: bool
     skipped_backends: tuple[str, ...]
-
-
-def create_backend(
-    device: str = "auto", backend: str = "auto", threads: int | None = None, bundle: Bundle | None = None
-) -> Backend:
-    """Make the named backend on the named device, for fp32 graphs; `choose_backend` also says what it skipped."""
-    return choose_backend(device, backend, threads, bundle).backend
 
 
 def choose_backend(
@@ -64,13 +54,15 @@ def choose_backend(
         load: Loads the driver's library.
 
     Returns:
-        The backend and what was passed over.
+        The backend, and what was tried before it.
 
     Raises:
         InputError: An unknown device or backend.
         BackendUnavailableError: What was named is not there, or two names contradict each other.
     """
     wanted = parse_device(device)
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise InputError(f"threads: got {threads!r}, expected a whole number of at least 1, or None for all cores")
     if backend not in BACKENDS:
         raise InputError(f"backend: got {backend!r}, expected one of {', '.join(BACKENDS)}")
     if wanted.kind == "auto" and backend in _GPU_ONLY:
@@ -90,7 +82,7 @@ def choose_backend(
             try:
                 if backend == "auto" and name == "tensorrt" and gpu is not None:
                     _require_engines(bundle, gpu, precision)
-                return Chosen(_make(name, gpu, threads, bundle, precision), gpu is not None, tuple(skipped_backends))
+                return Chosen(_make(name, gpu, threads, bundle, precision), tuple(skipped_backends))
             except BackendUnavailableError as error:
                 skipped_backends.append(str(error))
     raise BackendUnavailableError("; ".join(skipped_backends))
@@ -104,12 +96,13 @@ def _names(backend: str, gpu: Gpu | None) -> tuple[str, ...]:
 
 def _require_engines(bundle: Bundle | None, gpu: Gpu, precision: PrecisionChoice) -> None:
     """Without fitting engines TensorRT has nothing to run, and building them takes minutes that nobody asked for."""
+    from vavl_runtime.backends.trt.engine_store import FOLDER, find_engines, this_machine
+    from vavl_runtime.backends.trt.library import find_tensorrt
+
     if bundle is None or not (bundle.root / FOLDER).is_dir():
         raise BackendUnavailableError(
             f"tensorrt: no engines in the bundle; vavl-export tensorrt BUNDLE --precision {precision} builds them"
         )
-    from vavl_runtime.backends.trt.library import find_tensorrt
-
     library = find_tensorrt()
     machine = this_machine(library.name, library.version, gpu)
     precisions = choose_precisions(bundle.manifest, precision, gpu=True)
@@ -124,7 +117,7 @@ def _make(
     if gpu is None:
         if backend != "onnxruntime":
             raise BackendUnavailableError(
-                f"backend {backend} needs a GPU; pass --device cuda:0 or --backend onnxruntime"
+                f"backend {backend} needs a GPU: choose device cuda:0, or backend onnxruntime"
             )
         from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
 

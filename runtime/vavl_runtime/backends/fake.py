@@ -1,4 +1,4 @@
-"""A backend without an engine, for testing everything above one."""
+"""A backend that computes nothing, for tests of everything above a backend."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vavl_runtime.backends.base import Arrays, check_inputs
+from vavl_runtime.backends.base import Arrays, BackendInfo, check_inputs
 from vavl_runtime.bundle.manifest import GraphRecord
 
-Prediction = Callable[[str, Arrays], dict[str, NDArray[Any]]]
+Answer = Callable[[str, Arrays], dict[str, NDArray[Any]]]
 
 
 class FakeBackend:
@@ -19,11 +19,14 @@ class FakeBackend:
     Args:
         answer: Called with the graph's name and inputs; None for zeros.
         overlaps: See `Backend.overlaps`.
+        device: Where it says that it runs.
     """
 
-    def __init__(self, answer: Prediction | None = None, *, overlaps: bool = False) -> None:
+    def __init__(self, answer: Answer | None = None, *, overlaps: bool = False, device: str = "cpu") -> None:
         self._answer = answer
+        self.reentrant = True
         self.overlaps = overlaps
+        self._device = device
         self._records: dict[str, GraphRecord] = {}
         self.calls: list[str] = []
 
@@ -49,9 +52,10 @@ class FakeBackend:
             for tensor in record.outputs
         }
 
-    def describe(self) -> str:
-        """Say that nothing was computed."""
-        return "fake"
+    @property
+    def info(self) -> BackendInfo:
+        """Says that nothing is computed."""
+        return BackendInfo("fake", device=self._device)
 
     def close(self) -> None:
         """Forget the graphs."""

@@ -11,7 +11,10 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vavl_runtime.bundle.manifest import FILE_NAME, Manifest, Precision, parse_manifest, safe_relative_path
 from vavl_runtime.bundle.onnx_external import external_files
@@ -110,6 +113,25 @@ class Bundle:
                 raise UnsafePathError(f"{place}: wants to read {location!r}, which the manifest does not list")
             self.verified_file(path)
         return place
+
+    def golden_inputs(self, name: str) -> dict[str, NDArray[Any]]:
+        """Read the inputs of a graph's first golden vector, which the exporter recorded.
+
+        Args:
+            name: A graph of the manifest.
+
+        Returns:
+            Inputs by name, batch size 1 or 2.
+
+        Raises:
+            MissingFileError: The bundle has no golden vector of this graph.
+            AlteredFileError: Its content is not what was exported.
+        """
+        path = f"golden/{name}.0.npz"
+        if path not in self.manifest.files:
+            raise MissingFileError(f"{self.root}: lists no {path}; export the bundle again")
+        with np.load(self.verified_file(path), allow_pickle=False) as arrays:
+            return {key.removeprefix("input."): arrays[key] for key in arrays if key.startswith("input.")}
 
     def verify_all(self) -> None:
         """Check the hash of every file; raises like `verified_file`."""

@@ -1,29 +1,28 @@
-"""``vavl-doctor``: what this machine can run, and the exact command that mends what it cannot."""
+"""``vavl-doctor``: what this machine can run, and the command that mends what it cannot."""
 
 import json
 from typing import Annotated
 
 import typer
 
-from vavl_runtime.cli.common import new_app, run_app
+from vavl_runtime.cli.app import new_app, run_app
 
-app = new_app("Say what this machine can run, and the exact command that mends what it cannot.")
-app.info.no_args_is_help = False
+app = new_app("Say what this machine can run, and print the command that mends what it cannot.")
 
 
 @app.command(
-    no_args_is_help=False,
-    epilog="Example: vavl-doctor --json    Exit codes: 0 no conflict, 1 a conflict was found, 2 bad usage.",
+    epilog="Example: vavl-doctor --json    Exit codes: 0 all is well, "
+    "1 a conflict was found or nothing can run, 2 bad usage.",
 )
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say what this machine can run, and the exact command that mends what it cannot."""
+    """Say what this machine can run, and print the command that mends what it cannot."""
     from vavl_runtime.doctor import examine, this_machine
 
     report = examine(this_machine())
     print(json.dumps(report.to_json(), indent=1) if as_json else "\n".join(report.lines()))
-    if report.conflicts:
+    if report.conflicts or not report.runs:
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Result records as text: table, JSON, JSON lines, CSV."""
+"""Result records as text: a table for people, and JSON, JSON lines or CSV for programs."""
 
 import csv
 import io
@@ -6,35 +6,37 @@ import json
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from vavl_runtime.tables import columns, row
+
 Record = dict[str, Any]
 
 
 class Writer(Protocol):
-    """Turns records into text as they come."""
+    """Turns records into text, one at a time."""
 
     def start(self) -> str:
-        """Text before the first record."""
+        """Return the text before the first record."""
 
     def record(self, record: Record) -> str:
-        """Text of one record."""
+        """Return the text of one record."""
 
     def end(self) -> str:
-        """Text after the last record."""
+        """Return the text after the last record."""
 
 
 class JsonLines:
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def start(self) -> str:
-        """Nothing."""
+        """Return nothing."""
         return ""
 
     def record(self, record: Record) -> str:
-        """The object on one line."""
+        """Return the object on one line."""
         return json.dumps(record, ensure_ascii=False) + "\n"
 
     def end(self) -> str:
-        """Nothing."""
+        """Return nothing."""
         return ""
 
 
@@ -50,22 +52,22 @@ class Json:
         self._count = 0
 
     def start(self) -> str:
-        """The opening bracket of an array."""
+        """Return the opening bracket of an array."""
         return "" if self._single else "["
 
     def record(self, record: Record) -> str:
-        """The object, indented."""
+        """Return the object, indented."""
         separator = "" if self._single else ("\n" if self._count == 0 else ",\n")
         self._count += 1
         return separator + json.dumps(record, ensure_ascii=False, indent=2)
 
     def end(self) -> str:
-        """The closing bracket of an array."""
+        """Return the closing bracket of an array."""
         return "\n" if self._single else "\n]\n"
 
 
 class Csv:
-    """One row a clip; a column for each label.
+    """One row per clip, with a column for each label.
 
     Args:
         labels: Class or attribute names.
@@ -74,37 +76,26 @@ class Csv:
     def __init__(self, labels: tuple[str, ...]) -> None:
         self._labels = labels
 
-    def _row(self, values: list[Any]) -> str:
+    def _row(self, values: tuple[Any, ...]) -> str:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow(values)
         return text.getvalue()
 
     def start(self) -> str:
-        """The header."""
-        asked = ["clip", "path", "label", *self._labels]
-        explained = ["reason_audio", "reason_visual", "error_kind", "error_message"]
-        measured = ["frames", "with_face", "duration_s", "total_ms"]
-        return self._row([*asked, *explained, *measured, "backend", "bundle", "bundle_sha256", "weights"])
+        """Return the header."""
+        return self._row(columns(self._labels))
 
     def record(self, record: Record) -> str:
-        """A row."""
-        error = record["error"] or {"kind": None, "message": None}
-        return self._row(
-            [record["clip"], record["path"], record["label"]]
-            + [record["scores"].get(label) for label in self._labels]
-            + [record["reasons"]["audio"], record["reasons"]["visual"], error["kind"], error["message"]]
-            + [record["faces"]["frames"], record["faces"]["with_face"], record["duration_s"]]
-            + [record["timings_ms"]["total"], record["backend"]]
-            + [record["bundle"]["name"], record["bundle"]["sha256"], record["bundle"]["weights"]]
-        )
+        """Return a row."""
+        return self._row(row(record, self._labels))
 
     def end(self) -> str:
-        """Nothing."""
+        """Return nothing."""
         return ""
 
 
 class Table:
-    """Lines for people.
+    """A table for people.
 
     Args:
         width: Width of the clip column.
@@ -114,11 +105,11 @@ class Table:
         self._width = max(4, min(width, 48))
 
     def start(self) -> str:
-        """The header."""
+        """Return the header."""
         return f"{'clip':{self._width}}  {'path':12}  {'answer':34}  {'faces':>9}  {'ms':>7}  notes\n"
 
     def record(self, record: Record) -> str:
-        """A line; several with all paths."""
+        """Return a line; one per path if all paths were asked for."""
         lines = [self._line(record, record["path"], record["label"], record["scores"], "; ".join(_notes(record)))]
         for path, answer in record.get("paths", {}).items():
             if path != record["path"]:
@@ -142,19 +133,19 @@ class Table:
         return f"{clip:{self._width}}  {shown:12}  {answer:34}  {faces:>9}  {total:>7}  {notes}".rstrip() + "\n"
 
     def end(self) -> str:
-        """Nothing."""
+        """Return nothing."""
         return ""
 
 
 def _notes(record: Record) -> Iterator[str]:
     if record["error"]:
-        yield f"{record['error']['kind']}: {record['error']['message']}"
+        yield record["error"]["kind"]  # the message was printed on stderr
         return
     for modality, reason in record["reasons"].items():
         if reason:
             yield f"{modality}: {reason}"
     if record["bundle"]["weights"] == "untrained":
-        yield "UNTRAINED bundle: the answer means nothing"
+        yield "UNTRAINED bundle: this answer means nothing"
 
 
 def new_writer(name: str, *, single: bool, labels: tuple[str, ...], width: int) -> Writer:

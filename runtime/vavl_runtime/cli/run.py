@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-import time
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
@@ -10,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vavl_runtime.cli.common import UNDECODABLE, device_name, exit_on_error, new_app, print_line, run_app
+from vavl_runtime.cli.app import new_app, run_app
+from vavl_runtime.cli.common import UNDECODABLE, exit_on_error, notify, notify_in_detail, print_line
+from vavl_runtime.cli.options import (
+    BackendName,
+    BackendOption,
+    BundleOption,
+    DeviceOption,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+)
 
 if TYPE_CHECKING:
     from vavl_runtime.cli.formats import Record
@@ -18,26 +27,7 @@ if TYPE_CHECKING:
     from vavl_runtime.pipeline.availability import Use
     from vavl_runtime.recognizer import Recognizer
 
-app = new_app("Recognise emotion in clips, by the modalities that are really there.")
-
-
-class Precision(str, Enum):
-    """Precisions that can be asked for."""
-
-    fp32 = "fp32"
-    fp16 = "fp16"
-    bf16 = "bf16"
-    int8 = "int8"
-    auto = "auto"
-
-
-class BackendName(str, Enum):
-    """Backends that can be asked for."""
-
-    auto = "auto"
-    onnxruntime = "onnxruntime"
-    onnxruntime_tensorrt = "onnxruntime-tensorrt"
-    tensorrt = "tensorrt"
+app = new_app("Recognise emotion in audio and video clips.")
 
 
 class Format(str, Enum):
@@ -51,38 +41,46 @@ class Format(str, Enum):
 
 @app.command(
     epilog="Example: vavl-run clip.mp4 --audio-only --format json    "
-    "Exit codes: 0 answered, 1 some clips could not be, 2 bad usage, 3 bad input, 4 no such backend."
+    "Exit codes: 0 every clip was processed, 1 some clips failed, 2 bad usage, 3 bad input, "
+    "4 no such device or backend."
 )
 def run(
     clips: Annotated[list[Path], typer.Argument(help="Media files, or folders to search for them.", readable=False)],
-    bundle: Annotated[
-        Path | None,
-        typer.Option(help="Bundle folder or .vavl file; else $VAVL_BUNDLE, ./vavl-bundle, the packaged one."),
+    bundle: BundleOption = None,
+    audio_only: Annotated[bool, typer.Option("--audio-only", help="Use the audio alone.")] = False,
+    visual_only: Annotated[bool, typer.Option("--visual-only", help="Use the video alone.")] = False,
+    all_paths: Annotated[
+        bool,
+        typer.Option("--all-paths", help="For clips with audio and video, also print what each gives alone."),
+    ] = False,
+    output_format: Annotated[Format, typer.Option("--format", "-f", help="How to print the results.")] = Format.table,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the results to this file. Default: print them.")
     ] = None,
-    audio_only: Annotated[bool, typer.Option("--audio-only", help="Use the sound alone.")] = False,
-    visual_only: Annotated[bool, typer.Option("--visual-only", help="Use the picture alone.")] = False,
-    all_paths: Annotated[bool, typer.Option("--all-paths", help="With both, give the unimodal answers too.")] = False,
-    output_format: Annotated[Format, typer.Option("--format", "-f", help="How to print.")] = Format.table,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the graphs; all cores by default.")] = None,
-    profile: Annotated[bool, typer.Option("--profile", help="Print where each clip's time went, on stderr.")] = False,
-    precision: Annotated[
-        Precision, typer.Option(help="Graphs of this precision; 'auto' takes what was measured to be worth it.")
-    ] = Precision.fp32,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu or cuda:N; 'auto' takes a GPU if one works.", callback=device_name)
-    ] = "auto",
-    stride: Annotated[int, typer.Option(min=1, help="Look at every n-th frame only.")] = 1,
+    threads: ThreadsOption = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Print on stderr how long each stage of a clip took.")
+    ] = False,
+    precision: PrecisionOption = Precision.fp32,
+    device: DeviceOption = "auto",
+    stride: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Process every n-th frame. Above 1 is faster but differs from training, so accuracy may drop.",
+        ),
+    ] = 1,
     detect_every: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Frames from one face detection to the next; else the bundle's.")
+        int | None,
+        typer.Option(min=1, max=100, help="Detect faces in every n-th processed frame. Default: what the bundle says."),
     ] = None,
-    backend: Annotated[BackendName, typer.Option(help="Backend; 'auto' takes the best that works.")] = BackendName.auto,
+    backend: BackendOption = BackendName.auto,
 ) -> None:
-    """Recognise emotion in clips, by the modalities that are really there."""
+    """Recognise emotion in clips from audio, video or both, whichever each clip has."""
     if audio_only and visual_only:
         raise typer.BadParameter("--audio-only and --visual-only exclude each other")
     if all_paths and output_format is Format.csv:
-        raise typer.BadParameter("--all-paths has no place in a row of CSV; use table, json or jsonl")
+        raise typer.BadParameter("--all-paths does not fit into CSV, which has one row per clip; use table or json")
     with exit_on_error():
         from vavl_runtime.cli.formats import new_writer
         from vavl_runtime.media.find import list_clips
@@ -102,56 +100,68 @@ def run(
                 detect_every=detect_every,
             ) as recognizer,
         ):
-            if device == "auto" or recognizer.skipped_backends:
-                skipped_backends = f" ({'; '.join(recognizer.skipped_backends)})" if recognizer.skipped_backends else ""
-                print_line(f"device {device}: {recognizer.backend}{skipped_backends}")
-            if precision is Precision.auto:
-                taken = ", ".join(f"{name} {chosen}" for name, chosen in recognizer.precisions.items())
-                print_line(f"precision auto: {taken}")
+            _notify_of_device(recognizer, device)
+            _notify_of_precision(recognizer, precision)
+            _warn_of_untrained_weights(recognizer)
             writer = new_writer(
                 output_format.value,
                 single=len(clips) == 1 and listed[0].path == clips[0],
                 labels=recognizer.manifest.labels,
                 width=max((len(str(clip.path)) for clip in listed), default=0),
             )
-            if recognizer.identity.weights == "untrained":
-                print_line(f"bundle {recognizer.identity.name}: UNTRAINED, its answers mean nothing")
             failed = 0
             write(writer.start())
             try:
                 for record in _records(recognizer, listed, use, all_paths, profile):
                     failed += record["error"] is not None
                     write(writer.record(record))
-            finally:  # a bundle that turns out to be damaged ends the run, not the syntax of what was printed
+            finally:  # a damaged bundle ends the run, but what was printed must stay valid JSON
                 write(writer.end())
         if failed:
             raise typer.Exit(3 if failed == len(listed) else 1)
 
 
+def _notify_of_device(recognizer: "Recognizer", device: str) -> None:
+    """Say which backend was taken where there was a choice. A machine without a GPU has none: then only with ``-v``."""
+    skipped = recognizer.skipped_backends
+    if device != "auto" and not skipped:
+        return
+    from vavl_runtime.devices.gpu import probe_driver
+
+    tell = notify if probe_driver().gpus else notify_in_detail
+    tell(f"device {device}: {recognizer.backend}" + (f" (skipped: {'; '.join(skipped)})" if skipped else ""))
+
+
+def _notify_of_precision(recognizer: "Recognizer", precision: Precision) -> None:
+    if precision is Precision.auto:
+        taken = ", ".join(f"{name} {chosen}" for name, chosen in recognizer.precisions.items())
+        notify(f"precision auto: {taken}")
+
+
+def _warn_of_untrained_weights(recognizer: "Recognizer") -> None:
+    if recognizer.identity.weights == "untrained":
+        print_line(f"warning: bundle {recognizer.identity.name} is UNTRAINED; its answers mean nothing")
+
+
 def _records(
     recognizer: "Recognizer", listed: "list[Listed]", use: "Use", all_paths: bool, profile: bool
 ) -> "Iterator[Record]":
-    from vavl_runtime.errors import InputError
-    from vavl_runtime.result import error_json
+    from vavl_runtime.result import ClipResult
+    from vavl_runtime.stage_profile import profile_lines
 
     for number, clip in enumerate(listed, 1):
         if len(listed) > 1:
-            print_line(f"[{number}/{len(listed)}] {clip.path}")
-        start = time.perf_counter()
-        try:
-            if clip.error is not None:
-                raise clip.error
-            result = recognizer.predict(clip.path, use=use, all_paths=all_paths)
-            if profile:
-                from vavl_runtime.stage_profile import profile_lines
-
-                for line in (f"{clip.path}: where the time went", *profile_lines(result.budget)):
-                    print_line(line)
-            yield result.to_json()
-        except InputError as error:
-            print_line(f"error: {error}")
-            seconds = time.perf_counter() - start
-            yield error_json(str(clip.path), error, seconds, recognizer.backend, recognizer.identity)
+            notify(f"[{number}/{len(listed)}] {clip.path}")
+        if clip.error is not None:
+            result = ClipResult.failed(str(clip.path), clip.error, 0.0, recognizer.backend, recognizer.identity)
+        else:
+            (result,) = recognizer.predict_many([clip.path], use=use, all_paths=all_paths)
+        if result.error is not None:
+            print_line(f"error: {result.error}")
+        if profile and result.error is None:
+            for line in (f"{clip.path}: time by stage", *profile_lines(result.budget)):
+                print_line(line)
+        yield result.to_dict()
 
 
 @contextlib.contextmanager

@@ -43,6 +43,8 @@ def parse_device(text: str) -> Device:
     Raises:
         InputError: Anything else.
     """
+    if not isinstance(text, str):
+        raise InputError(f"device: got {text!r}, expected auto, cpu or cuda:N, such as cuda:0")
     if text in ("auto", "cpu"):
         return Device(text)  # type: ignore[arg-type]
     if match := re.fullmatch(r"cuda(?::(\d{1,3}))?", text, re.ASCII):

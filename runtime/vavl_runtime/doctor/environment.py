@@ -1,4 +1,4 @@
-"""Everything the doctor asks of a machine, as one object: tests put a made-up machine in its place."""
+"""Everything the doctor asks of a machine, as one object, so that tests can put a made-up machine in its place."""
 
 import ctypes
 import importlib.metadata
@@ -13,9 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vavl_runtime._version import __version__
 from vavl_runtime.backends.ort.providers import why_not
 from vavl_runtime.backends.ort.session import import_onnxruntime
+from vavl_runtime.devices.cpu import int8_instructions, usable_cores
 from vavl_runtime.devices.gpu import Driver, probe_driver
+from vavl_runtime.doctor.extras import DISTRIBUTION
 from vavl_runtime.errors import BackendUnavailableError
 
 _COMMAND_TIMEOUT_S = 20
@@ -25,7 +28,7 @@ _PIP_LIBRARIES = ("nvidia/*/lib/", "tensorrt_libs/", "tensorrt_cu1*_libs/")
 
 @dataclass(frozen=True)
 class Library:
-    """A shared library that was really loaded; ``version`` is None if it does not tell."""
+    """A shared library that was loaded; ``version`` is None if the library does not tell it."""
 
     version: tuple[int, int, int] | None
     path: str
@@ -51,21 +54,29 @@ class Environment:
     """What the doctor can ask.
 
     Attributes:
+        product: Our version.
+        requirements: Those of our distribution, from its metadata; None if it runs from a source folder.
         architecture: Of the processor, such as ``x86_64``.
+        cores: Cores that this process may use.
+        instructions: Wide-vector and int8 instructions that all cores have; None where the kernel does not tell.
         python: Version of this interpreter.
         driver: What the CUDA driver says.
         distributions: Installed version by name of a Python distribution; None if it is not installed.
         module: Whether a Python module can be found.
-        imports: Imports a Python module in a process of its own; None if it can be imported, else the reason.
+        imports: Imports a Python module in a process of its own; returns None if that works, else the reason.
         library: Loads a shared library by its soname; None if it cannot be loaded.
         onnxruntime: The build, or why it cannot be imported.
-        provider: Starts a provider of ONNX Runtime; None if it starts, else the reason.
+        provider: Starts a provider of ONNX Runtime; returns None if it starts, else the reason.
         read: Text of a file; None if there is none.
         run: What a command prints; None if there is no such command or it fails.
         free_disk_bytes: Free space of the user's cache.
     """
 
+    product: str
+    requirements: Sequence[str] | None
     architecture: str
+    cores: int
+    instructions: tuple[str, ...] | None
     python: str
     driver: Driver
     distributions: Callable[[str], str | None]
@@ -82,7 +93,11 @@ class Environment:
 def this_machine() -> Environment:
     """The machine that this process runs on."""
     return Environment(
+        product=__version__,
+        requirements=_requirements(),
         architecture=platform.machine(),
+        cores=usable_cores(),
+        instructions=int8_instructions(),
         python=platform.python_version(),
         driver=probe_driver(),
         distributions=_distribution,
@@ -100,6 +115,13 @@ def this_machine() -> Environment:
 def _distribution(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _requirements() -> Sequence[str] | None:
+    try:
+        return importlib.metadata.requires(DISTRIBUTION) or ()
     except importlib.metadata.PackageNotFoundError:
         return None
 

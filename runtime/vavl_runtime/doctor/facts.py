@@ -5,9 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vavl_runtime.backends.ort.session import CUDA, TENSORRT
+from vavl_runtime.backends.trt.engine_store import version_numbers
 from vavl_runtime.doctor.environment import Environment, Library, OnnxRuntimeBuild
+from vavl_runtime.doctor.extras import installed_extras
 from vavl_runtime.doctor.jetson import POWER_MODE_COMMAND, RELEASE_FILE, Jetson, parse_power_mode, parse_release
 
+# Each version of TensorRT is a distribution that only fetches others; the module lies in the bindings.
+TENSORRT_WHEELS = tuple(
+    f"tensorrt{cuda}{part}" for cuda in ("", "-cu12", "-cu13") for part in ("", "-libs", "-bindings")
+)
 CUDA_MAJORS = (13, 12)
 TENSORRT_MAJORS = (11, 10, 8)
 CUDNN_MAJORS = (9, 8)
@@ -75,7 +81,9 @@ def facts(machine: Machine) -> Iterator[tuple[str, str]]:
         A name and a value in words.
     """
     environment = machine.environment
+    yield "vavl-edge", f"{environment.product}; {_extras(environment)}"
     yield "machine", f"{environment.architecture}, Python {environment.python}"
+    yield "processor", f"{environment.cores} cores; {_instructions(environment.instructions)}"
     if machine.jetson is not None:
         yield "JetPack", f"{machine.jetson.jetpack} (L4T {machine.jetson.l4t})"
         mode = parse_power_mode(environment.run(POWER_MODE_COMMAND))
@@ -94,6 +102,19 @@ def facts(machine: Machine) -> Iterator[tuple[str, str]]:
     yield "onnxruntime", f"{build.version}, " + (f"built for CUDA {build.cuda}" if build.cuda else "CPU build")
     for name, reason in machine.providers.items():
         yield name, "starts" if reason is None else f"does not start: {reason}"
+
+
+def _extras(environment: Environment) -> str:
+    if environment.requirements is None:
+        return "runs from a source folder, without installed extras"
+    extras = installed_extras(environment.requirements, environment.distributions)
+    return f"extras: {', '.join(extras) or 'none'}"
+
+
+def _instructions(names: tuple[str, ...] | None) -> str:
+    if names is None:
+        return "the system does not tell the instruction sets"
+    return f"instruction sets: {', '.join(names) or 'none beyond the basic one'}"
 
 
 def _memory(environment: Environment) -> str:
@@ -131,6 +152,20 @@ def _versions(libraries: dict[int, Library]) -> str:
 def cuda_python(environment: Environment) -> str | None:
     """Version of cuda-python; since 12.6 its modules are a distribution of their own."""
     return environment.distributions("cuda-bindings") or environment.distributions("cuda-python")
+
+
+def tensorrt_wheels(machine: Machine) -> list[tuple[str, str]]:
+    """Name and version of each installed distribution of TensorRT."""
+    found = [(name, machine.environment.distributions(name)) for name in TENSORRT_WHEELS]
+    return [(name, version) for name, version in found if version is not None]
+
+
+def newest_tensorrt(machine: Machine) -> tuple[int, ...] | None:
+    """The newest version of TensorRT that a program here can load; None if none tells its version."""
+    versions: list[tuple[int, ...]] = [library.version for library in machine.tensorrt.values() if library.version]
+    if machine.jetson is None:  # a Jetson uses the system's TensorRT
+        versions += [version_numbers(version) for _, version in tensorrt_wheels(machine)]
+    return max(versions, default=None)
 
 
 def _tensorrt(machine: Machine) -> str:

@@ -1,4 +1,4 @@
-"""What contradicts itself on a machine, and what keeps a GPU idle, each with the command that mends it."""
+"""What conflicts on a machine, and what keeps a GPU idle, each with the command that mends it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,15 +7,11 @@ from vavl_runtime.backends.ort.session import CUDA, TENSORRT
 from vavl_runtime.backends.trt.engine_store import version_numbers
 from vavl_runtime.backends.trt.library import OLDEST
 from vavl_runtime.doctor.environment import OnnxRuntimeBuild
-from vavl_runtime.doctor.facts import Machine, cuda_python
+from vavl_runtime.doctor.facts import Machine, cuda_python, newest_tensorrt, tensorrt_wheels
 
 PIP = "python -m pip"
 BUILT_FOR_CUDA_12 = "<1.27"  # onnxruntime-gpu; later wheels are built for CUDA 13
 JETSON_INDEX = "JETSON_AI_LAB_INDEX"  # a variable of the shell
-# Each version of TensorRT is a distribution that only fetches others; the module lies in the bindings.
-TENSORRT_WHEELS = tuple(
-    f"tensorrt{cuda}{part}" for cuda in ("", "-cu12", "-cu13") for part in ("", "-libs", "-bindings")
-)
 APT_SOURCE = "/etc/apt/sources.list.d/nvidia-l4t-apt-source.list"
 TENSORRT_OF_PROVIDER = 10  # the libnvinfer that onnxruntime-gpu's wheels link to
 
@@ -29,13 +25,13 @@ class Remedy:
 
 
 def conflicts(machine: Machine) -> Iterator[Remedy]:
-    """Find what contradicts itself.
+    """Find installations that conflict.
 
     Args:
         machine: What is there.
 
     Yields:
-        Problems that make a backend fail or something else run than was asked for.
+        Problems that make a backend fail, or run something else than what was asked for.
     """
     installed = machine.environment.distributions
     cpu, gpu = installed("onnxruntime"), installed("onnxruntime-gpu")
@@ -44,8 +40,8 @@ def conflicts(machine: Machine) -> Iterator[Remedy]:
         if machine.environment.driver.gpus:
             keep = f"{_index(machine)}onnxruntime-gpu=={gpu}"
         yield Remedy(
-            f"onnxruntime {cpu} and onnxruntime-gpu {gpu} are both installed, into the same folder: which one runs is "
-            f"chance{_where(machine)}",
+            f"onnxruntime {cpu} and onnxruntime-gpu {gpu} are both installed and own the same files: it is not "
+            f"certain which one runs{_where(machine)}",
             _replace(machine, "onnxruntime onnxruntime-gpu", f"{PIP} install --no-deps {keep}"),
         )
     build = machine.onnxruntime
@@ -64,17 +60,17 @@ def conflicts(machine: Machine) -> Iterator[Remedy]:
 
 
 def advice(machine: Machine) -> Iterator[Remedy]:
-    """Find what keeps a GPU idle although nothing contradicts itself.
+    """Find what is missing where nothing conflicts.
 
     Args:
         machine: What is there.
 
     Yields:
-        What could be installed.
+        What to install.
     """
     environment, build = machine.environment, machine.onnxruntime
     if isinstance(build, str):
-        yield Remedy("onnxruntime cannot be imported", f"{PIP} install --force-reinstall onnxruntime")
+        yield _without_onnxruntime(machine)
         return
     if not environment.driver.gpus:
         return
@@ -92,9 +88,21 @@ def advice(machine: Machine) -> Iterator[Remedy]:
         yield Remedy("TensorRT is installed, but --backend tensorrt needs cuda-python too", _install_bindings(machine))
     if machine.jetson is not None and machine.tensorrt and not environment.module("tensorrt"):
         yield Remedy(
-            "TensorRT is installed, but this Python does not see its module: apt installs it for the system's Python",
+            "TensorRT is installed, but this Python does not find its module: apt installs it for the system's Python",
             "python3 -m venv --system-site-packages .venv",
         )
+
+
+def _without_onnxruntime(machine: Machine) -> Remedy:
+    """Onnxruntime is not there, or it is and cannot be imported."""
+    installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if machine.environment.distributions(name)]
+    if installed and machine.jetson is None:
+        problem = f"{' and '.join(installed)} cannot be imported"
+        return Remedy(problem, f"{PIP} install --force-reinstall {installed[-1]}")
+    if machine.environment.driver.gpus:
+        problem = f"onnxruntime cannot be imported{_where(machine)}"
+        return Remedy(problem, _install(machine, _driver_major(machine)))
+    return Remedy("onnxruntime is not installed", f"{PIP} install 'vavl-edge[cpu]'")
 
 
 def _cuda_conflicts(machine: Machine, build: OnnxRuntimeBuild) -> Iterator[Remedy]:
@@ -130,13 +138,11 @@ def _tensorrt_conflicts(machine: Machine, build: OnnxRuntimeBuild) -> Iterator[R
 
 
 def _old_tensorrt(machine: Machine) -> Iterator[Remedy]:
-    """A TensorRT that the native backend refuses, and none beside it that it takes."""
-    versions: list[tuple[int, ...]] = [library.version for library in machine.tensorrt.values() if library.version]
-    if machine.jetson is None:
-        versions += [version_numbers(version) for _, version in _wheels(machine)]
-    if not versions or max(versions) >= OLDEST or not machine.environment.driver.gpus:
+    """Find that every installed TensorRT is too old for the native backend."""
+    newest = newest_tensorrt(machine)
+    if newest is None or newest >= OLDEST or not machine.environment.driver.gpus:
         return
-    problem = f"TensorRT {_text(max(versions))} is too old for --backend tensorrt, which needs {_text(OLDEST)} or newer"
+    problem = f"TensorRT {_text(newest)} is too old for --backend tensorrt, which needs {_text(OLDEST)} or newer"
     if machine.jetson is None:
         yield Remedy(problem, f"{PIP} install 'tensorrt-cu{_driver_major(machine)}>={_text(OLDEST)}'")
     elif machine.jetson.jetpack == "6.0":
@@ -148,33 +154,31 @@ def _old_tensorrt(machine: Machine) -> Iterator[Remedy]:
 
 
 def _two_tensorrts(machine: Machine) -> Iterator[Remedy]:
-    """A wheel of TensorRT that is not the system's version."""
+    """Find a wheel of TensorRT with another version than the system's."""
     loaded = [
         (library.path == f"libnvinfer.so.{major}", library.version) for major, library in machine.tensorrt.items()
     ]
     system = sorted(version[:2] for by_soname, version in loaded if by_soname and version is not None)
-    others = [(name, version) for name, version in _wheels(machine) if version_numbers(version)[:2] not in system]
+    others = [
+        (name, version) for name, version in tensorrt_wheels(machine) if version_numbers(version)[:2] not in system
+    ]
     if not others:
         return
     wheel, there = " ".join(others[0]), " and ".join(map(_text, system))
     uninstall = f"{PIP} uninstall -y {' '.join(name for name, _ in others)}"
     from_apt = f"{uninstall} && sudo apt-get install -y tensorrt python3-libnvinfer"
     beside = (
-        f"{wheel} lies beside the system's TensorRT {there}: engines of one do not run on the other, and what a "
-        "process loads depends on what it imports first"
+        f"{wheel} is installed beside the system's TensorRT {there}: engines of one do not run on the other, and "
+        "which one a process loads depends on what it imports first"
     )
     if machine.jetson is not None and machine.jetson.major == 6:
         yield Remedy(f"{wheel} does not run on JetPack 6, whose TensorRT is {there or '10.3'}", from_apt)
     elif machine.jetson is not None and system:
         yield Remedy(beside, from_apt)
-    elif system and system[-1] >= OLDEST:  # an older one serves others, and shares no library with the wheel
+    elif (
+        system and system[-1] >= OLDEST
+    ):  # an older one shares no library with the wheel, and other programs may need it
         yield Remedy(beside, f"{uninstall} && {PIP} install '{others[0][0]}=={_text(system[-1])}.*'")
-
-
-def _wheels(machine: Machine) -> list[tuple[str, str]]:
-    """Name and version of each installed distribution of TensorRT."""
-    found = [(name, machine.environment.distributions(name)) for name in TENSORRT_WHEELS]
-    return [(name, version) for name, version in found if version is not None]
 
 
 def _text(version: tuple[int, ...]) -> str:
@@ -191,7 +195,7 @@ def _install_bindings(machine: Machine) -> str:
 
 
 def _index(machine: Machine) -> str:
-    """The option that names the package index of Jetsons, whose wheels are not on the usual one."""
+    """Return pip's option for the package index of Jetsons, whose wheels are not on the usual index."""
     return f'--index-url "${JETSON_INDEX}" ' if machine.jetson is not None else ""
 
 
@@ -200,13 +204,13 @@ def _where(machine: Machine) -> str:
 
 
 def _replace(machine: Machine, old: str, install: str) -> str:
-    """The command that takes packages away and brings another; on a Jetson only once its index is known."""
+    """Return the command that replaces packages; on a Jetson it does nothing until the index is set."""
     guard = f'test -n "${JETSON_INDEX}" && ' if machine.jetson is not None else ""
     return f"{guard}{PIP} uninstall -y {old} && {install}"
 
 
 def _install(machine: Machine, cuda: int, version: str | None = None) -> str:
-    """The command that brings an onnxruntime-gpu for a CUDA, and on servers CUDA's libraries with it."""
+    """Return the command that installs onnxruntime-gpu for a CUDA version, on servers with CUDA's libraries."""
     if machine.jetson is not None:
         return f"{PIP} install --no-deps {_index(machine)}onnxruntime-gpu"
     wanted = f"=={version}" if version else BUILT_FOR_CUDA_12 if cuda < 13 else ""

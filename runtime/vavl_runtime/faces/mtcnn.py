@@ -3,21 +3,18 @@
 Zhang et al. 2016: a pyramid of the image through P-Net proposes boxes, R-Net and O-Net refine them.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vavl_runtime.backends.base import RunGraph
 from vavl_runtime.bundle.manifest import CropRecipe
 from vavl_runtime.faces.area import AreaSampler
 from vavl_runtime.faces.boxes import Boxes, suppress, to_squares
 
 CELL = 12  # P-Net looks at 12 x 12 pixels, every second pixel
 STRIDE = 2
-
-RunNet = Callable[[str, NDArray[np.float32]], dict[str, NDArray[Any]]]
 
 
 @dataclass(frozen=True)
@@ -42,11 +39,11 @@ class Mtcnn:
     """Detects faces.
 
     Args:
-        run: Runs ``pnet``, ``rnet`` or ``onet`` on pixels (N, H, W, 3), float32 in 0..255.
+        run: Runs ``pnet``, ``rnet`` or ``onet`` on ``pixels`` (N, H, W, 3), float32 in 0..255.
         recipe: Smallest face, thresholds and pyramid factor.
     """
 
-    def __init__(self, run: RunNet, recipe: CropRecipe) -> None:
+    def __init__(self, run: RunGraph, recipe: CropRecipe) -> None:
         self._run = run
         self._recipe = recipe
 
@@ -98,7 +95,7 @@ class Mtcnn:
 
     def _propose_at(self, sampler: AreaSampler, scale: float) -> tuple[Boxes, NDArray[np.float32], Boxes]:
         pixels = sampler.resize(int(sampler.height * scale + 1), int(sampler.width * scale + 1))
-        output = self._run("pnet", pixels[None])
+        output = self._run("pnet", {"pixels": pixels[None]})
         probability = output["probability"][0]  # (rows, columns)
         rows, columns = np.nonzero(probability >= self._recipe.thresholds[0])
         corner = np.stack([columns, rows], axis=1).astype(np.float32) * STRIDE
@@ -122,7 +119,8 @@ class Mtcnn:
             empty = np.empty((0, 4), np.float32)
             return empty, np.empty(0, np.float32), empty, np.empty((0, 10), np.float32)
         boxes = boxes[visible]
-        output = self._run(net, sampler.crops(left[visible], top[visible], right[visible], bottom[visible], size))
+        pixels = sampler.crops(left[visible], top[visible], right[visible], bottom[visible], size)
+        output = self._run(net, {"pixels": pixels})
         passed = output["probability"] > threshold
         landmarks = output.get("landmarks", np.empty((len(boxes), 10), np.float32))
         return boxes[passed], output["probability"][passed], output["offsets"][passed], landmarks[passed]

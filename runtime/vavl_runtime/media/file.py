@@ -5,6 +5,7 @@ interleaves them.
 """
 
 import contextlib
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -45,26 +46,32 @@ class FileSource:
     """A media file as a `Source`.
 
     Args:
-        path: The file.
+        media: The file's path, or its content.
         limits: Bounds on frame size.
         timer: Where resampling is booked.
+        name: How to call the clip in results and messages; by default its path.
 
     Raises:
         InputError: The file cannot be opened; the subclass says why.
     """
 
-    def __init__(self, path: Path, limits: Limits, timer: StageTimer | None = None) -> None:
+    def __init__(
+        self, media: Path | bytes, limits: Limits, timer: StageTimer | None = None, *, name: str | None = None
+    ) -> None:
         self._timer = timer or StageTimer()
-        self.name = os.fspath(path)
-        self._path = path
+        self.name = name or (os.fspath(media) if isinstance(media, Path) else "bytes")
+        self._media = media
         self._limits = limits
-        _check_file(path)
+        if isinstance(media, Path):
+            _check_file(media)
+        elif not media:
+            raise EmptyFileError(f"{self.name}: empty (0 bytes); was it read completely?")
         with self._open() as container:
             audio, video = _audio_stream(container), _video_stream(container)
             self.has_audio = audio is not None
             self.has_video = video is not None
             if not self.has_audio and not self.has_video:
-                raise NoStreamsError(f"{path}: holds neither sound nor picture; is it the file you meant?")
+                raise NoStreamsError(f"{self.name}: holds neither sound nor picture; is it the file you meant?")
             starts = [float(s.start_time * s.time_base) for s in (audio, video) if s is not None and s.start_time]
             self._start_s = min(starts) if len(starts) == self.has_audio + self.has_video else 0.0
 
@@ -75,16 +82,16 @@ class FileSource:
             rate = stream.rate or 0
             if rate not in SAMPLE_RATES:
                 raise OversizedMediaError(
-                    f"{self._path}: sound at {rate} Hz, expected {SAMPLE_RATES[0]} to {SAMPLE_RATES[-1]} Hz; {REMEDY}"
+                    f"{self.name}: sound at {rate} Hz, expected {SAMPLE_RATES[0]} to {SAMPLE_RATES[-1]} Hz; {REMEDY}"
                 )
             segment: _SoundSegment | None = None
             for frame in self._decode(container, stream, "sound"):
                 time_s = None if frame.time is None else max(0.0, frame.time - self._start_s)
                 if segment is None:
-                    segment = _SoundSegment(self._path, time_s or 0.0, self._timer)
+                    segment = _SoundSegment(self.name, time_s or 0.0, self._timer)
                 elif time_s is not None and time_s - segment.end_s > GAP_S:
                     yield from segment.flush()
-                    segment = _SoundSegment(self._path, time_s, self._timer)
+                    segment = _SoundSegment(self.name, time_s, self._timer)
                 yield from segment.add(frame)
             if segment is not None:
                 yield from segment.flush()
@@ -107,7 +114,7 @@ class FileSource:
                 try:
                     pixels = frame.to_ndarray(format="rgb24")
                 except (FFmpegError, ValueError) as error:
-                    raise DamagedMediaError(f"{self._path}: picture cannot be converted ({error}); {REMEDY}") from error
+                    raise DamagedMediaError(f"{self.name}: picture cannot be converted ({error}); {REMEDY}") from error
                 shown_s = float(frame.duration * frame.time_base) if frame.duration else step
                 yield Frame(time_s, _rotate(pixels, frame.rotation), shown_s)
 
@@ -116,15 +123,19 @@ class FileSource:
         # Opening probes the streams, which decodes a frame: where the container has a header, the bound holds already.
         options = {"max_pixels": str(self._limits.max_frame_pixels)}
         with contextlib.ExitStack() as stack:
-            # A colon would be read as a protocol, a percent sign as a numbered sequence of pictures.
-            place: Any = f"file:{self._path.absolute()}"
-            if "%" in place:
-                place = stack.enter_context(self._path.open("rb"))
+            place: Any
+            if isinstance(self._media, bytes):
+                place = io.BytesIO(self._media)
+            else:
+                # A colon would be read as a protocol, a percent sign as a numbered sequence of pictures.
+                place = f"file:{self._media.absolute()}"
+                if "%" in place:
+                    place = stack.enter_context(self._media.open("rb"))
             try:
                 container = stack.enter_context(av.open(place, mode="r", options=options, **_TOLERANT))
             except (FFmpegError, ValueError) as error:
                 raise UnsupportedMediaError(
-                    f"{self._path}: not a media file that can be opened ({_reason(error)}); "
+                    f"{self.name}: not a media file that can be opened ({_reason(error)}); "
                     "expected a video or sound file such as mp4, mov, mkv, webm, wav, flac, mp3"
                 ) from error
             yield container
@@ -142,14 +153,14 @@ class FileSource:
                     count += 1
         except FFmpegError as error:
             raise DamagedMediaError(
-                f"{self._path}: {what} breaks after {count} decoded frames ({_reason(error)}); {REMEDY}"
+                f"{self.name}: {what} breaks after {count} decoded frames ({_reason(error)}); {REMEDY}"
             ) from error
         if count == 0:
-            raise EmptyStreamError(f"{self._path}: announces {what} but holds nothing that can be decoded; {REMEDY}")
+            raise EmptyStreamError(f"{self.name}: announces {what} but holds nothing that can be decoded; {REMEDY}")
         start_s, announced_s = _announced(container, stream)
         if end_s - start_s < 0.9 * announced_s - 0.25:
             raise DamagedMediaError(
-                f"{self._path}: {what} ends after {end_s - start_s:.2f} of {announced_s:.2f} s, the file is cut short; "
+                f"{self.name}: {what} ends after {end_s - start_s:.2f} of {announced_s:.2f} s, the file is cut short; "
                 f"{REMEDY}"
             )
 
@@ -157,7 +168,7 @@ class FileSource:
         if not 0 < width * height <= self._limits.max_frame_pixels:  # FFmpeg gives 0 x 0 for what it refused to probe
             size = f"of {width} x {height}" if width * height else "of unknown size or too large to probe"
             raise OversizedMediaError(
-                f"{self._path}: frames {size}, at most {self._limits.max_frame_pixels / 1e6:g} million pixels "
+                f"{self.name}: frames {size}, at most {self._limits.max_frame_pixels / 1e6:g} million pixels "
                 "expected; scale the picture down"
             )
 
@@ -165,8 +176,8 @@ class FileSource:
 class _SoundSegment:
     """Sound without a hole: resampled, its time counted from its first sample."""
 
-    def __init__(self, path: Path, start_s: float, timer: StageTimer) -> None:
-        self._path = path
+    def __init__(self, name: str, start_s: float, timer: StageTimer) -> None:
+        self._name = name
         self._timer = timer
         self._start_s = start_s
         self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
@@ -188,11 +199,11 @@ class _SoundSegment:
             with self._timer.stage("resample"):
                 resampled = self._resampler.resample(frame)
         except (FFmpegError, ValueError) as error:
-            raise DamagedMediaError(f"{self._path}: sound cannot be resampled ({error}); {REMEDY}") from error
+            raise DamagedMediaError(f"{self._name}: sound cannot be resampled ({error}); {REMEDY}") from error
         for part in resampled:
             samples = part.to_ndarray().reshape(-1).astype(np.float32, copy=False)
             if not (np.abs(samples) <= MAX_AMPLITUDE).all():
-                raise DamagedMediaError(f"{self._path}: sound holds NaN, infinite or absurdly large samples; {REMEDY}")
+                raise DamagedMediaError(f"{self._name}: sound holds NaN, infinite or absurdly large samples; {REMEDY}")
             if samples.size:
                 yield SoundBlock(self._start_s + self._given / SAMPLE_RATE, samples)
                 self._given += samples.size

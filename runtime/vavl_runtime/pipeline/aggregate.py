@@ -1,4 +1,4 @@
-"""Collects the answers of a clip's windows and settles which path speaks for the clip."""
+"""Averages the predictions of a clip's windows, and decides which path gives the clip's result."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,38 +26,39 @@ class _Sum:
 class PathPredictions:
     """Means over windows, weighted by their length, one for each path.
 
-    A window speaks by the richest path it allows: that is its turn. With all paths asked for, it also answers by
-    the poorer ones, which never changes the answer of the path that speaks for the clip.
+    Each window uses every modality it has: that is its chosen path. The clip's result comes from the path that was
+    chosen for the most time. If all paths are asked for, a window with both modalities also runs the unimodal paths;
+    their predictions are extra and never change the clip's result.
     """
 
-    _turns: dict[PathName, _Sum] = field(default_factory=dict)
+    _chosen: dict[PathName, _Sum] = field(default_factory=dict)
     _extra: dict[PathName, _Sum] = field(default_factory=dict)
 
-    def add(self, path: PathName, seconds: float, output: dict[str, NDArray[Any]], *, turn: bool = True) -> None:
+    def add(self, path: PathName, seconds: float, output: dict[str, NDArray[Any]], *, chosen: bool = True) -> None:
         """Add one window.
 
         Args:
-            path: The path that answered.
+            path: The path that ran.
             seconds: Length of the window.
             output: ``prediction`` (1, C) and ``embedding`` (1, D) of the path's graph.
-            turn: Whether this is the richest path of the window.
+            chosen: Whether this path uses every modality that the window has.
         """
-        sums = self._turns if turn else self._extra
+        sums = self._chosen if chosen else self._extra
         weight = max(seconds, 1e-3)  # a still picture has no length but counts
         sums.setdefault(path, _Sum()).add(weight, output["prediction"][0], output["embedding"][0])
 
     @property
     def path(self) -> PathName | None:
-        """The path that speaks for the clip: the one with the longest turns, the richer one if they are equal."""
+        """The path chosen for the most time; of equal ones, the one with more modalities, then audio."""
         order: tuple[PathName, ...] = ("audio_visual", "audio", "visual")
-        turns = {path: self._turns[path].seconds for path in order if path in self._turns}
-        return max(turns, key=lambda path: turns[path], default=None)
+        seconds = {path: self._chosen[path].seconds for path in order if path in self._chosen}
+        return max(seconds, key=lambda path: seconds[path], default=None)
 
     def finish(self, manifest: Manifest) -> dict[PathName, Prediction]:
-        """Turn the means into answers, by path."""
-        answers: dict[PathName, Prediction] = {}
-        for path in self._turns.keys() | self._extra.keys():
-            total = self._turns.get(path, _Sum())
+        """Turn the means into predictions, by path."""
+        predictions: dict[PathName, Prediction] = {}
+        for path in self._chosen.keys() | self._extra.keys():
+            total = self._chosen.get(path, _Sum())
             extra = self._extra.get(path)
             if extra is not None and path != self.path:
                 total = _Sum(
@@ -65,12 +66,12 @@ class PathPredictions:
                     total.prediction + extra.prediction,
                     total.embedding + extra.embedding,
                 )
-            answers[path] = _answer(manifest, total)
-        return answers
+            predictions[path] = _prediction(manifest, total)
+        return predictions
 
 
-def _answer(manifest: Manifest, total: _Sum) -> Prediction:
-    prediction = np.asarray(total.prediction) / total.seconds
-    scores = {name: float(value) for name, value in zip(manifest.labels, prediction, strict=True)}
+def _prediction(manifest: Manifest, total: _Sum) -> Prediction:
+    means = np.asarray(total.prediction) / total.seconds
+    scores = {name: float(value) for name, value in zip(manifest.labels, means, strict=True)}
     label = max(scores, key=lambda name: scores[name]) if manifest.task == "classification" else None
     return Prediction(label, scores, np.asarray(total.embedding / total.seconds, np.float32))

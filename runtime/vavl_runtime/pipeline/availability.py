@@ -1,4 +1,4 @@
-"""Which modalities a clip really offers, decided from the data and always explained."""
+"""Which modalities a clip really has, decided from the data, with a reason for each that is not used."""
 
 from typing import Literal
 
@@ -64,10 +64,10 @@ class Presence:
         return FaceCount(self._frames, self._with_face)
 
     def reasons(self, path: PathName | None) -> Reasons:
-        """Explain why a modality does not speak, given the path that does."""
+        """Explain why a modality is not used, given the path that is."""
         audio = self._absence("audio", "no_audio_stream", self._heard, "silence" if self._long_enough else "too_short")
         visual = self._absence("visual", "no_video_stream", self._with_face > 0, "no_face")
-        # It was there, but the clip is longer than a window and most of it goes without.
+        # Present, but missing in most windows of a long clip.
         if path == "audio":
             visual = visual or "mostly_absent"
         if path == "visual":

@@ -13,15 +13,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vavl_runtime.bundle.manifest import CropRecipe, Limits
+from vavl_runtime.backends.base import RunGraph
 from vavl_runtime.errors import InputError
 from vavl_runtime.faces import FaceLocator, Mtcnn, crop_face, track_face
-from vavl_runtime.faces.mtcnn import RunNet
-from vavl_runtime.media import Frame, Source
-from vavl_runtime.pipeline.availability import Modality, Presence
+from vavl_runtime.media import Frame
+from vavl_runtime.pipeline.availability import Modality
+from vavl_runtime.pipeline.context import ClipContext
 from vavl_runtime.pipeline.threads import prefetch
 from vavl_runtime.pipeline.windows import FrameWindow, SoundWindow, frame_windows, pair_windows, sound_windows
-from vavl_runtime.timing import StageTimer
 
 T = TypeVar("T")
 
@@ -51,70 +50,49 @@ class FaceCrops:
     start_s: float = 0.0
     end_s: float = 0.0
 
-    def note(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Pass frames on, keeping when the first begins and the last ends."""
-        for number, frame in enumerate(frames):
-            if number == 0:
-                self.start_s = frame.time_s
-            self.end_s = max(self.end_s, frame.time_s + frame.shown_s)
-            yield frame
-
 
 class ClipReader:
-    """Reads a clip once.
+    """Reads a clip once, and notes in `ClipContext.presence` what is there.
 
     Args:
-        run_net: Runs a net of the face detector.
-        crop: How faces are found and cut out.
-        limits: Window length, shortest sound, silence level.
-        source: The clip.
-        presence: Which modalities to look at; what is found is noted there.
-        timer: Where time is booked.
-        stride: Every n-th frame is looked at, the others are decoded and forgotten.
+        context: The clip, and how to read it.
+        run: Runs the nets of the face detector.
+
+    Attributes:
+        duration_s: Length of what has been read, seconds.
     """
 
-    def __init__(
-        self,
-        run_net: RunNet,
-        crop: CropRecipe,
-        limits: Limits,
-        source: Source,
-        presence: Presence,
-        timer: StageTimer,
-        *,
-        stride: int = 1,
-    ) -> None:
-        self._recipe = crop
-        self._limits = limits
-        self._source = source
-        self._presence = presence
-        self._timer = timer
-        self._stride = stride
-        self._locator = FaceLocator(Mtcnn(run_net, crop), crop)
+    def __init__(self, context: ClipContext, run: RunGraph) -> None:
+        self._context = context
+        self._locator = FaceLocator(Mtcnn(run, context.crop), context.crop)
+        self.duration_s = 0.0
 
-    def windows(self) -> Generator[tuple[SoundWindow | None, FaceCrops | None], None, None]:
+    def windows(self) -> Generator[tuple[NDArray[np.float32] | None, FaceCrops | None], None, None]:
         """Read window by window. Close it where it is left before its end: frames are read in a thread.
 
         Yields:
-            The sound and the face crops of a window; None where a modality has nothing there. Sound that is too
-            short or silent is passed on: `Presence.hear` decides about it.
+            The samples of a window, mono 16 kHz float32, shape (S,), and its face crops; None where a modality has
+            nothing usable there: no media, or sound that is too short or silent.
 
         Raises:
             ModalityFaultError: The sound or the picture is broken.
         """
+        context = self._context
+        timer, window_s = context.timer, context.limits.window_s
         sound: Iterator[SoundWindow] = iter(())
         pictures: Iterator[FrameWindow] = iter(())
         with contextlib.ExitStack() as stack:
-            if self._presence.wanted("audio"):
-                blocks = self._timer.each("decode_audio", self._guarded("audio", self._source.sound()))
-                sound = sound_windows(blocks, self._limits.window_s)
-            if self._presence.wanted("visual"):
-                chosen = islice(self._guarded("visual", self._source.frames()), 0, None, self._stride)
-                decoded = self._timer.each("decode_video", chosen)
-                frames = prefetch(decoded, lambda frame: frame.pixels.nbytes, PREFETCH_BYTES, self._timer, "frames")
-                pictures = frame_windows(stack.enter_context(contextlib.closing(frames)), self._limits.window_s)
+            if context.presence.wanted("audio"):
+                blocks = timer.each("decode_audio", self._guarded("audio", context.source.sound()))
+                sound = sound_windows(blocks, window_s)
+            if context.presence.wanted("visual"):
+                chosen = islice(self._guarded("visual", context.source.frames()), 0, None, context.stride)
+                decoded = timer.each("decode_video", chosen)
+                frames = prefetch(decoded, lambda frame: frame.pixels.nbytes, PREFETCH_BYTES, timer, "frames")
+                pictures = frame_windows(stack.enter_context(contextlib.closing(frames)), window_s)
             for heard, window in pair_windows(sound, pictures):
-                yield heard, self._faces(window) if window is not None else None
+                samples = self._usable(heard) if heard is not None else None
+                yield samples, self._faces(window) if window is not None else None
 
     def _guarded(self, modality: Modality, items: Iterator[T]) -> Iterator[T]:
         try:
@@ -122,20 +100,36 @@ class ClipReader:
         except InputError as error:
             raise ModalityFaultError(modality, error) from error
 
+    def _usable(self, window: SoundWindow) -> NDArray[np.float32] | None:
+        """The samples of a window, if they are long and loud enough."""
+        self.duration_s = max(self.duration_s, window.end_s)
+        with self._context.timer.stage("audio_encoder"):
+            usable = self._context.presence.hear(window.samples, self._context.limits)
+        return window.samples if usable else None
+
     def _faces(self, frames: Iterator[Frame]) -> FaceCrops:
         faces = FaceCrops()
-        tracked = track_face(faces.note(frames), self._locate, self._recipe.detect_every)
-        faces.crops = self._cut(self._timer.each("track", tracked))
+        tracked = track_face(self._clocked(frames, faces), self._locate, self._context.crop.detect_every)
+        faces.crops = self._cut(self._context.timer.each("track", tracked))
         return faces
 
+    def _clocked(self, frames: Iterator[Frame], faces: FaceCrops) -> Iterator[Frame]:
+        """Pass frames on, keeping when the first begins and the last ends."""
+        for number, frame in enumerate(frames):
+            if number == 0:
+                faces.start_s = frame.time_s
+            faces.end_s = max(faces.end_s, frame.time_s + frame.shown_s)
+            self.duration_s = max(self.duration_s, faces.end_s)
+            yield frame
+
     def _locate(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        with self._timer.stage("detect"):
+        with self._context.timer.stage("detect"):
             return self._locator(pixels)
 
     def _cut(self, tracked: Iterator[tuple[Frame, NDArray[np.float32] | None]]) -> Iterator[NDArray[np.uint8]]:
         for frame, box in tracked:
-            self._presence.see(box is not None)
+            self._context.presence.see(box is not None)
             if box is not None:
-                with self._timer.stage("crop"):
-                    crop = crop_face(frame.pixels, box, self._recipe)
+                with self._context.timer.stage("crop"):
+                    crop = crop_face(frame.pixels, box, self._context.crop)
                 yield crop

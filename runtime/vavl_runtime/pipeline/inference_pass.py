@@ -7,57 +7,36 @@ The two branches run one after the other, or at the same time on a backend that 
 """
 
 import contextlib
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
-from vavl_runtime.bundle.manifest import CropRecipe, PathName
-from vavl_runtime.media import Source
+from vavl_runtime.bundle.manifest import PathName
 from vavl_runtime.pipeline.aggregate import PathPredictions
-from vavl_runtime.pipeline.availability import Presence
+from vavl_runtime.pipeline.context import ClipContext
 from vavl_runtime.pipeline.feature_reader import FeatureReader, Features
 from vavl_runtime.pipeline.graph_runner import GraphRunner
-from vavl_runtime.timing import StageTimer
 
 
 class InferencePass:
-    """Reads a clip once and answers.
+    """Reads a clip once and predicts.
 
     Args:
         graphs: The bundle's graphs.
-        source: The clip.
-        presence: Which modalities to look at; what is found is noted there.
-        timer: Where time is booked.
-        crop: How faces are found and cut out.
-        stride: Every n-th frame is looked at.
-        all_paths: With both modalities in a window, ask the unimodal paths too.
+        context: The clip, and how to read it.
+        all_paths: Where a window has both modalities, run the unimodal paths too.
+
+    Attributes:
+        predictions: What the paths gave so far.
     """
 
-    def __init__(
-        self,
-        graphs: GraphRunner,
-        source: Source,
-        presence: Presence,
-        timer: StageTimer,
-        *,
-        crop: CropRecipe,
-        stride: int,
-        all_paths: bool,
-    ) -> None:
-        self._graphs = graphs
-        self._timer = timer
+    def __init__(self, graphs: GraphRunner, context: ClipContext, *, all_paths: bool) -> None:
+        self._run = partial(graphs.run, timer=context.timer)
+        self._timer = context.timer
         self._all_paths = all_paths
-        self._features = FeatureReader(
-            lambda name, stage, inputs: graphs.run(name, timer, stage, inputs),
-            crop,
-            graphs.bundle.manifest.limits,
-            source,
-            presence,
-            timer,
-            stride=stride,
-            overlap=graphs.backend.overlaps,
-        )
-        self.answers = PathPredictions()
+        self._features = FeatureReader(context, self._run, overlap=graphs.backend.overlaps)
+        self.predictions = PathPredictions()
 
     @property
     def duration_s(self) -> float:
@@ -65,7 +44,7 @@ class InferencePass:
         return self._features.duration_s
 
     def run(self) -> None:
-        """Answer every window.
+        """Predict every window.
 
         Raises:
             ModalityFaultError: The sound or the picture is broken.
@@ -73,19 +52,19 @@ class InferencePass:
         with contextlib.closing(self._features.windows()) as windows:
             for audio, visual in windows:
                 with self._timer.stage("path"):
-                    self._answer(audio, visual)
+                    self._predict(audio, visual)
 
-    def _answer(self, audio: Features | None, visual: Features | None) -> None:
+    def _predict(self, audio: Features | None, visual: Features | None) -> None:
         both = audio is not None and visual is not None
         if audio is not None and visual is not None:
             seconds = max(audio.seconds, visual.seconds)
-            self._ask("audio_visual", seconds, audio.inputs("audio") | visual.inputs("visual"), turn=True)
+            self._add("audio_visual", seconds, audio.inputs("audio") | visual.inputs("visual"), chosen=True)
             if not self._all_paths:
                 return
         if audio is not None:
-            self._ask("audio", audio.seconds, audio.inputs("audio"), turn=not both)
+            self._add("audio", audio.seconds, audio.inputs("audio"), chosen=not both)
         if visual is not None:
-            self._ask("visual", visual.seconds, visual.inputs("visual"), turn=not both)
+            self._add("visual", visual.seconds, visual.inputs("visual"), chosen=not both)
 
-    def _ask(self, path: PathName, seconds: float, inputs: dict[str, NDArray[Any]], *, turn: bool) -> None:
-        self.answers.add(path, seconds, self._graphs.run(path, self._timer, "path", inputs), turn=turn)
+    def _add(self, path: PathName, seconds: float, inputs: dict[str, NDArray[Any]], *, chosen: bool) -> None:
+        self.predictions.add(path, seconds, self._run(path, inputs), chosen=chosen)

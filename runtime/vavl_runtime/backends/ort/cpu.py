@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from vavl_runtime.backends.base import Arrays, check_inputs
+from vavl_runtime.backends.base import Arrays, BackendInfo, check_inputs
 from vavl_runtime.backends.ort.session import CPU, import_onnxruntime, open_session
 from vavl_runtime.bundle.manifest import GraphRecord
 from vavl_runtime.devices.cpu import usable_cores
@@ -19,6 +19,7 @@ class OnnxRuntimeBackend:
         threads: Threads within an operator; all cores this process may use by default, by mask and quota.
     """
 
+    reentrant = True
     overlaps = False  # a graph takes all cores by itself
 
     def __init__(self, threads: int | None = None) -> None:
@@ -51,9 +52,10 @@ class OnnxRuntimeBackend:
         except Exception as error:  # ONNX Runtime's exception types are private and differ between versions
             raise GraphFailedError(f"graph {name}: ONNX Runtime fails ({error}); verify the bundle") from error
 
-    def describe(self) -> str:
-        """Engine, version, provider and threads."""
-        return f"onnxruntime {self._runtime.__version__} {CPU} x{self._threads}"
+    @property
+    def info(self) -> BackendInfo:
+        """Version, provider and threads."""
+        return BackendInfo("onnxruntime", self._runtime.__version__, provider=CPU, threads=self._threads)
 
     def close(self) -> None:
         """Release all sessions."""

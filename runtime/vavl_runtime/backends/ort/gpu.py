@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from vavl_runtime.backends.base import Arrays, check_inputs
+from vavl_runtime.backends.base import Arrays, BackendInfo, check_inputs
 from vavl_runtime.backends.ort.io_binding import MAX_KEPT_SHAPES, GpuBinding
 from vavl_runtime.backends.ort.providers import (
     RECORD_NODES,
@@ -30,9 +30,9 @@ class OnnxRuntimeGpuBackend:
     With the CUDA provider, shapes that come back run as CUDA graphs. Shape arithmetic stays on the CPU, where ONNX
     Runtime always puts it, so ``session.disable_cpu_ep_fallback`` cannot be used for whole graphs; that no other
     arithmetic does is what ONNX Runtime checks before it captures. A graph that does not pass runs without capture,
-    as do shapes beyond the first few; `describe` says so.
+    as do shapes beyond the first few; `info` says so.
 
-    With the TensorRT provider, a graph of which TensorRT takes no node is an error, and `describe` says how many nodes
+    With the TensorRT provider, a graph of which TensorRT takes no node is an error, and `info` says how many nodes
     of the others it leaves out. ONNX Runtime before 1.24 does not tell.
 
     Args:
@@ -46,6 +46,7 @@ class OnnxRuntimeGpuBackend:
     """
 
     # ONNX Runtime keeps CUDA graphs by thread and advises against threads beside them (microsoft/onnxruntime#18509).
+    reentrant = False
     overlaps = False
 
     def __init__(
@@ -96,16 +97,20 @@ class OnnxRuntimeGpuBackend:
                 f"graph {name}: ONNX Runtime fails on {self._gpu} ({error}); try --device cpu, or verify the bundle"
             ) from error
 
-    def describe(self) -> str:
-        """Engine, version, provider, GPU, and what runs without CUDA graphs, or without TensorRT."""
-        text = f"onnxruntime {self._runtime.__version__} {self._provider} {self._gpu}"
+    @property
+    def info(self) -> BackendInfo:
+        """Version, provider, GPU, and what runs without CUDA graphs, or without TensorRT."""
+        version, gpu = self._runtime.__version__, str(self._gpu)
+        return BackendInfo("onnxruntime", version, provider=self._provider, device=gpu, notes=self._notes())
+
+    def _notes(self) -> tuple[str, ...]:
         if self._bundle is not None:
-            return f"{text}; {CUDA} for {', '.join([*sorted(WITHOUT_TENSORRT), *self._left_out.values()])}"
+            return (f"{CUDA} for {', '.join([*sorted(WITHOUT_TENSORRT), *self._left_out.values()])}",)
         if not self._cuda_graphs:
-            return text
+            return ()
         full = [name for name, (binding, _) in self._bindings.items() if binding.full and name not in self._uncaptured]
         plain = self._uncaptured + [f"more than {MAX_KEPT_SHAPES} shapes of {name}" for name in full]
-        return text + ", CUDA graphs" + (f" except {', '.join(plain)}" if plain else "")
+        return ("CUDA graphs" + (f" except {', '.join(plain)}" if plain else ""),)
 
     def close(self) -> None:
         """Release all sessions, buffers and CUDA graphs."""

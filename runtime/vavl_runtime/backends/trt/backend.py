@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vavl_runtime.backends.base import Arrays, check_inputs
+from vavl_runtime.backends.base import Arrays, BackendInfo, check_inputs
 from vavl_runtime.backends.trt.buffers import Buffers
-from vavl_runtime.backends.trt.engine_store import Engine, Shape, find_engines, require_any, this_machine
+from vavl_runtime.backends.trt.engine_store import (
+    LIBRARY_NAMES,
+    Engine,
+    Shape,
+    find_engines,
+    require_any,
+    this_machine,
+)
 from vavl_runtime.backends.trt.library import TensorRt, find_tensorrt, last_errors, new_log
 from vavl_runtime.backends.trt.profile import ProfileRunner
 from vavl_runtime.backends.trt.shapes import cut_outputs, padded_shapes, split_rows
@@ -68,11 +75,12 @@ class TensorRtBackend:
         BackendUnavailableError: The GPU, TensorRT, cuda-python or the engines are missing.
     """
 
+    reentrant = False  # a graph has one set of buffers
     overlaps = True  # sound and picture have streams, buffers and contexts of their own
 
     def __init__(self, device: int, bundle: Bundle | None, precision: PrecisionChoice = "fp32") -> None:
         if bundle is None:
-            raise EngineError("tensorrt: got no bundle, which holds the engines")
+            raise EngineError("The TensorRT backend needs a bundle: its engines are stored there.")
         # Before any object of TensorRT: without a driver those crash the process.
         self._gpu = require_gpu(device, probe_driver())
         self._library: TensorRt = find_tensorrt()
@@ -119,11 +127,13 @@ class TensorRtBackend:
             return parts[0]
         return {tensor.name: np.concatenate([part[tensor.name] for part in parts]) for tensor in graph.record.outputs}
 
-    def describe(self) -> str:
+    @property
+    def info(self) -> BackendInfo:
         """Library, version, GPU, and which graphs run as CUDA graphs."""
-        text = f"{self._library} {self._gpu}, CUDA graphs"
         plain = [name for name, graph in self._graphs.items() if not all(runner.captures for runner in graph.runners)]
-        return text + (f" except {', '.join(plain)}" if plain else "")
+        note = "CUDA graphs" + (f" except {', '.join(plain)}" if plain else "")
+        title = LIBRARY_NAMES[self._library.name]
+        return BackendInfo(title, self._library.version, device=str(self._gpu), notes=(note,))
 
     def close(self) -> None:
         """Release graphs, buffers, contexts and engines, in this order."""

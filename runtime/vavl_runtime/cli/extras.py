@@ -1,0 +1,32 @@
+"""One line instead of a traceback where an optional package is missing."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+import typer
+
+from vavl_runtime.cli.common import print_line
+from vavl_runtime.errors import BackendUnavailableError
+
+_OURS = ("vavl", "vavl_bench", "vavl_export", "vavl_runtime")
+
+
+@contextlib.contextmanager
+def exit_without_extra(extra: str | None) -> Iterator[None]:
+    """End a command whose optional packages are not installed with the command that installs them.
+
+    Args:
+        extra: The extra that brings what the command imports; None if the base install has all of it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if extra is None or missing in ("", *_OURS, *sys.stdlib_module_names):
+            raise  # a defect of ours, not of the installation
+        import logging
+
+        print_line(f"error: {missing} is not installed; pip install 'vavl-edge[{extra}]'")
+        logging.getLogger(__name__).debug("where the error came from", exc_info=error)
+        raise typer.Exit(BackendUnavailableError.exit_code) from error
