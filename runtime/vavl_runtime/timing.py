@@ -1,7 +1,7 @@
 """Where the time of a run goes, stage by stage and thread by thread.
 
 A stage opened inside another pauses it, so on one thread the stages never overlap. Stages of different threads may run
-at the same time; how long they did is counted, so that a sum above the wall time explains itself.
+at the same time. That time is counted, too, which explains a sum above the wall time.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-WAIT = "wait"  # the stage of a thread that is blocked on another one: shown, but nobody works in it
+WAIT = "wait"  # a thread waits for another one: shown, but not counted as work
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner, Result
 
-# Module of each command's application and entry point; the module that holds the application of `vavl-train` differs.
+# Module of each command's application and entry point.
 MODULES = {
     "vavl-run": "vavl_runtime.cli.run",
     "vavl-doctor": "vavl_runtime.cli.doctor",
@@ -39,16 +39,19 @@ def run(program: str, *arguments: object) -> Result:
     return CliRunner().invoke(application(program), [str(argument) for argument in arguments], prog_name=program)
 
 
-def run_apart(program: str, *arguments: object, path: Path | None = None) -> "subprocess.CompletedProcess[str]":
+def run_apart(
+    program: str, *arguments: object, path: Path | None = None, **environment: str
+) -> "subprocess.CompletedProcess[str]":
     """Run a command in a process of its own.
 
     Args:
         program: Its name.
         arguments: Its arguments.
         path: A folder that comes first on the module search path.
+        environment: Variables to set.
     """
     code = f"import sys; sys.argv[0] = {program!r}; from {MODULES[program]} import main; main()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     folders = [str(path)] if path else []
-    env = os.environ | {"PYTHONPATH": os.pathsep.join([*folders, *filter(None, sys.path)])}
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([*folders, *filter(None, sys.path)])} | environment
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, check=False)

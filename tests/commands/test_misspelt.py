@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.programs import run, run_apart
+from tests.commands.programs import run
 
 
 @pytest.mark.parametrize(
@@ -36,10 +36,3 @@ def test_a_bundle_may_be_called_like_a_command(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "reports").symlink_to(light_bundle)
     assert run("vavl-bench", "reports", "--version").exit_code == 0
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_is_offered(shell: str) -> None:
-    done = run_apart("vavl-bench", "--show-completion", shell)
-    assert done.returncode == 0, done.stderr
-    assert "vavl-bench" in done.stdout

@@ -1,11 +1,14 @@
 """``-q`` and ``-v``, and the logging behind them."""
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import typer
 
-from tests.commands.programs import all_commands, run, run_apart
+from tests.commands.programs import all_commands, run
 from vavl_runtime.cli.common import exit_on_error, notify
 from vavl_runtime.cli.logs import PACKAGES, QUIET, USUAL, VERBOSE, log_to_stderr
 from vavl_runtime.errors import InputError
@@ -37,7 +40,7 @@ def test_progress_is_shown_unless_quiet_is_asked_for(example_clip: Path) -> None
 def test_quiet_keeps_errors(tmp_path: Path) -> None:
     result = run("vavl-run", tmp_path / "nothing.mp4", "-q")
     assert result.exit_code == 3
-    assert result.stderr == f"error: {tmp_path / 'nothing.mp4'}: no such file or folder\n"
+    assert result.stderr == f"error: {tmp_path / 'nothing.mp4'}: no such file\n"
 
 
 def test_verbose_adds_where_an_error_came_from(tmp_path: Path) -> None:
@@ -73,7 +76,7 @@ def test_a_message_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_nothing_is_left_behind_after_an_error() -> None:
     before = [(list(logging.getLogger(name).handlers), logging.getLogger(name).level) for name in PACKAGES]
-    with pytest.raises(BaseException, match=""), log_to_stderr(VERBOSE), exit_on_error():
+    with pytest.raises(typer.Exit), log_to_stderr(VERBOSE), exit_on_error():
         raise InputError("bad")
     assert [(list(logging.getLogger(name).handlers), logging.getLogger(name).level) for name in PACKAGES] == before
 
@@ -82,13 +85,5 @@ def test_libraries_set_no_handlers() -> None:
     code = "import logging, vavl_runtime.recognizer, vavl_bench.runner, vavl_bench.realtime_probe; "
     code += "print([n for n, l in logging.root.manager.loggerDict.items() "
     code += "if n.startswith('vavl') and getattr(l, 'handlers', None)])"
-    import subprocess
-    import sys
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
-
-
-def test_help_does_not_import_logging() -> None:
-    done = run_apart("vavl-run", "--help")
-    assert done.returncode == 0

@@ -153,7 +153,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path, Path], Path], type[BundleError], str]]
     "bad_manifest": (repacked(manifest_is(b"{")), ManifestError, "not JSON"),
     "huge_manifest": (repacked(manifest_is(b" " * 4_000_001)), ManifestError, "no manifest.json of a sane size"),
     "member_missing": (repacked(lambda f: (f / "weights.bin").unlink()), MissingFileError, "weights.bin is listed in"),
-    "another_size": (repacked(truncated_weights), AlteredFileError, "weights.bin has another size than the manifest"),
+    "another_size": (repacked(truncated_weights), AlteredFileError, "size of weights.bin differs from the manifest"),
     "clash": (file_and_folder_of_one_name, AlteredFileError, "damaged archive .*clash"),
 }
 

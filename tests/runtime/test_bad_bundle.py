@@ -82,7 +82,7 @@ def link_to_itself(bundle: Path) -> None:
 
 
 OPENING: dict[str, tuple[Damage, type[BundleError], str]] = {
-    "missing_folder": (shutil.rmtree, BundleNotFoundError, "no bundle there; pass --bundle"),
+    "missing_folder": (shutil.rmtree, BundleNotFoundError, "no bundle there; name a folder"),
     "manifest_missing": (
         lambda b: (b / "manifest.json").unlink(),
         ManifestError,
@@ -166,7 +166,7 @@ def test_file_that_is_no_bundle(content: bytes, tmp_path: Path) -> None:
     "name", ["missing", "nu\0ll", "x" * 300, "/dev/null"], ids=["missing", "null", "long", "device"]
 )
 def test_nothing_there(name: str, tmp_path: Path) -> None:
-    refused_when_opened(tmp_path / name, BundleNotFoundError, "no bundle there; pass --bundle")
+    refused_when_opened(tmp_path / name, BundleNotFoundError, "no bundle there; name a folder")
 
 
 OPEN_LIMITED = """

@@ -108,7 +108,7 @@ def test_auto_with_a_gpu_that_does_not_work_is_the_cpu_and_says_why(runtime: Fak
 @pytest.mark.parametrize("engine", BACKENDS)
 @pytest.mark.parametrize("load", [no_driver, FakeDriver(gpus=[]).load, FakeDriver(init=100).load])
 def test_a_named_gpu_is_never_replaced(runtime: FakeOnnxRuntime, engine: str, load: Load) -> None:
-    with pytest.raises(BackendUnavailableError, match=r"device cuda:0: .*--device cpu") as caught:
+    with pytest.raises(BackendUnavailableError, match=r"device cuda:0: .*device cpu") as caught:
         choose_backend("cuda:0", engine, load=load)
     assert caught.value.exit_code == 4
 
@@ -191,7 +191,7 @@ def test_a_missing_device_ends_with_code_4_and_no_output(example_clip: Path, mon
     _without_driver(monkeypatch)
     result = _run(example_clip, "--audio-only", "--device", "cuda:0", "-f", "json")
     assert (result.exit_code, result.stdout) == (4, "")
-    assert re.fullmatch(r"error: device cuda:0: no NVIDIA driver .*--device cpu.*\n", result.stderr)
+    assert re.fullmatch(r"error: device cuda:0: no NVIDIA driver .*device cpu.*\n", result.stderr)
 
 
 def test_auto_on_a_machine_without_a_gpu_says_what_it_took_only_if_asked(

@@ -72,7 +72,7 @@ def test_every_gpu_is_described() -> None:
 def test_a_missing_gpu_names_those_that_are_there() -> None:
     with pytest.raises(BackendUnavailableError, match=r"cuda:1: this machine has cuda:0 \(NVIDIA H100"):
         require_gpu(1, probe_driver(FakeDriver().load))
-    with pytest.raises(BackendUnavailableError, match=r"cuda:0: no NVIDIA driver .*--gpus all.*--device cpu"):
+    with pytest.raises(BackendUnavailableError, match=r"cuda:0: no NVIDIA driver .*--gpus all.*device cpu"):
         require_gpu(0, probe_driver(no_driver))
 
 

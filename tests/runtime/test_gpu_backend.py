@@ -320,7 +320,7 @@ def test_a_graph_of_which_tensorrt_takes_nothing_is_an_error(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     runtime.assigned = [(CUDA, 30), (CPU, 2)]
-    with pytest.raises(BackendUnavailableError, match=r"takes none of its 32 nodes, .*--backend onnxruntime, or"):
+    with pytest.raises(BackendUnavailableError, match=r"takes none of its 32 nodes, .*backend onnxruntime, or"):
         _load_with_tensorrt(light_bundle)
 
 

@@ -129,7 +129,7 @@ def test_processors_get_the_file_written_for_them(bundle: Path, gpu: bool) -> No
 
 def test_a_missing_variant_says_what_is_there_and_how_to_make_it(light_bundle: Path) -> None:
     manifest = _with_variants(_manifest(light_bundle), "fp16")
-    message = r"precision bf16: bundle light has no bf16 of audio, .*; it has fp16, fp32; export .* --precision bf16"
+    message = r"precision bf16: bundle light has no bf16 of audio, .*; it has fp16, fp32; export .* precision bf16"
     with pytest.raises(VariantMissingError, match=message):
         choose_precisions(manifest, "bf16")
 
@@ -218,4 +218,4 @@ def test_the_command_line_ends_with_3_where_a_variant_is_missing(bundle: Path, e
     arguments = [str(example_clip), "--bundle", str(_edited(bundle, without_variants)), "--precision", "int8"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 3, result.output
-    assert "export it again with --precision int8" in " ".join(result.stderr.split())
+    assert "export it again with precision int8" in " ".join(result.stderr.split())

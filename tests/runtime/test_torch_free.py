@@ -53,3 +53,12 @@ def test_help_is_quick() -> None:
     assert "--audio-only" in done.stdout
     assert "Example: vavl-run" in done.stdout
     assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 0.5
+
+
+def test_a_prediction_on_the_cpu_loads_neither_tensorrt_code_nor_the_harness(example_clip: Path) -> None:
+    code = (
+        f"from vavl_runtime import Recognizer\nimport sys\nRecognizer().predict({str(example_clip)!r})\n"
+        "print([m for m in sys.modules if m.startswith(('vavl_runtime.backends.trt', 'vavl_runtime.devices.cuda', "
+        "'vavl_runtime.doctor', 'vavl_bench', 'vavl_export', 'vavl.'))])"
+    )
+    assert _python(code) == "[]"

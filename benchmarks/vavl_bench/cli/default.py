@@ -22,7 +22,7 @@ class DefaultCommandGroup(TyperGroup):
         first = args[0] if args else None
         if first is not None and first not in (*self.commands, *ctx.help_option_names, *COMPLETION):
             similar = get_close_matches(first, self.commands, n=1)
-            if similar and not Path(first).exists():
+            if similar and not ctx.resilient_parsing and not Path(first).exists():
                 ctx.fail(f"{first!r} is neither a bundle nor a command. Did you mean {similar[0]!r}?")
             args = [self.DEFAULT, *args]
         return super().parse_args(ctx, args)

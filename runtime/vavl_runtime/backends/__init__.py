@@ -1,4 +1,4 @@
-"""Inference engines behind one protocol, one file each."""
+"""What runs graphs: ONNX Runtime or TensorRT, behind one protocol."""
 
 from vavl_runtime.backends.base import Backend
 

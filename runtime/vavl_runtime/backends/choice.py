@@ -1,4 +1,4 @@
-"""Which backend runs the graphs on which device: what is named, or for ``auto`` the best that works."""
+"""Chooses the backend and the device: those that were named, or with ``auto`` the best that work."""
 
 import ctypes
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from vavl_runtime.errors import BackendUnavailableError, InputError
 
 BackendName = Literal["auto", "onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
-# Tried in this order on a GPU by `auto`. ONNX Runtime's TensorRT provider builds engines for minutes in the middle of
-# the first clip, so it is only taken when named.
+# The order in which `auto` tries backends on a GPU. ONNX Runtime's TensorRT provider is used only when named: it
+# builds engines for minutes during the first clip.
 _AUTO_ON_GPU: tuple[BackendName, ...] = ("tensorrt", "onnxruntime")
 _GPU_ONLY = ("onnxruntime-tensorrt", "tensorrt")
 
@@ -85,7 +85,9 @@ def choose_backend(
                 return Chosen(_make(name, gpu, threads, bundle, precision), tuple(skipped_backends))
             except BackendUnavailableError as error:
                 skipped_backends.append(str(error))
-    raise BackendUnavailableError("; ".join(skipped_backends))
+    # On a machine without a GPU nobody misses one: only the reason of the CPU counts there.
+    reasons = skipped_backends[-1:] if gpus == [None] else dict.fromkeys(skipped_backends)
+    raise BackendUnavailableError("; ".join(reasons))
 
 
 def _names(backend: str, gpu: Gpu | None) -> tuple[str, ...]:
@@ -95,7 +97,7 @@ def _names(backend: str, gpu: Gpu | None) -> tuple[str, ...]:
 
 
 def _require_engines(bundle: Bundle | None, gpu: Gpu, precision: PrecisionChoice) -> None:
-    """Without fitting engines TensorRT has nothing to run, and building them takes minutes that nobody asked for."""
+    """Check that engines for this machine exist: building them takes minutes, which ``auto`` must not do unasked."""
     from vavl_runtime.backends.trt.engine_store import FOLDER, find_engines, this_machine
     from vavl_runtime.backends.trt.library import find_tensorrt
 
@@ -113,7 +115,7 @@ def _require_engines(bundle: Bundle | None, gpu: Gpu, precision: PrecisionChoice
 def _make(
     backend: str, gpu: Gpu | None, threads: int | None, bundle: Bundle | None, precision: PrecisionChoice
 ) -> Backend:
-    """Import a backend's module only when it is chosen: none of them is needed by the others."""
+    """Import only the module of the chosen backend; the others may lack their libraries."""
     if gpu is None:
         if backend != "onnxruntime":
             raise BackendUnavailableError(

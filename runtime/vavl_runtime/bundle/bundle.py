@@ -1,4 +1,4 @@
-"""Opening a bundle: find it, check it, hand out files that are what the manifest says."""
+"""Opens a bundle: finds it, checks it, and hands out only files that match the manifest."""
 
 import errno
 import hashlib
@@ -28,7 +28,7 @@ from vavl_runtime.errors import (
 )
 
 MAX_MANIFEST_BYTES = 4_000_000
-# What zipfile raises for damaged, encrypted or exotic archives; MemoryError and our own errors pass.
+# What zipfile raises for damaged, encrypted or unsupported archives.
 _ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 PACKAGED_BUNDLE = Path(__file__).parent.parent / "bundles" / "light"
 
@@ -189,7 +189,7 @@ def open_bundle(path: str | Path | None = None) -> Bundle:
         return _open_folder(place, None)
     if not os.path.isfile(place):  # noqa: PTH113
         raise BundleNotFoundError(
-            f"{place}: no bundle there; pass --bundle with a folder or .vavl file made by vavl-export onnx"
+            f"{place}: no bundle there; name a folder or .vavl file that vavl-export onnx wrote"
         )
     if not zipfile.is_zipfile(place):
         raise BundleNotFoundError(f"{place}: neither a bundle folder nor a .vavl archive")
@@ -252,7 +252,7 @@ def _unpack(place: Path, folder: Path) -> None:
                 if path not in names:
                     raise MissingFileError(f"{place}: {path} is listed in the manifest but missing")
                 if archive.getinfo(path).file_size != record.bytes:
-                    raise AlteredFileError(f"{place}: {path} has another size than the manifest says")
+                    raise AlteredFileError(f"{place}: the size of {path} differs from the manifest")
                 archive.extract(path, folder)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):

@@ -66,9 +66,9 @@ class SpeedRecord(_Record):
 
     Attributes:
         target: What ran both: engine, version, provider, processor architecture.
-        machine: Its processor architecture, as `platform.machine` has it; unknown in manifests that lack it.
-        instructions: What of its instruction set matters to int8, by the Linux kernel's names, such as
-            ``avx512_vnni``; None if that is not known, as in manifests that lack it.
+        machine: Its processor architecture by `platform.machine`; ``unknown`` in older manifests.
+        instructions: Its instructions that matter to int8, by the Linux kernel's names, such as ``avx512_vnni``; None
+            if unknown, as in older manifests.
         speedup: Time of the fp32 graph over time of the variant, on the same inputs.
         reason: Why the variant is not worth its drift there, in words; None if it is.
     """
@@ -86,7 +86,7 @@ class VariantRecord(_Record):
     Attributes:
         file: Path of the ONNX file.
         data: Path of its weight file.
-        cpu_file: Path of an ONNX file that computes the same, written as processors like it; None if `file` does.
+        cpu_file: Path of an ONNX file that computes the same and is faster on CPUs; None if ``file`` serves both.
         speed: What it gains, or None if that was not measured.
     """
 
@@ -147,8 +147,8 @@ class CropRecipe(_Record):
         thresholds: Face probabilities that the three stages ask for.
         factor: Ratio of neighbouring pyramid scales.
         min_probability: A face counts only from this probability on.
-        follow: Once a face is found, smaller ones than this share of it are looked for only when it is gone; 0 looks
-            for all of them every time. The largest face counts, so they would change nothing.
+        follow: Once a face is found, faces smaller than this share of it are searched only when it is gone; 0 always
+            searches for all. Only the largest face counts, so this changes no result.
     """
 
     size: Literal[224] = 224
@@ -166,7 +166,7 @@ class Limits(_Record):
     """Bounds that keep memory constant and absurd input out.
 
     Attributes:
-        window_s: Longest stretch answered at once; a longer clip is answered window by window.
+        window_s: Longest stretch predicted in one piece; a longer clip is predicted window by window.
         minimum_samples: Shortest sound that gives a token, in samples.
         max_tokens: Longest feature sequence of a path graph.
         silence_dbfs: Sound whose peak stays below this level counts as absent.

@@ -9,7 +9,7 @@ from vavl_runtime.errors import InputError, VariantMissingError
 
 PrecisionChoice = Literal["fp32", "fp16", "bf16", "int8", "auto"]
 
-# The nets of the face detector stay fp32: they are small, and where a face is must not depend on the precision.
+# The nets of the face detector stay fp32: they are small, and the place of a face must not depend on the precision.
 VARIANT_GRAPHS = ("audio", "visual", "audio_visual", "audio_encoder", "face_encoder")
 
 
@@ -19,8 +19,8 @@ def choose_precisions(manifest: Manifest, choice: PrecisionChoice, *, gpu: bool 
     Args:
         manifest: The bundle's manifest.
         choice: A precision that all graphs of `VARIANT_GRAPHS` must have, or ``auto``: on a GPU fp16 where the bundle
-            has it; on a CPU int8 where it was measured to be worth it on this kind of processor, with no instruction
-            for int8 that this one lacks; fp32 otherwise.
+            has it; on a CPU int8 where it was measured to gain on a processor of this architecture, if this one has
+            the same int8 instructions; fp32 otherwise.
         gpu: Whether the graphs run on a GPU.
 
     Returns:
@@ -39,7 +39,7 @@ def choose_precisions(manifest: Manifest, choice: PrecisionChoice, *, gpu: bool 
         there = sorted(set.intersection(*(set(_precisions(manifest.graphs[name])) for name in VARIANT_GRAPHS)))
         raise VariantMissingError(
             f"precision {choice}: bundle {manifest.name} has no {choice} of {', '.join(missing)}; it has "
-            f"{', '.join(there)}; export it again with --precision {choice}"
+            f"{', '.join(there)}; export it again with precision {choice}"
         )
     return chosen | dict.fromkeys(VARIANT_GRAPHS, choice)
 
@@ -57,7 +57,7 @@ def _best(graph: GraphRecord, gpu: bool) -> Precision:
 
 
 def _holds_here(measured: SpeedRecord) -> bool:
-    """Whether this processor is of the kind that was measured and lacks nothing that int8 gained by there."""
+    """Whether this processor has the architecture and the int8 instructions of the one that was measured."""
     if measured.machine != platform.machine():
         return False
     return measured.instructions is None or set(measured.instructions) <= set(int8_instructions() or ())

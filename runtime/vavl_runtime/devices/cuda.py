@@ -136,7 +136,7 @@ class Cuda:
             reason = getattr(status, "name", str(status))
             remedy = _REMEDIES.get(reason, "restart the process")
             raise BackendUnavailableError(
-                f"{name} on cuda:{self._device} fails with {reason}; {remedy}, or run with --device cpu"
+                f"{name} on cuda:{self._device} fails with {reason}; {remedy}, or use device cpu"
             )
         return values[0] if values else None
 

@@ -1,7 +1,7 @@
 """Where graphs can run: device names, and the GPUs that the CUDA driver itself reports.
 
-The driver is asked through ctypes before any engine is touched: without a driver TensorRT crashes, and ONNX Runtime
-falls back.
+The driver is asked through ctypes before any backend is loaded: without a driver TensorRT crashes, and ONNX Runtime
+falls back to the CPU.
 """
 
 import ctypes
@@ -128,12 +128,12 @@ def require_gpu(index: int, driver: Driver) -> Gpu:
         The GPU.
 
     Raises:
-        BackendUnavailableError: It is not there; says why and what to do.
+        BackendUnavailableError: It is not there; the message says why and what to do.
     """
     if driver.problem is not None:
         raise BackendUnavailableError(
             f"device cuda:{index}: {driver.problem}; install the driver (in a container: start it with --gpus all, "
-            "on a Jetson with --runtime nvidia), or run with --device cpu; vavl-doctor says more"
+            "on a Jetson with --runtime nvidia), or use device cpu; vavl-doctor says more"
         )
     if index >= len(driver.gpus):
         there = ", ".join(map(str, driver.gpus))

@@ -29,7 +29,7 @@ def crop_face(pixels: NDArray[np.uint8], box: Boxes, recipe: CropRecipe) -> NDAr
     side = max(side, 1.0)
     left = min(max(float(box[0] + box[2]) / 2 - side / 2, 0.0), width - side)
     top = min(max(float(box[1] + box[3]) / 2 - side / 2, 0.0), height - side)
-    # The filter reads as far beyond the square as one output pixel covers; the rest of the frame is not touched.
+    # The filter reads beyond the square by the width of one output pixel; the rest of the frame is not needed.
     reach = math.ceil(side / recipe.size) + 1
     x, y = max(math.floor(left) - reach, 0), max(math.floor(top) - reach, 0)
     part = pixels[y : math.ceil(top + side) + reach, x : math.ceil(left + side) + reach]

@@ -52,7 +52,7 @@ class Mtcnn:
 
         Args:
             image: RGB, uint8, shape (H, W, 3).
-            at_least: Faces of fewer pixels may be missed, which is faster; no less than the recipe's smallest face.
+            at_least: Side in pixels, at least the recipe's smallest face; smaller faces may be missed, which is faster.
 
         Returns:
             The faces; none if the image is smaller than the smallest face.

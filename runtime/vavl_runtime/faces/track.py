@@ -1,7 +1,7 @@
 """One face a frame: detection on every k-th frame, boxes in between interpolated in time.
 
-Where interpolation cannot be trusted (a face appears, vanishes or jumps between two detections), every frame in
-between is looked at.
+Where interpolation cannot be trusted (a face appears, vanishes or jumps between two detections), the detector runs
+on every frame between them.
 """
 
 from collections.abc import Callable, Iterator
@@ -95,7 +95,7 @@ def track_face(frames: Iterator[Frame], locate: Locate, every: int) -> Iterator[
         waiting.clear()
         yield frame, box
         previous, previous_time = box, frame.time_s
-    if waiting:  # the clip ends between two detections: look at its last frame
+    if waiting:  # the clip ends between two detections: detect on its last frame
         last = waiting.pop()
         box = locate(last.pixels)
         yield from _between(waiting, previous, previous_time, box, last.time_s, locate)

@@ -32,13 +32,13 @@ from vavl_runtime.errors import (
 from vavl_runtime.media.source import MAX_AMPLITUDE, SAMPLE_RATE, Frame, SoundBlock
 from vavl_runtime.timing import StageTimer
 
-# PyAV before 19 refuses tags that are no UTF-8 unless told otherwise; later versions never do and know no such option.
+# PyAV before 19 refuses tags that are not UTF-8 unless told otherwise; later versions accept them and have no option.
 _TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 SAMPLE_RATES = range(4_000, 768_001)
-GAP_S = 0.2  # a longer jump of the time stamps is a hole in the sound
+GAP_S = 0.2  # a longer jump of the time stamps is a gap in the sound
 REMEDY = "re-encode it with ffmpeg, or leave this modality out"
 
-# No log callback at all: one that takes the interpreter lock dead-locks with decoder threads that are being freed.
+# No log callback: one that takes the interpreter lock dead-locks with decoder threads that are being freed.
 av.logging.set_level(None)
 
 
@@ -76,7 +76,7 @@ class FileSource:
             self._start_s = min(starts) if len(starts) == self.has_audio + self.has_video else 0.0
 
     def sound(self) -> Iterator[SoundBlock]:
-        """Decode the first sound stream to mono 16 kHz; holes in its time stamps stay holes in the blocks' times."""
+        """Decode the first sound stream to mono 16 kHz; gaps in its time stamps stay gaps in the blocks' times."""
         with self._open() as container:
             stream = _audio_stream(container)
             rate = stream.rate or 0
@@ -97,20 +97,20 @@ class FileSource:
                 yield from segment.flush()
 
     def frames(self) -> Iterator[Frame]:
-        """Decode the first picture stream that is no cover art, rotation applied."""
+        """Decode the first picture stream other than cover art, rotated as it is shown."""
         with self._open() as container:
             stream = _video_stream(container)
             self._check_size(stream.codec_context.width, stream.codec_context.height)
             stream.codec_context.options = {"max_pixels": str(self._limits.max_frame_pixels)}
             stream.thread_type = "AUTO"
-            # FFmpeg knows no quotas, and each of its threads keeps a frame.
+            # FFmpeg does not respect CPU quotas, and each of its threads keeps a frame.
             stream.codec_context.thread_count = usable_cores()
             step = 1.0 / float(stream.average_rate or 25)
             time_s = -step
             for frame in self._decode(container, stream, "picture"):
                 self._check_size(frame.width, frame.height)
                 stamp = time_s + step if frame.time is None else frame.time - self._start_s
-                time_s = max(time_s, stamp, 0.0)  # time stamps out of order must not turn time back
+                time_s = max(time_s, stamp, 0.0)  # out-of-order time stamps must not turn time back
                 try:
                     pixels = frame.to_ndarray(format="rgb24")
                 except (FFmpegError, ValueError) as error:
@@ -120,7 +120,7 @@ class FileSource:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
-        # Opening probes the streams, which decodes a frame: where the container has a header, the bound holds already.
+        # Opening a file decodes a frame to probe the streams, so the bound on the frame size must be set here already.
         options = {"max_pixels": str(self._limits.max_frame_pixels)}
         with contextlib.ExitStack() as stack:
             place: Any
@@ -141,7 +141,7 @@ class FileSource:
             yield container
 
     def _decode(self, container: Any, stream: Any, what: str) -> Iterator[Any]:
-        """Decode a stream to its end, which must be where its container says: FFmpeg calls a cut file simply ended."""
+        """Decode a stream to its end, and check the length: FFmpeg reports a truncated file as simply ended."""
         count = 0
         end_s = 0.0
         try:
@@ -156,7 +156,7 @@ class FileSource:
                 f"{self.name}: {what} breaks after {count} decoded frames ({_reason(error)}); {REMEDY}"
             ) from error
         if count == 0:
-            raise EmptyStreamError(f"{self.name}: announces {what} but holds nothing that can be decoded; {REMEDY}")
+            raise EmptyStreamError(f"{self.name}: announces {what} but nothing in it can be decoded; {REMEDY}")
         start_s, announced_s = _announced(container, stream)
         if end_s - start_s < 0.9 * announced_s - 0.25:
             raise DamagedMediaError(
@@ -174,7 +174,7 @@ class FileSource:
 
 
 class _SoundSegment:
-    """Sound without a hole: resampled, its time counted from its first sample."""
+    """Sound without a gap: resampled, its time counted from its first sample."""
 
     def __init__(self, name: str, start_s: float, timer: StageTimer) -> None:
         self._name = name
@@ -187,7 +187,7 @@ class _SoundSegment:
     def add(self, frame: Any) -> Iterator[SoundBlock]:
         """Take a decoded frame."""
         self.end_s += frame.samples / frame.sample_rate
-        frame.pts = None  # within a segment samples are counted: jitter of the stamps must not tear the sound
+        frame.pts = None  # count samples within a segment: jitter of the time stamps must not split the sound
         yield from self._resample(frame)
 
     def flush(self) -> Iterator[SoundBlock]:
@@ -237,7 +237,7 @@ def _video_stream(container: Any) -> Any:
 
 
 def _announced(container: Any, stream: Any) -> tuple[float, float]:
-    """Start and length of a stream as its container has them, seconds; length 0 where it does not say."""
+    """Start and length of a stream by its container, seconds; length 0 if the container does not say."""
     start_s = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
     if stream.duration:
         return start_s, float(stream.duration * stream.time_base)

@@ -1,4 +1,4 @@
-"""Which clips a command line means: files as they are, folders for the media inside."""
+"""Finds clips: files as they are named, folders for the media files inside."""
 
 import os
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ MEDIA_SUFFIXES = frozenset(VIDEO_SUFFIXES + SOUND_SUFFIXES + PICTURE_SUFFIXES)
 
 @dataclass(frozen=True)
 class Listed:
-    """A clip to answer, or a folder that holds none."""
+    """A clip, or a folder that holds none, with its error."""
 
     path: Path
     error: InputError | None = None

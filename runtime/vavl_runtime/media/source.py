@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
-MAX_AMPLITUDE = 1e5  # full scale is 1; more than a hundred thousand times that is no sound
+MAX_AMPLITUDE = 1e5  # full scale is 1; larger samples are damage, not sound
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Presence:
         self._with_face = 0
 
     def wanted(self, modality: Modality) -> bool:
-        """Whether a modality is announced, asked for and not known to be broken."""
+        """Whether the clip announces a modality, the user wants it, and it is not known to be broken."""
         return self._announced[modality] and self._use in ("auto", modality) and modality not in self._faults
 
     def hear(self, samples: NDArray[np.float32], limits: Limits) -> bool:
@@ -60,7 +60,7 @@ class Presence:
 
     @property
     def faces(self) -> FaceCount:
-        """Frames looked at so far."""
+        """Frames processed so far."""
         return FaceCount(self._frames, self._with_face)
 
     def reasons(self, path: PathName | None) -> Reasons:

@@ -1,4 +1,4 @@
-"""From a clip to what the encoders take: sound and face crops, window by window. Training reads clips by this too.
+"""From a clip to what the encoders take: sound and face crops, window by window. Training reads clips with this, too.
 
 decode ─ sound → 16 kHz mono
        └ frames → detect, track, crop 224
@@ -24,11 +24,11 @@ from vavl_runtime.pipeline.windows import FrameWindow, SoundWindow, frame_window
 
 T = TypeVar("T")
 
-PREFETCH_BYTES = 8 << 20  # of frames decoded while a face is looked for: 11 of 512 x 512, 2 of 1920 x 1080
+PREFETCH_BYTES = 8 << 20  # of frames decoded ahead of the detector: 11 of 512 x 512, 2 of 1920 x 1080
 
 
 class ModalityFaultError(Exception):
-    """A modality's media turned out to be broken; ``__cause__`` is the error of our tree."""
+    """The media of one modality is broken; ``error`` says how."""
 
     def __init__(self, modality: Modality, error: InputError) -> None:
         super().__init__(str(error))
@@ -68,7 +68,7 @@ class ClipReader:
         self.duration_s = 0.0
 
     def windows(self) -> Generator[tuple[NDArray[np.float32] | None, FaceCrops | None], None, None]:
-        """Read window by window. Close it where it is left before its end: frames are read in a thread.
+        """Read window by window. Close the generator if you leave it early: a thread reads the frames.
 
         Yields:
             The samples of a window, mono 16 kHz float32, shape (S,), and its face crops; None where a modality has

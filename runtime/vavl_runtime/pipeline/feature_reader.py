@@ -56,7 +56,7 @@ class FeatureReader:
         return self._reader.duration_s
 
     def windows(self) -> Generator[tuple[Features | None, Features | None], None, None]:
-        """Encode window by window. Close it where it is left before its end: frames are read in a thread.
+        """Encode window by window. Close the generator if you leave it early: a thread reads the frames.
 
         Yields:
             Audio and visual features of a window; None where a modality is absent.

@@ -3,7 +3,7 @@
 decode ─ sound → 16 kHz mono ──────────────────→ audio_encoder ─┐
        └ frames → detect, track, crop 224 ─────→ face_encoder ──┴→ audio | visual | audio_visual
 
-The two branches run one after the other, or at the same time on a backend that gains by it.
+The two branches run one after the other, or at the same time where the backend gains by it.
 """
 
 import contextlib

@@ -14,15 +14,15 @@ T = TypeVar("T")
 def prefetch(
     items: Iterator[T], size: Callable[[T], int], limit: int, timer: StageTimer, thread: str
 ) -> Generator[T, None, None]:
-    """Pass items on in order, while a thread gets the next ones ready.
+    """Yield items in order, while a thread prepares the next ones.
 
-    The thread starts with the first item that is asked for. It ends with the last item or with an error; when this
-    generator is closed, it ends with the item at hand, and closing waits for that.
+    The thread starts when the first item is asked for. It ends after the last item or after an error. Closing this
+    generator waits until the thread has finished its current item.
 
     Args:
-        items: What to read; from then on only that thread runs it.
+        items: What to read; only the thread advances it.
         size: How much an item counts.
-        limit: The thread goes on while what is ready and not yet asked for counts less than this; more than 0.
+        limit: The thread pauses while prepared items count this much or more; above 0.
         timer: Where waiting for the thread is booked.
         thread: The thread's name, under which `StageTimer` shows its stages.
 
@@ -30,7 +30,7 @@ def prefetch(
         The items.
 
     Raises:
-        Exception: Whatever the items raise, after those before it.
+        Exception: Whatever the items raise, once the items before it are taken.
     """
     ready: SimpleQueue[tuple[T] | None] = SimpleQueue()  # None is the end
     changed = threading.Condition()
@@ -58,7 +58,7 @@ def prefetch(
             failed.append(error)
         ready.put(None)
 
-    # A daemon: what a killed or interrupted run no longer wants must not keep the process.
+    # Daemon thread, so that an interrupted run does not block process exit.
     reader = threading.Thread(target=read, name=thread, daemon=True)
     reader.start()
     try:
@@ -83,7 +83,7 @@ def prefetch(
 
 @contextlib.contextmanager
 def run_in_background(work: Callable[[], T], timer: StageTimer, thread: str) -> Iterator[Callable[[], T]]:
-    """Run work in a thread during a ``with`` block, which does not end before the thread has.
+    """Run work in a thread during a ``with`` block; the end of the block waits for the thread.
 
     Args:
         work: What to run.
@@ -94,7 +94,7 @@ def run_in_background(work: Callable[[], T], timer: StageTimer, thread: str) -> 
         A function that waits for the work and returns its result, or raises its error; to be called once.
 
     Raises:
-        Exception: The error of the work, if it and the block fail: one after the other, the block had not begun.
+        Exception: The error of the work; it wins over an error of the block, which would not have started without it.
     """
     results: list[T] = []
     failed: list[BaseException] = []
@@ -105,7 +105,7 @@ def run_in_background(work: Callable[[], T], timer: StageTimer, thread: str) -> 
         except BaseException as error:  # raised again in the thread that waits for the result
             failed.append(error)
 
-    # A daemon: what an interrupted run no longer wants must not keep the process.
+    # Daemon thread, so that an interrupted run does not block process exit.
     worker = threading.Thread(target=run, name=thread, daemon=True)
 
     def result() -> T:

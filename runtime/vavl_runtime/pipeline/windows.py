@@ -1,7 +1,7 @@
 """Cuts a clip into windows on the clock, so that memory does not grow with its length.
 
-A clip no longer than one window is answered at once. Sound and picture are cut at the same times. Windows carry their
-number, so a gap in the time stamps, however absurd, costs nothing.
+A clip of up to one window is predicted in one piece. Sound and picture are cut at the same times. Windows carry their
+number, so even an absurd gap in the time stamps costs nothing.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class SoundWindow:
 
     Attributes:
         number: Which window.
-        samples: Its samples, holes left out, shape (S,).
+        samples: Its samples without the gaps, shape (S,).
         end_s: Time after its last sample, seconds since the clip's start.
     """
 
@@ -94,7 +94,7 @@ def frame_windows(frames: Iterator[Frame], window_s: float) -> Iterator[FrameWin
 def pair_windows(
     sound: Iterator[SoundWindow], pictures: Iterator[FrameWindow]
 ) -> Iterator[tuple[SoundWindow | None, Iterator[Frame] | None]]:
-    """Bring windows of equal number together.
+    """Pair the windows of sound and picture that have the same number.
 
     Args:
         sound: Windows of sound, in order.

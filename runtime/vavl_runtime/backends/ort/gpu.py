@@ -1,4 +1,4 @@
-"""ONNX Runtime on an NVIDIA GPU, by its CUDA or its TensorRT provider."""
+"""ONNX Runtime on an NVIDIA GPU, with its CUDA or its TensorRT provider."""
 
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,13 @@ _CAPTURE_REFUSED = ("cannot use the CUDA Graph feature", "cannot use the graph c
 class OnnxRuntimeGpuBackend:
     """Runs graphs with ONNX Runtime on a GPU.
 
-    With the CUDA provider, shapes that come back run as CUDA graphs. Shape arithmetic stays on the CPU, where ONNX
-    Runtime always puts it, so ``session.disable_cpu_ep_fallback`` cannot be used for whole graphs; that no other
-    arithmetic does is what ONNX Runtime checks before it captures. A graph that does not pass runs without capture,
-    as do shapes beyond the first few; `info` says so.
+    With the CUDA provider, repeated shapes run as CUDA graphs. ONNX Runtime always computes shapes on the CPU, so
+    ``session.disable_cpu_ep_fallback`` cannot be used for whole graphs. Before capturing, ONNX Runtime checks that
+    nothing else runs on the CPU. A graph that fails this check runs without a CUDA graph, as do shapes beyond the
+    first few; `info` says so.
 
-    With the TensorRT provider, a graph of which TensorRT takes no node is an error, and `info` says how many nodes
-    of the others it leaves out. ONNX Runtime before 1.24 does not tell.
+    With the TensorRT provider, a graph from which TensorRT takes no node is an error. For other graphs `info` says how
+    many nodes TensorRT leaves out; ONNX Runtime before 1.24 does not report this.
 
     Args:
         gpu: The GPU.
@@ -45,7 +45,7 @@ class OnnxRuntimeGpuBackend:
         BackendUnavailableError: The provider is missing or does not start.
     """
 
-    # ONNX Runtime keeps CUDA graphs by thread and advises against threads beside them (microsoft/onnxruntime#18509).
+    # ONNX Runtime keeps CUDA graphs per thread and advises against several threads (microsoft/onnxruntime#18509).
     reentrant = False
     overlaps = False
 
@@ -53,7 +53,7 @@ class OnnxRuntimeGpuBackend:
         self, gpu: Gpu, *, tensorrt: bool = False, bundle: Bundle | None = None, cuda_graphs: bool = True
     ) -> None:
         if tensorrt and bundle is None:
-            raise BackendUnavailableError("onnxruntime-tensorrt: got no bundle, which names the folder of its engines")
+            raise BackendUnavailableError("The onnxruntime-tensorrt backend needs a bundle, to keep its engines apart.")
         self._runtime = import_onnxruntime()
         self._gpu = gpu
         self._bundle = bundle if tensorrt else None
@@ -94,7 +94,7 @@ class OnnxRuntimeGpuBackend:
             return binding.run(inputs)
         except Exception as error:  # ONNX Runtime's exception types are private and differ between versions
             raise GraphFailedError(
-                f"graph {name}: ONNX Runtime fails on {self._gpu} ({error}); try --device cpu, or verify the bundle"
+                f"graph {name}: ONNX Runtime fails on {self._gpu} ({error}); try device cpu, or verify the bundle"
             ) from error
 
     @property
@@ -141,7 +141,7 @@ class OnnxRuntimeGpuBackend:
         elif nodes.taken == 0:
             raise BackendUnavailableError(
                 f"graph {name}: TensorRT takes none of its {nodes.total} nodes, {CUDA} would run it; ask for that with "
-                "--backend onnxruntime, or install the TensorRT that vavl-doctor names"
+                "backend onnxruntime, or install the TensorRT that vavl-doctor names"
             )
         elif nodes.taken < nodes.total:
             self._left_out[name] = f"{nodes.total - nodes.taken} of {nodes.total} nodes of {name}"
@@ -151,6 +151,6 @@ class OnnxRuntimeGpuBackend:
         options = self._runtime.SessionOptions()
         options.log_severity_level = 4  # errors are raised, too
         options.enable_mem_pattern = False
-        # The weights go to the GPU once; in the arena they would make it grow in steps of their size.
+        # Weights are copied once; kept in the arena they would make it grow in steps of their size.
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         return options

@@ -1,4 +1,4 @@
-"""One ONNX Runtime session on a GPU: buffers, bindings and CUDA graphs that stay for shapes that come back."""
+"""One ONNX Runtime session on a GPU, with buffers, bindings and CUDA graphs kept for repeated shapes."""
 
 import threading
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class GpuBinding:
         graphs: The session captures CUDA graphs.
 
     Attributes:
-        full: A shape came back after `MAX_KEPT_SHAPES` others, and ran without buffers of its own and a CUDA graph.
+        full: `MAX_KEPT_SHAPES` shapes are kept, so a further repeated shape ran without own buffers and CUDA graph.
     """
 
     def __init__(self, runtime: Any, session: Any, record: GraphRecord, index: int, *, graphs: bool) -> None:

@@ -1,7 +1,7 @@
 """ONNX Runtime's GPU providers: their options, and whether they really start.
 
-A provider that is listed may still not load, and ONNX Runtime then goes on with the CPU. A graph of one node that must
-not run on the CPU tells.
+A listed provider may still fail to load; ONNX Runtime then continues on the CPU. Running a graph of one node that is
+not allowed on the CPU reveals this.
 """
 
 import contextlib
@@ -38,10 +38,10 @@ def cuda_options(index: int, *, graphs: bool) -> Provider:
     return CUDA, {
         "device_id": str(index),
         "enable_cuda_graph": "1" if graphs else "0",
-        # EXHAUSTIVE, the default, measures again for every new length of a clip: seconds each time.
+        # EXHAUSTIVE, the default, searches again for every new clip length, which takes seconds each time.
         "cudnn_conv_algo_search": "HEURISTIC",
         "cudnn_conv1d_pad_to_nc1d": "1",
-        # fp32 means fp32; who wants speed takes a bundle's fp16 graphs, whose drift is measured.
+        # fp32 means fp32. For speed there are the bundle's fp16 graphs, whose drift is measured.
         "use_tf32": "0",
         # The default doubles the arena, which three graphs on a board of 8 GB cannot afford.
         "arena_extend_strategy": "kSameAsRequested",
@@ -84,14 +84,14 @@ class Nodes(NamedTuple):
 
 
 def nodes_taken(session: Any, provider: str) -> Nodes | None:
-    """Ask how much of a graph a provider took: one that started may still leave every node to the next.
+    """Ask how many nodes of a graph a provider took: one that started may still leave all to the next provider.
 
     Args:
         session: A session with the option `RECORD_NODES`.
         provider: Name of the provider.
 
     Returns:
-        The counts; None before onnxruntime 1.24, which does not tell.
+        The counts; None before onnxruntime 1.24, which does not report them.
     """
     assigned = getattr(session, "get_provider_graph_assignment_info", None)
     if assigned is None:
@@ -114,7 +114,7 @@ def require_provider(runtime: Any, provider: Provider) -> None:
     if name not in runtime.get_available_providers():
         raise BackendUnavailableError(
             f"onnxruntime {runtime.__version__} is built without {name}; pip uninstall -y onnxruntime, then pip "
-            "install onnxruntime-gpu (on a Jetson see docs/jetson.md), or run with --device cpu"
+            "install onnxruntime-gpu (on a Jetson see docs/jetson.md), or use device cpu"
         )
     preload_libraries(runtime)
     if not _starts(runtime, provider):
@@ -134,7 +134,7 @@ def preload_libraries(runtime: Any) -> None:
 
 
 def why_not(name: str) -> str | None:
-    """Say why a provider does not start. ONNX Runtime only logs it, so a process of its own tries once more.
+    """Say why a provider does not start. ONNX Runtime only logs it, so another process tries once more.
 
     Args:
         name: The provider.

@@ -1,4 +1,4 @@
-"""What ONNX Runtime's TensorRT provider is told about a graph: the shapes to build for, and where engines are kept."""
+"""Options of ONNX Runtime's TensorRT provider for a graph: the shapes to build for, and the folder of its engines."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,8 @@ from vavl_runtime.bundle import Bundle
 from vavl_runtime.bundle.manifest import GraphRecord, Limits
 from vavl_runtime.media.source import SAMPLE_RATE
 
-# The detector meets another image size at every pyramid level and clip; engines for that whole range are slow to build
-# and slow to run, so it stays with the CUDA provider.
+# The detector sees another image size at every pyramid level and clip. Engines for that whole range are slow to build
+# and to run, so the detector stays with the CUDA provider.
 WITHOUT_TENSORRT = frozenset({"pnet", "rnet", "onet"})
 MAX_BATCH = 8
 MAX_FACES = 64

@@ -64,7 +64,7 @@ class TensorRtBackend:
     """Runs engines that ``vavl-export tensorrt`` built on this machine.
 
     Each graph has one set of pinned and device buffers and one piece of scratch memory, an execution context for each
-    profile, and a CUDA graph for each (rounded) shape, copies included. A shape that was seen before allocates nothing.
+    profile, and a CUDA graph for each (rounded) shape, copies included. A repeated shape allocates nothing.
 
     Args:
         device: Number of the GPU.
@@ -81,7 +81,7 @@ class TensorRtBackend:
     def __init__(self, device: int, bundle: Bundle | None, precision: PrecisionChoice = "fp32") -> None:
         if bundle is None:
             raise EngineError("The TensorRT backend needs a bundle: its engines are stored there.")
-        # Before any object of TensorRT: without a driver those crash the process.
+        # Must come before any TensorRT object: without a driver those crash the process.
         self._gpu = require_gpu(device, probe_driver())
         self._library: TensorRt = find_tensorrt()
         self._machine = this_machine(self._library.name, self._library.version, self._gpu)
@@ -98,7 +98,8 @@ class TensorRtBackend:
         """Load the engines of a graph; see `Backend.load`.
 
         Raises:
-            EngineError: There is no engine for this graph, precision and machine; says why those there were refused.
+            EngineError: There is no engine for this graph, precision and machine; the message says why others were
+                refused.
         """
         if name in self._graphs:
             raise BackendUnavailableError(f"graph {name} is loaded already: a backend serves one recogniser at a time")

@@ -1,8 +1,8 @@
-"""TensorRT engines on disk: what one was built for, and refusing every other one.
+"""TensorRT engines on disk: what each was built for; an engine built for something else is refused.
 
 An engine lies in ``BUNDLE/engines/KEY`` as ``engine.plan`` with its ``engine.json``. KEY names the graph and the
 precision and ends in a hash of everything the plan depends on, so an engine that was moved, edited, damaged or built
-for something else is told apart before TensorRT sees it.
+for something else is recognised before TensorRT reads it.
 """
 
 import hashlib
@@ -152,8 +152,8 @@ def find_engines(bundle: Bundle, machine: Machine, name: str, record: GraphRecor
         At least one engine.
 
     Raises:
-        EngineError: There is none, or one that was built for this machine is damaged; says in one sentence why each one
-            that is there was refused, or how to build one.
+        EngineError: There is none, or one built for this machine is damaged; the message says why each was refused, or
+            how to build one.
     """
     found: list[Engine] = []
     refused: list[str] = []
@@ -166,7 +166,7 @@ def find_engines(bundle: Bundle, machine: Machine, name: str, record: GraphRecor
             continue
         try:
             found.append(read_engine(folder))
-        except EngineError as error:  # one of this machine's own: without it some lengths would not be served
+        except EngineError as error:  # built for this machine: without it some lengths would have no engine
             raise EngineError(f"graph {name} ({record.precision}): {error}; {remedy}") from error
     if not found:
         reason = "; ".join(refused) or "none was built"
@@ -183,7 +183,7 @@ def require_any(bundle: Bundle, machine: Machine, precision: PrecisionChoice) ->
         precision: The one that is wanted, or ``auto``; only the command that builds engines depends on it.
 
     Raises:
-        EngineError: None was; says what the first one was built for.
+        EngineError: None was; the message says what the first one was built for.
     """
     reasons: list[str] = []
     for folder in sorted(path for path in (bundle.root / FOLDER).glob("*-*-*") if path.is_dir()):
@@ -256,7 +256,7 @@ def require_fit(key: EngineKey, folder: Path, machine: Machine, bundle: Bundle, 
         record: The graph it should be.
 
     Raises:
-        EngineError: It was built for something else; the first difference is named.
+        EngineError: It was built for something else; the message names the first difference.
     """
     files = bundle.manifest.files
     for difference in _differences(key, machine, files[record.file].sha256, files[record.data].sha256):

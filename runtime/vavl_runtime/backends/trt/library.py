@@ -1,4 +1,4 @@
-"""The TensorRT at hand, from 10.3 to 11.4 or TensorRT-RTX, and what it logs."""
+"""Finds the installed TensorRT (10.3 to 11.4, or TensorRT-RTX) and keeps what it logs."""
 
 from collections import deque
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ class _Seen:
 
 
 class ProfileRunner:
-    """Runs one profile of an engine. The first run of a shape is plain, and captured for the ones that follow.
+    """Runs one profile of an engine. The first run of a shape is plain and is captured as a CUDA graph for later runs.
 
     Args:
         library: TensorRT.
@@ -64,7 +64,7 @@ class ProfileRunner:
         self._cuda = cuda
         self._stream = stream
         self._seen: OrderedDict[tuple[Shape, ...], _Seen] = OrderedDict()
-        # The memory of all profiles of a graph is one piece, given later.
+        # All profiles of a graph share one piece of scratch memory, which is set later.
         strategy = library.module.ExecutionContextAllocationStrategy.USER_MANAGED
         self._context = engine.create_execution_context(strategy)
         if self._context is None:

@@ -1,7 +1,7 @@
 """Rounds sizes up to a few steps, so that few shapes meet the GPU, and cuts what the padding added.
 
-Every graph masks by the valid lengths it gets, so padding time changes no answer. Rows (faces, boxes) are independent,
-so rows of zeros are computed and cut. Other axes are taken as they come.
+Graphs mask by the valid lengths, so padding in time changes no output. Rows (faces, boxes) are independent, so rows of
+zeros are computed and cut off. Other axes keep their size.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ ROWS = ("faces", "boxes")
 
 
 def round_up(axis: str, size: int, low: int, high: int) -> int:
-    """The size that stands for ``size`` on an axis of a profile.
+    """Round a size up to the step that a profile uses for it.
 
     Args:
         axis: Its symbol.
@@ -36,7 +36,7 @@ def round_up(axis: str, size: int, low: int, high: int) -> int:
 
 
 def padded_shapes(record: GraphRecord, profile: Profile, inputs: Arrays) -> dict[str, Shape] | None:
-    """The shapes in which a profile takes inputs.
+    """The padded shapes in which a profile takes inputs.
 
     Args:
         record: The graph.
