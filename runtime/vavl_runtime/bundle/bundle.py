@@ -188,9 +188,7 @@ def open_bundle(path: str | Path | None = None) -> Bundle:
     if os.path.isdir(place):  # noqa: PTH112 - unlike Path.is_dir, false for a name that is too long
         return _open_folder(place, None)
     if not os.path.isfile(place):  # noqa: PTH113
-        raise BundleNotFoundError(
-            f"{place}: no bundle there; name a folder or .vavl file that vavl-export onnx wrote"
-        )
+        raise BundleNotFoundError(f"{place}: no bundle there; name a folder or .vavl file that vavl-export onnx wrote")
     if not zipfile.is_zipfile(place):
         raise BundleNotFoundError(f"{place}: neither a bundle folder nor a .vavl archive")
     archive = tempfile.TemporaryDirectory(prefix="vavl-")
