@@ -39,9 +39,7 @@ from benchmarks.modules import torch_modules
 from benchmarks.pipelines import STAGES, PeerPipeline
 from benchmarks.rounds import advantage, least_and_median
 from benchmarks.studies.resident import resident_mb
-from vavl_export.bundle_writer import write_bundle
-from vavl_export.precision.variants import VariantRequest
-from vavl_export.request import build_request
+from vavl_export import export_bundle
 from vavl_runtime import Recognizer
 from vavl_runtime.bundle import PACKAGED_BUNDLE, Bundle, open_bundle
 from vavl_runtime.bundle.manifest import FILE_NAME, Manifest
@@ -151,20 +149,15 @@ def take_rounds(sides: dict[str, Side], clip: Path, repeats: int) -> tuple[dict[
 
 def export_paper_bundle(folder: Path, calibration: Path | None) -> Path:
     """Export the paper-sized bundle with random weights; with int8 graphs if there are clips to calibrate on."""
-    # Answers of random weights lie so close together that any rounding flips labels.
-    variants = VariantRequest(("int8",), calibration, allow_drift=True) if calibration else None
-    request = build_request(
-        None,
+    result = export_bundle(
+        folder / "paper",
         preset="paper",
-        seed=0,
-        audio_encoder=None,
-        face_encoder=None,
-        name="paper",
-        fused=False,
-        variants=variants,
+        precisions=("fp32", "int8") if calibration else ("fp32",),
+        calibration=calibration,
+        allow_drift=True,  # with random weights the scores are so close together that any rounding changes labels
+        progress=lambda line: print(line, file=sys.stderr),
     )
-    write_bundle(request, folder / "paper", progress=lambda line: print(line, file=sys.stderr))
-    return folder / "paper"
+    return result.path
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Exports the networks to ONNX files in a work folder, in every precision, whole and cut for two streams."""
+"""Exports the networks to ONNX files in a work folder, in every precision, one by one and fused."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -8,30 +8,21 @@ from pathlib import Path
 import onnx
 
 from benchmarks.gpu.models import make_networks
-from benchmarks.gpu.narrowing import narrow_norms
-from benchmarks.gpu.plan import NARROW
-from benchmarks.gpu.splitting import fix_dimension, split_by_inputs
 from vavl_export.fused import FUSED, fuse_path, fused_name
-from vavl_export.graph_specs import GraphPlan, encoder_plans, path_plans
-from vavl_export.precision.half_conversion import lower_precision
+from vavl_export.graph_specs import GraphSpec, encoder_specs, path_specs
+from vavl_export.precision.half_conversion import convert_to_half
 from vavl_export.to_onnx import export_graph
 
 SINGLE = ("audio_encoder", "face_encoder", "audio_visual", "audio", "visual")
 LOWER = ("fp16", "bf16")
-BRANCHES = {"hear": ("waveform", "samples"), "see": ("faces",)}
 _FINISHED = "finished"
 
 Progress = Callable[[str], None]
 
 
-def graph_file(folder: Path, name: str, variant: str) -> Path:
+def graph_file(folder: Path, name: str, precision: str) -> Path:
     """Where a graph lies in a work folder."""
-    return folder / f"{name}.{variant}.onnx"
-
-
-def branch_name(part: str) -> str:
-    """Name of a part of the fused audio-visual graph: ``hear``, ``see`` or ``rest``."""
-    return f"{fused_name('audio_visual')}_{part}"
+    return folder / f"{name}.{precision}.onnx"
 
 
 def write_graphs(folder: Path, *, tiny: bool, workers: int, progress: Progress) -> None:
@@ -61,18 +52,13 @@ def write_graphs(folder: Path, *, tiny: bool, workers: int, progress: Progress) 
         ]
         for name, precision in pool.map(_lower, *zip(*jobs, strict=True), [folder] * len(jobs)):
             progress(f"{name} in {precision}")
-        names = [name for name, precision in jobs if precision == "fp16"]
-        for name in pool.map(_narrow, names, [folder] * len(names)):
-            progress(f"{name} in {NARROW}")
-        for variant in pool.map(_split, ("fp16", NARROW), [folder] * 2):
-            progress(f"cut {fused_name('audio_visual')} in {variant}")
     (folder / _FINISHED).touch()
 
 
-def plans(*, tiny: bool) -> dict[str, GraphPlan]:
+def plans(*, tiny: bool) -> dict[str, GraphSpec]:
     """The exporter's plans of the networks, by name."""
     networks = make_networks(tiny=tiny)
-    made = [*path_plans(networks.original), *encoder_plans(networks.audio, networks.face)]
+    made = [*path_specs(networks.original), *encoder_specs(networks.audio, networks.face)]
     return {plan.name: plan for plan in made}
 
 
@@ -89,23 +75,8 @@ def _fuse(path: str, folder: Path) -> str:
 
 def _lower(name: str, precision: str, folder: Path) -> tuple[str, str]:
     model = onnx.load(graph_file(folder, name, "fp32"))
-    _save(lower_precision(model, precision), graph_file(folder, name, precision))  # type: ignore[arg-type]
+    _save(convert_to_half(model, precision), graph_file(folder, name, precision))  # type: ignore[arg-type]
     return name, precision
-
-
-def _narrow(name: str, folder: Path) -> str:
-    model = onnx.load(graph_file(folder, name, "fp16"))
-    narrow_norms(model)
-    _save(model, graph_file(folder, name, NARROW))
-    return name
-
-
-def _split(variant: str, folder: Path) -> str:
-    whole = onnx.load(graph_file(folder, fused_name("audio_visual"), variant))
-    fix_dimension(whole, "batch", 1)  # one clip, as the faces are
-    for part, model in split_by_inputs(whole, BRANCHES).items():
-        _save(model, graph_file(folder, branch_name(part), variant))
-    return variant
 
 
 def _save(model: onnx.ModelProto, file: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu.accelerator import Accelerator
-from benchmarks.gpu.graphs import branch_name, graph_file
+from benchmarks.gpu.graphs import graph_file
 from benchmarks.gpu.models import Inputs
 from benchmarks.gpu.plan import Engine, Point
 from vavl_export.fused import fused_name
@@ -41,15 +41,13 @@ class Step:
 
 
 def steps(point: Point, streams: int) -> list[Step]:
-    """The graphs that make up a point; a fused one where one clip is answered, a chain for more."""
+    """The graphs that make up a point; a fused one for one clip on one stream, else a chain."""
     if point.scope == "path":
         return [Step(point.path)]
     if point.scope == "encoder":
         return [Step("audio_encoder" if point.path == "audio" else "face_encoder")]
     if point.batch == 1 and streams == 1:
         return [Step(fused_name(point.path))]
-    if point.batch == 1:
-        return [Step(branch_name("see"), side=True), Step(branch_name("hear")), Step(branch_name("rest"))]
     face = [Step("face_encoder", side=streams == 2)] if point.path != "audio" else []
     sound = [Step("audio_encoder")] if point.path != "visual" else []
     return [*face, *sound, Step(point.path)]
@@ -73,7 +71,7 @@ class OnnxProgram:
         self._clips = point.batch
         self._steps: list[tuple[Step, Any, Any, Any]] = []
         for step in steps(point, engine.streams):
-            session = self._open(graph_file(folder, step.graph, engine.variant), step, engine)
+            session = self._open(graph_file(folder, step.graph, engine.precision), step, engine)
             self._add(step, session, graphs=engine.style == "graph")
 
     def run(self) -> None:

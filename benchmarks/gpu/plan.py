@@ -7,7 +7,6 @@ LENGTHS_S = (3.0, 1.0, 10.0)
 FRAMES_PER_S = 25
 BATCHES = (4, 16, 64)
 MOST_FACES = 1200  # in one run: their activations take about 8 MB each, in every engine that meets at a point
-NARROW = "fp16-narrow"
 
 Scope = Literal["whole", "path", "encoder"]
 Family = Literal["torch", "onnxruntime", "tensorrt"]
@@ -26,7 +25,6 @@ class Engine:
         streams: 2 to run sound and pictures side by side.
         fixed: Shapes are told to ONNX Runtime when it opens the graph.
         nhwc: ONNX Runtime convolves channels last.
-        narrow: Norms, softmax and means read and write fp16, too; they sum in fp32.
         compiled: A CUDA graph of what torch.compile made.
     """
 
@@ -37,13 +35,7 @@ class Engine:
     streams: int = 1
     fixed: bool = False
     nhwc: bool = False
-    narrow: bool = False
     compiled: bool = False
-
-    @property
-    def variant(self) -> str:
-        """Which of the exported graphs it runs."""
-        return NARROW if self.narrow else self.precision
 
 
 _GRAPH = "ONNX Runtime CUDA graph fp16"
@@ -54,12 +46,9 @@ ENGINES = (
     Engine("PyTorch eager fp16", "torch", "fp16", "eager"),
     Engine("PyTorch CUDA graph fp16", "torch", "fp16", "graph"),
     Engine(_GRAPH, "onnxruntime", "fp16", "graph"),
-    Engine(f"{_GRAPH}, narrow norms", "onnxruntime", "fp16", "graph", fixed=True, narrow=True),
-    Engine(f"{_GRAPH}, narrow norms, NHWC", "onnxruntime", "fp16", "graph", fixed=True, narrow=True, nhwc=True),
-    Engine(f"{_GRAPHS}, narrow norms", "onnxruntime", "fp16", "graph", streams=2, fixed=True, narrow=True),
-    Engine(
-        f"{_GRAPHS}, narrow norms, NHWC", "onnxruntime", "fp16", "graph", streams=2, fixed=True, narrow=True, nhwc=True
-    ),
+    Engine(f"{_GRAPH}, NHWC", "onnxruntime", "fp16", "graph", fixed=True, nhwc=True),
+    Engine(_GRAPHS, "onnxruntime", "fp16", "graph", streams=2, fixed=True),
+    Engine(f"{_GRAPHS}, NHWC", "onnxruntime", "fp16", "graph", streams=2, fixed=True, nhwc=True),
     Engine("TensorRT CUDA graph fp16", "tensorrt", "fp16", "graph"),
     Engine("PyTorch CUDA graph fp16, two streams", "torch", "fp16", "graph", streams=2),
     Engine("ONNX Runtime fp16", "onnxruntime", "fp16", "eager"),
@@ -67,7 +56,6 @@ ENGINES = (
     Engine("ONNX Runtime fp32", "onnxruntime", "fp32", "eager"),
     Engine("PyTorch eager fp32", "torch", "fp32", "eager"),
     Engine(f"{_GRAPH}, fixed shapes", "onnxruntime", "fp16", "graph", fixed=True),
-    Engine(_GRAPHS, "onnxruntime", "fp16", "graph", streams=2, fixed=True),
     Engine("ONNX Runtime CUDA graph bf16", "onnxruntime", "bf16", "graph"),
     Engine("torch.compile in a CUDA graph fp16, two streams", "torch", "fp16", "graph", streams=2, compiled=True),
 )
@@ -79,8 +67,7 @@ _TOGETHER = (
     "PyTorch eager fp16",
     "PyTorch CUDA graph fp16",
     _GRAPH,
-    f"{_GRAPH}, narrow norms",
-    f"{_GRAPH}, narrow norms, NHWC",
+    f"{_GRAPH}, NHWC",
     "TensorRT CUDA graph fp16",
 )
 
@@ -147,7 +134,7 @@ def engines(point: Point) -> list[Engine]:
         return [engine for engine in chosen if engine.style == "compile" or engine.name in _TOGETHER]
     if point.path != "audio_visual":
         chosen = [engine for engine in chosen if engine.streams == 1]
-    if point.scope == "path":  # its graph is one, and not cut
+    if point.scope == "path":  # a single graph, with nothing to run beside it
         chosen = [engine for engine in chosen if engine.family == "torch" or engine.streams == 1]
     if point != points()[0]:
         chosen = [engine for engine in chosen if engine.name not in _ALONE]

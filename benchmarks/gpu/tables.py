@@ -16,8 +16,7 @@ _COLUMNS = (
     "PyTorch CUDA graph fp16",
     "ONNX Runtime CUDA graph fp32",
     "ONNX Runtime CUDA graph fp16",
-    "ONNX Runtime CUDA graph fp16, narrow norms",
-    "ONNX Runtime CUDA graph fp16, narrow norms, NHWC",
+    "ONNX Runtime CUDA graph fp16, NHWC",
 )
 _SCOPES = {"whole": "encoders and path", "path": "path", "encoder": "encoder"}
 

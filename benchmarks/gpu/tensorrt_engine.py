@@ -38,7 +38,7 @@ class TensorRtProgram:
         self._tensors = dict(inputs)
         self._contexts: list[tuple[Any, Any]] = []
         for step in steps(point, engine.streams):
-            self._add(graph_file(folder, step.graph, engine.variant))
+            self._add(graph_file(folder, step.graph, engine.precision))
         for _ in range(_WARM_UPS):
             self._enqueue()
         self._replay = accelerator.capture(self._enqueue)

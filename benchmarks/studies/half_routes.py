@@ -2,7 +2,7 @@
 
     python -m benchmarks.studies.half_routes [--presets light paper] [-o benchmarks/results/half_routes.json]
 
-    our pass                the fp32 ONNX graph lowered by `lower_precision`, as `vavl-export` does
+    our pass                the fp32 ONNX graph lowered by `convert_to_half`, as `vavl-export` does
     onnxruntime, kept fp32  `onnxruntime.transformers.float16` with norms, softmax and sums in its block list
     onnxruntime, defaults   the same with its own block list
     module.half()           the PyTorch module in half precision, exported
@@ -30,17 +30,17 @@ from torch import Tensor, nn
 from benchmarks.environment import environment
 from vavl.encoders import load_audio_encoder
 from vavl_export.golden import record_golden, relative_l2
-from vavl_export.graph_specs import GraphPlan, encoder_plans, path_plans
-from vavl_export.precision.activation_stats import open_session
+from vavl_export.graph_specs import GraphSpec, encoder_specs, path_specs
 from vavl_export.precision.emulate import emulate
-from vavl_export.precision.half_conversion import lower_precision
+from vavl_export.precision.half_conversion import convert_to_half
+from vavl_export.precision.sessions import open_session
 from vavl_export.request import build_request
 from vavl_export.to_onnx import export_graph
 from vavl_runtime.devices.cpu import usable_cores
 from vavl_runtime.files import write_atomically
 
 KEPT = ["LayerNormalization", "InstanceNormalization", "Softmax", "ReduceSum", "ReduceMean", "ReduceL2", "Pow", "Exp"]
-Route = Callable[[GraphPlan, onnx.ModelProto], onnx.ModelProto]
+Route = Callable[[GraphSpec, onnx.ModelProto], onnx.ModelProto]
 
 
 def in_half(module: nn.Module) -> nn.Module:
@@ -71,7 +71,7 @@ def _converted(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
 
 
 ROUTES: dict[str, Route] = {
-    "our pass": lambda plan, exact: lower_precision(exact, "fp16"),
+    "our pass": lambda plan, exact: convert_to_half(exact, "fp16"),
     "onnxruntime, kept fp32": lambda plan, exact: _converted(
         exact, op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *KEPT]
     ),
@@ -81,18 +81,18 @@ ROUTES: dict[str, Route] = {
 }
 
 
-def plans(preset: str) -> Iterator[GraphPlan]:
+def plans(preset: str) -> Iterator[GraphSpec]:
     """The graphs of a preset that are compared."""
     request = build_request(
         None, preset=preset, seed=0, audio_encoder=None, face_encoder=None, name=preset, fused=False
     )
-    yield next(plan for plan in path_plans(request.model) if plan.name == "audio_visual")
+    yield next(plan for plan in path_specs(request.model) if plan.name == "audio_visual")
     audio = load_audio_encoder(request.description.audio_encoder).module
     face = nn.Identity()  # its graph is not compared
-    yield encoder_plans(audio, face)[0]  # type: ignore[arg-type]
+    yield encoder_specs(audio, face)[0]  # type: ignore[arg-type]
 
 
-def compare(plan: GraphPlan) -> dict[str, dict[str, Any]]:
+def compare(plan: GraphSpec) -> dict[str, dict[str, Any]]:
     """Take every route for one graph.
 
     Args:

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.environment import environment
 from vavl.config import VavlConfig, light_config, paper_config
 from vavl.encoders.wav2vec2 import LARGE_ROBUST_LAYERS
-from vavl_export.tensorrt.command import run
+from vavl_export import build_engines
 from vavl_export.tensorrt.profiles import GRAPHS
 from vavl_runtime.backends.trt.engine_store import Engine
 from vavl_runtime.files import write_atomically
@@ -65,15 +65,9 @@ def measure(preset: str, bundle: Path) -> list[dict[str, Any]]:
     rows: dict[Path, dict[str, Any]] = {}  # by plan: the detector is fp32 in every precision
     for target in TARGETS:
         for precision in PRECISIONS:
-            for engine in run(
+            for engine in build_engines(
                 bundle,
                 precision=precision,  # type: ignore[arg-type]
-                seconds=None,
-                batch=1,
-                workspace_mib=None,
-                graphs=(),
-                stripped=False,
-                version_compatible=False,
                 compute_capability=target,
                 progress=lambda line: print(line, file=sys.stderr),
             ):

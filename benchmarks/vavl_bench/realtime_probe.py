@@ -29,7 +29,7 @@ class LiveRequest:
         fps: Frames per second of the stream.
         reserve: Share of the time that must stay free.
         seconds: How long to measure the bundle as it is.
-        device: ``cpu`` or ``cuda:N``.
+        device: ``auto``, ``cpu`` or ``cuda:N``.
         backend: The backend.
         precision: Of the graphs.
         threads: CPU threads; None for all cores.

@@ -1,4 +1,4 @@
-"""Prints what a bundle is, for people."""
+"""Describes a bundle in text."""
 
 from vavl_runtime.bundle import Bundle
 

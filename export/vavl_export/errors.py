@@ -1,15 +1,20 @@
-"""Errors of exporting; their base is `vavl_runtime.errors.VavlError`."""
+"""Errors of exporting; the base of the tree is in `vavl_runtime.errors`.
+
+VavlError                 exit code
+├── ExportError           1    a graph cannot be exported, breaks a rule, or cannot be built as an engine
+└── ParityError           1    a graph drifts from PyTorch, or a variant from fp32, beyond the tolerance
+"""
 
 from vavl_runtime.errors import VavlError
 
 
 class ExportError(VavlError):
-    """A graph cannot be exported or breaks a rule for graphs."""
+    """A graph cannot be exported, breaks a rule for graphs, or cannot be built as an engine."""
 
     kind = "export"
 
 
 class ParityError(VavlError):
-    """The outputs of a graph drift from PyTorch's beyond the tolerance."""
+    """A graph drifts from PyTorch, or a variant from fp32, beyond the tolerance."""
 
     kind = "parity"

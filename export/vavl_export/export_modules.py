@@ -1,4 +1,4 @@
-"""The torch modules that become graphs: inputs and outputs exactly as the bundle documents them."""
+"""The PyTorch modules that are exported, with inputs and outputs as the bundle documents them."""
 
 import copy
 
@@ -11,11 +11,11 @@ from vavl.model.conformer import ConvolutionModule
 
 
 class UnimodalPath(nn.Module):
-    """Features of one modality to prediction and embedding.
+    """Maps features of one modality to prediction and embedding.
 
     Args:
-        model: The model; the other branch stays out of the graph.
-        modality: Which branch.
+        model: The model; the graph leaves out the other branch.
+        modality: The branch to export.
     """
 
     def __init__(self, model: Vavl, modality: Modality) -> None:
@@ -30,7 +30,7 @@ class UnimodalPath(nn.Module):
 
 
 class AudioVisualPath(nn.Module):
-    """Features of both modalities to prediction and embedding."""
+    """Maps features of both modalities to prediction and embedding."""
 
     def __init__(self, model: Vavl) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class AudioVisualPath(nn.Module):
 
 
 class AudioEncoderPath(nn.Module):
-    """An audio encoder whose lengths come out as int64 for every batch."""
+    """Runs an audio encoder and gives its lengths as int64."""
 
     def __init__(self, encoder: AudioEncoder) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class AudioEncoderPath(nn.Module):
 
 
 class _FoldedConvolution(nn.Module):
-    """A convolution module whose BatchNorm lives in the depthwise convolution."""
+    """A convolution module with its BatchNorm folded into the depthwise convolution."""
 
     def __init__(self, module: ConvolutionModule) -> None:
         super().__init__()

@@ -1,11 +1,11 @@
-"""End-to-end graphs for callers that want one call: sound and face crops in, prediction out."""
+"""Composes end-to-end graphs, which take a waveform and face crops and give the prediction in one call."""
 
 import onnx
 import torch
 from onnx import TensorProto, compose, helper
 from torch import Tensor, nn
 
-from vavl_export.graph_specs import GraphPlan
+from vavl_export.graph_specs import GraphSpec
 
 FUSED = ("audio", "visual", "audio_visual")
 
@@ -23,8 +23,8 @@ def fuse_path(path: str, models: dict[str, onnx.ModelProto]) -> onnx.ModelProto:
         models: The graphs by name, weights inside.
 
     Returns:
-        A graph from ``waveform`` and ``samples`` and/or ``faces`` to ``prediction`` and ``embedding``. Face
-        crops of one clip make one sequence, so a graph with a visual side answers one clip a call.
+        A graph from ``waveform`` and ``samples`` and/or ``faces`` to ``prediction`` and ``embedding``. The faces of a
+        call make one sequence, so a graph with a visual branch takes one clip per call.
     """
     head = compose.add_prefix(models[path], "path/")
     if path != "audio":
@@ -41,53 +41,53 @@ def fuse_path(path: str, models: dict[str, onnx.ModelProto]) -> onnx.ModelProto:
 
 
 class FusedPath(nn.Module):
-    """What a fused graph computes, in PyTorch: the reference of its golden vectors.
+    """Computes in PyTorch what a fused graph computes, as the reference of its golden vectors.
 
     Args:
         path: ``audio``, ``visual`` or ``audio_visual``.
-        plans: The plans of the bundle by name.
+        specs: The specs of the bundle by name.
     """
 
-    def __init__(self, path: str, plans: dict[str, GraphPlan]) -> None:
+    def __init__(self, path: str, specs: dict[str, GraphSpec]) -> None:
         super().__init__()
-        self.hears = path != "visual"
-        self.sees = path != "audio"
-        self.head = plans[path].module
-        self.audio_encoder = plans["audio_encoder"].module
-        self.face_encoder = plans["face_encoder"].module
+        self.has_audio = path != "visual"
+        self.has_visual = path != "audio"
+        self.head = specs[path].module
+        self.audio_encoder = specs["audio_encoder"].module
+        self.face_encoder = specs["face_encoder"].module
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Map ``waveform, samples`` and/or ``faces`` to prediction and embedding."""
         features: list[Tensor] = []
-        if self.hears:
+        if self.has_audio:
             features += self.audio_encoder(*inputs[:2])
-        if self.sees:
+        if self.has_visual:
             encoded = self.face_encoder(inputs[-1])
             features += [encoded[None], torch.tensor([len(encoded)])]
         prediction, embedding = self.head(*features)
         return prediction, embedding
 
 
-def fused_plan(path: str, plans: dict[str, GraphPlan]) -> GraphPlan:
-    """Plan the golden vectors of a fused graph: one clip of sound and three faces.
+def fused_spec(path: str, specs: dict[str, GraphSpec]) -> GraphSpec:
+    """Specify the golden vectors of a fused graph: one clip of audio and three faces.
 
     Args:
         path: ``audio``, ``visual`` or ``audio_visual``.
-        plans: The plans of the bundle by name.
+        specs: The specs of the bundle by name.
 
     Returns:
-        A plan that is never exported itself.
+        A specification that is never exported itself.
     """
     names = ["audio_encoder"] * (path != "visual") + ["face_encoder"] * (path != "audio")
-    inputs = tuple(name for encoder in names for name in plans[encoder].inputs)
+    inputs = tuple(name for encoder in names for name in specs[encoder].inputs)
 
     def example(batch: int, length: float) -> tuple[Tensor, ...]:
         batches = {"audio_encoder": 1, "face_encoder": 3}
-        return tuple(value for name in names for value in plans[name].example(batches[name], length))
+        return tuple(value for name in names for value in specs[name].example(batches[name], length))
 
-    module, name = FusedPath(path, plans), fused_name(path)
-    return GraphPlan(
-        name, f"{path}.fused.onnx", "weights.bin", module, inputs, plans[path].outputs, {}, example, ((1, 0.6),)
+    module, name = FusedPath(path, specs), fused_name(path)
+    return GraphSpec(
+        name, f"{path}.fused.onnx", "weights.bin", module, inputs, specs[path].outputs, {}, example, ((1, 0.6),)
     )
 
 
@@ -97,7 +97,7 @@ def _merge(encoder: onnx.ModelProto, head: onnx.ModelProto, modality: str, prefi
 
 
 def _faces_to_sequence(face_encoder: onnx.ModelProto) -> onnx.ModelProto:
-    """Append: features of N crops become one clip of N tokens."""
+    """Append operators that turn the features of N crops into one clip of N tokens."""
     model = compose.add_prefix(face_encoder, "face/")
     graph = model.graph
     width = graph.output[0].type.tensor_type.shape.dim[1].dim_value

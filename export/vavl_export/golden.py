@@ -1,4 +1,4 @@
-"""Golden vectors: inputs, and the outputs PyTorch gave for them, recorded at export and rerun anywhere."""
+"""Golden vectors: inputs with PyTorch's outputs for them, recorded at export and repeated on any machine."""
 
 import io
 from collections.abc import Mapping
@@ -9,40 +9,42 @@ import torch
 from numpy.typing import NDArray
 
 from vavl_export.errors import ParityError
-from vavl_export.graph_specs import GraphPlan
+from vavl_export.graph_specs import GraphSpec
+from vavl_runtime.bundle import Bundle
 
 FOLDER = "golden"
 Arrays = dict[str, "NDArray[np.generic]"]
+Case = tuple[Arrays, Arrays]  # inputs, and the expected outputs
 
-# Relative L2 error against PyTorch fp32, per precision of the graph; that of int8 counts on real clips, for which its
-# ranges were made. One table for export, verify and tests.
+# Largest relative L2 error against PyTorch in fp32, by precision of the graph. The bound of int8 holds on real clips,
+# for which its ranges were calibrated. Export, verification and tests use this one table.
 TOLERANCE = {"fp32": 1e-4, "fp16": 5e-3, "bf16": 4e-2, "int8": 1e-1}
 
-# On a labelled corpus: the largest share of labels that may flip, and how much macro F1 or CCC may fall, beside fp32
-# on ONNX Runtime's CPU; so fp32 on another backend has its bounds too.
+# On a labelled corpus, compared with fp32 on ONNX Runtime's CPU: the largest share of labels that may change, and the
+# largest loss of macro F1 or CCC. fp32 has bounds too, for other backends.
 FLIPS = {"fp32": 0.0, "fp16": 0.0, "bf16": 0.02, "int8": 0.02}
 METRIC_LOSS = {"fp32": 0.001, "fp16": 0.001, "bf16": 0.01, "int8": 0.01}
 
 
-def record_golden(plan: GraphPlan) -> list[tuple[Arrays, Arrays]]:
-    """Run a plan's module in PyTorch at the plan's sizes.
+def record_golden(spec: GraphSpec) -> list[Case]:
+    """Run a spec's module in PyTorch at the spec's sizes.
 
     Args:
-        plan: The graph.
+        spec: The graph.
 
     Returns:
-        Inputs and outputs by name, one pair for each size.
+        Inputs and outputs by name, one pair for each of the spec's sizes.
     """
     recorded = []
-    for batch, length in plan.sizes:
-        example = plan.example(batch, length)
+    for batch, length in spec.sizes:
+        example = spec.example(batch, length)
         with torch.no_grad():
-            result = plan.module(*example)
+            result = spec.module(*example)
         outputs = result if isinstance(result, tuple) else (result,)
         recorded.append(
             (
-                {name: value.numpy() for name, value in zip(plan.inputs, example, strict=True)},
-                {name: value.numpy() for name, value in zip(plan.outputs, outputs, strict=True)},
+                {name: value.numpy() for name, value in zip(spec.inputs, example, strict=True)},
+                {name: value.numpy() for name, value in zip(spec.outputs, outputs, strict=True)},
             )
         )
     return recorded
@@ -58,11 +60,30 @@ def golden_bytes(inputs: Arrays, outputs: Arrays) -> bytes:
 
 
 def read_golden(path: Path) -> tuple[Arrays, Arrays]:
-    """Read a pair written by `golden_bytes`; pickled objects are refused."""
+    """Read a pair that `golden_bytes` wrote; a file with pickled objects is refused."""
     with np.load(path, allow_pickle=False) as archive:
         inputs = {name.removeprefix("input."): archive[name] for name in archive.files if name.startswith("input.")}
         outputs = {name.removeprefix("output."): archive[name] for name in archive.files if name.startswith("output.")}
     return inputs, outputs
+
+
+def golden_file(graph: str, number: int) -> str:
+    """Path of a golden vector in a bundle."""
+    return f"{FOLDER}/{graph}.{number}.npz"
+
+
+def golden_cases(bundle: Bundle, name: str) -> list[Case]:
+    """Read the golden vectors of a graph: inputs, and PyTorch's outputs.
+
+    Args:
+        bundle: An opened bundle.
+        name: The graph.
+
+    Returns:
+        One pair for each vector; none if the bundle has no vectors for the graph.
+    """
+    prefix = f"{FOLDER}/{name}."
+    return [read_golden(bundle.verified_file(path)) for path in bundle.manifest.files if path.startswith(prefix)]
 
 
 def relative_l2(got: "NDArray[np.generic]", expected: "NDArray[np.generic]") -> float:
@@ -78,7 +99,7 @@ def check_parity(name: str, got: Mapping[str, "NDArray[np.generic]"], expected: 
     """Compare a graph's outputs with PyTorch's.
 
     Args:
-        name: How to call the graph in messages.
+        name: Name of the graph in messages.
         got: Outputs of the graph.
         expected: Outputs of PyTorch.
         tolerance: Largest relative L2 error.
@@ -87,7 +108,7 @@ def check_parity(name: str, got: Mapping[str, "NDArray[np.generic]"], expected: 
         The largest relative L2 error over the outputs.
 
     Raises:
-        ParityError: An output is missing or too far off.
+        ParityError: An output is missing, or its error is too large.
     """
     worst = 0.0
     for output, reference in expected.items():
@@ -95,7 +116,7 @@ def check_parity(name: str, got: Mapping[str, "NDArray[np.generic]"], expected: 
         if error > tolerance:
             raise ParityError(
                 f"{name}.{output}: relative L2 error {error:.2e} against PyTorch, at most {tolerance:.0e} expected; "
-                "the graph does not compute what was trained"
+                "the graph does not compute what PyTorch computes"
             )
         worst = max(worst, error)
     return worst

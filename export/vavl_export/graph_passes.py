@@ -1,4 +1,4 @@
-"""Graph passes: the same arithmetic, written the way that runtimes read it best."""
+"""Graph passes: rewrite graphs so that they compute the same, and runtimes run them faster."""
 
 from collections import Counter
 
@@ -10,10 +10,11 @@ ZERO = "prelu.zero"
 
 
 def fold_transposed_weights(model: onnx.ModelProto) -> None:
-    """Store weights the way MatMul reads them.
+    """Store transposed weights in place of transposing them in the graph.
 
-    The exporter folds the transpose of a weight that is used once and leaves it in the graph for one that is used
-    twice, as the shared layers are; then the paths would not share those weights.
+    The exporter folds the transpose of a weight that is used once, but not of one that is used twice. Weights of the
+    shared layers are used once in the unimodal paths and twice in the audio-visual path: without this pass, the paths
+    could not share them.
     """
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     folded: dict[tuple[str, tuple[int, ...]], str] = {}
@@ -41,7 +42,7 @@ def fold_transposed_weights(model: onnx.ModelProto) -> None:
 def order_gelu(model: onnx.ModelProto) -> None:
     """Write GELU as (x · (1 + erf)) · ½ where the exporter wrote x · (½ · (1 + erf)).
 
-    Only the first order is the pattern that ONNX Runtime fuses, together with the bias of the linear layer before it.
+    ONNX Runtime fuses only the first form, together with the bias of the linear layer before it.
     """
     makers = {output: node for node in model.graph.node for output in node.output}
     readers = Counter(name for node in model.graph.node for name in node.input)
@@ -61,10 +62,10 @@ def order_gelu(model: onnx.ModelProto) -> None:
 
 
 def split_prelu(model: onnx.ModelProto) -> None:
-    """Write PReLU as x + (slope - 1) · min(x, 0), the same within rounding.
+    """Write PReLU as x + (slope - 1) · min(x, 0), which is equal up to rounding.
 
-    ONNX Runtime's CPU kernel for PReLU is not vectorised, and each pass over a picture costs as much as a small
-    convolution: these are three. Nets that share a slope tensor between two PReLUs keep it as it is.
+    ONNX Runtime's CPU kernel for PReLU is not vectorised, the kernels of these three operators are. A PReLU that shares
+    its slope with another one is left as it is.
     """
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     readers = Counter(name for node in model.graph.node for name in node.input)
@@ -89,9 +90,10 @@ def split_prelu(model: onnx.ModelProto) -> None:
 
 
 def sigmoid_of_two(model: onnx.ModelProto) -> None:
-    """Write the second of two channels' softmax as the sigmoid of their difference, taken in the convolution before.
+    """Write the second channel of a softmax over two channels as a sigmoid of their difference.
 
-    Softmax over the channels of a picture is not vectorised and transposes twice.
+    The convolution before it computes the difference. ONNX Runtime's softmax over the channels of an image is not
+    vectorised and transposes twice.
     """
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     makers = {output: node for node in model.graph.node for output in node.output}

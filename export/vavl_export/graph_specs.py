@@ -1,4 +1,4 @@
-"""Which graphs a bundle has, with their inputs, outputs, dynamic axes and example inputs."""
+"""Specifies the graphs of a bundle: inputs, outputs, dynamic axes and example inputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ Axes = dict[int, str]  # axis -> symbolic name
 
 
 @dataclass(frozen=True)
-class GraphPlan:
-    """Everything needed to export one graph and to try it.
+class GraphSpec:
+    """Everything that is needed to export and to test one graph.
 
     Attributes:
         name: Name of the graph in the manifest.
         file: Path of the ONNX file in the bundle.
         data: Path of its weight file in the bundle.
-        module: What is exported.
+        module: The module to export.
         inputs: Input names, in the order of the module's arguments.
         outputs: Output names.
-        axes: Symbolic axes of each input; everything else is fixed.
-        example: Makes inputs of a batch size and a relative length (1 is about a second), seeded.
-        sizes: The (batch, length) pairs that golden vectors are recorded at.
+        axes: Names of the dynamic axes of each input; other axes have a fixed size.
+        example: Makes seeded inputs for a batch size and a relative length; 1 is about a second.
+        sizes: The (batch, length) pairs for which golden vectors are recorded.
     """
 
     name: str
@@ -62,14 +62,14 @@ def _sequence(width: int, rate: float) -> Callable[[int, float], tuple[Tensor, T
     return make
 
 
-def path_plans(model: Vavl) -> list[GraphPlan]:
-    """Plan the three path graphs of a model; they share ``weights.bin``.
+def path_specs(model: Vavl) -> list[GraphSpec]:
+    """Specify the three path graphs of a model; they share ``weights.bin``.
 
     Args:
         model: The model.
 
     Returns:
-        Plans named ``audio``, ``visual`` and ``audio_visual``.
+        Specifications of ``audio``, ``visual`` and ``audio_visual``.
     """
     config: VavlConfig = model.config
     model = prepare_for_export(model)
@@ -88,31 +88,31 @@ def path_plans(model: Vavl) -> list[GraphPlan]:
     def both(batch: int, length: float) -> tuple[Tensor, ...]:
         return (*audio(batch, length), *visual(batch, length))
 
-    def plan(name: str, module: nn.Module, example: Any, *prefixes: str) -> GraphPlan:
+    def spec(name: str, module: nn.Module, example: Any, *prefixes: str) -> GraphSpec:
         inputs = tuple(f"{prefix}_{part}" for prefix in prefixes for part in ("features", "lengths"))
         sizes = ((1, 0.6), (1, 0.2)) if fixed_batch else ((1, 0.6), (2, 0.3))
         outputs = ("prediction", "embedding")
-        return GraphPlan(name, f"{name}.onnx", "weights.bin", module, inputs, outputs, axes(*prefixes), example, sizes)
+        return GraphSpec(name, f"{name}.onnx", "weights.bin", module, inputs, outputs, axes(*prefixes), example, sizes)
 
     return [
-        plan("audio", UnimodalPath(model, "audio"), audio, "audio"),
-        plan("visual", UnimodalPath(model, "visual"), visual, "visual"),
-        plan("audio_visual", AudioVisualPath(model), both, "audio", "visual"),
+        spec("audio", UnimodalPath(model, "audio"), audio, "audio"),
+        spec("visual", UnimodalPath(model, "visual"), visual, "visual"),
+        spec("audio_visual", AudioVisualPath(model), both, "audio", "visual"),
     ]
 
 
-def encoder_plans(audio: AudioEncoder, face: FaceEncoder) -> list[GraphPlan]:
-    """Plan ``audio_encoder`` and ``face_encoder``.
+def encoder_specs(audio: AudioEncoder, face: FaceEncoder) -> list[GraphSpec]:
+    """Specify ``audio_encoder`` and ``face_encoder``.
 
     Args:
         audio: The audio encoder.
         face: The face encoder.
 
     Returns:
-        The two plans.
+        The two specifications.
     """
 
-    def sound(batch: int, length: float) -> tuple[Tensor, Tensor]:
+    def waveform(batch: int, length: float) -> tuple[Tensor, Tensor]:
         generator = _generator(batch, length)
         size = max(audio.minimum_samples, round(16_000 * length))
         samples = torch.randint(audio.minimum_samples, size + 1, (batch,), generator=generator)
@@ -124,7 +124,7 @@ def encoder_plans(audio: AudioEncoder, face: FaceEncoder) -> list[GraphPlan]:
         return (torch.randint(0, 256, shape, generator=_generator(batch, length), dtype=torch.uint8),)
 
     return [
-        GraphPlan(
+        GraphSpec(
             "audio_encoder",
             "encoders/audio_encoder.onnx",
             "encoders/audio_encoder.bin",
@@ -132,9 +132,9 @@ def encoder_plans(audio: AudioEncoder, face: FaceEncoder) -> list[GraphPlan]:
             ("waveform", "samples"),
             ("audio_features", "audio_lengths"),
             {"waveform": {0: "batch", 1: "samples_padded"}, "samples": {0: "batch"}},
-            sound,
+            waveform,
         ),
-        GraphPlan(
+        GraphSpec(
             "face_encoder",
             "encoders/face_encoder.onnx",
             "encoders/face_encoder.bin",
@@ -148,8 +148,8 @@ def encoder_plans(audio: AudioEncoder, face: FaceEncoder) -> list[GraphPlan]:
     ]
 
 
-def detector_plans(networks: dict[str, PixelInput]) -> list[GraphPlan]:
-    """Plan ``pnet``, ``rnet`` and ``onet``; pixels 0..255 go in, face probability and box offsets come out."""
+def detector_specs(networks: dict[str, PixelInput]) -> list[GraphSpec]:
+    """Specify ``pnet``, ``rnet`` and ``onet``, from pixels 0..255 to face probability and box offsets."""
 
     def image(height: int, width: int) -> Callable[[int, float], tuple[Tensor, ...]]:
         def make(batch: int, length: float) -> tuple[Tensor, ...]:
@@ -158,10 +158,10 @@ def detector_plans(networks: dict[str, PixelInput]) -> list[GraphPlan]:
 
         return make
 
-    def plan(name: str, size: tuple[int, int], outputs: tuple[str, ...], axes: Axes) -> GraphPlan:
+    def spec(name: str, size: tuple[int, int], outputs: tuple[str, ...], axes: Axes) -> GraphSpec:
         file = f"detector/{name}"
         sizes = ((1, 1.0), (2, 1.0))
-        return GraphPlan(
+        return GraphSpec(
             name,
             f"{file}.onnx",
             f"{file}.bin",
@@ -174,7 +174,7 @@ def detector_plans(networks: dict[str, PixelInput]) -> list[GraphPlan]:
         )
 
     return [
-        plan("pnet", (51, 64), ("probability", "offsets"), {0: "images", 1: "height", 2: "width"}),
-        plan("rnet", (24, 24), ("probability", "offsets"), {0: "boxes"}),
-        plan("onet", (48, 48), ("probability", "offsets", "landmarks"), {0: "boxes"}),
+        spec("pnet", (51, 64), ("probability", "offsets"), {0: "images", 1: "height", 2: "width"}),
+        spec("rnet", (24, 24), ("probability", "offsets"), {0: "boxes"}),
+        spec("onet", (48, 48), ("probability", "offsets", "landmarks"), {0: "boxes"}),
     ]

@@ -1,6 +1,7 @@
-"""From the exporter's command line to a complete request."""
+"""What to export: a checkpoint or random weights, with its encoders and options."""
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -9,13 +10,36 @@ from vavl.checkpoint import Checkpoint, CheckpointDescription, load_checkpoint
 from vavl.config import light_config, paper_config
 from vavl.errors import ConfigError
 from vavl.model import Vavl
-from vavl_export.bundle_writer import ExportRequest
 from vavl_export.precision.variants import VariantRequest
+from vavl_runtime.bundle.manifest import CropRecipe, Limits
 
 PRESETS = {
     "paper": (paper_config, "random:wav2vec2-large-robust@{seed}", "random:timm:tf_efficientnet_b2@{seed}"),
     "light": (light_config, "random:light@{seed}", "light"),
 }
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export.
+
+    Attributes:
+        model: The VAVL model.
+        description: Its configuration and the references of its encoders.
+        name: Short name of the bundle.
+        fused: Also write the end-to-end graphs.
+        variants: The lower precisions to write in addition to fp32.
+        crop: Recipe of face detection and crops.
+        limits: Limits of the bundle. Those of tokens and samples are taken from the model and the audio encoder.
+    """
+
+    model: Vavl
+    description: CheckpointDescription
+    name: str
+    fused: bool = False
+    variants: VariantRequest = field(default_factory=VariantRequest)
+    crop: CropRecipe = field(default_factory=CropRecipe)
+    limits: Limits = field(default_factory=Limits)
 
 
 def build_request(
@@ -29,17 +53,17 @@ def build_request(
     fused: bool,
     variants: VariantRequest | None = None,
 ) -> ExportRequest:
-    """Load a checkpoint, or make random weights of a preset, and settle the encoders.
+    """Load a checkpoint, or make random weights of a preset, and choose the encoders.
 
     Args:
         checkpoint: Checkpoint folder, or None.
         preset: ``paper`` or ``light``; used without a checkpoint.
-        seed: Of random weights; used without a checkpoint.
-        audio_encoder: Replaces the checkpoint's reference.
-        face_encoder: Replaces the checkpoint's reference.
+        seed: Seed of the random weights; used without a checkpoint.
+        audio_encoder: Reference that replaces the checkpoint's own.
+        face_encoder: Reference that replaces the checkpoint's own.
         name: Short name of the bundle.
-        fused: Also write end-to-end graphs.
-        variants: Which lower precisions to write beside fp32; none by default.
+        fused: Also write the end-to-end graphs.
+        variants: The lower precisions to write in addition to fp32; none by default.
 
     Returns:
         What to export.
@@ -48,14 +72,11 @@ def build_request(
         ConfigError: The checkpoint or the preset is wrong.
     """
     loaded = load_checkpoint(checkpoint) if checkpoint is not None else random_checkpoint(preset, seed)
-    changes: dict[str, str] = {}
+    references = {"audio_encoder": audio_encoder, "face_encoder": face_encoder}
+    changes = {kind: reference for kind, reference in references.items() if reference is not None}
     if checkpoint is not None:
-        changes["audio_encoder"] = _relative_to(checkpoint, loaded.description.audio_encoder)
-        changes["face_encoder"] = _relative_to(checkpoint, loaded.description.face_encoder)
-    if audio_encoder is not None:
-        changes["audio_encoder"] = audio_encoder
-    if face_encoder is not None:
-        changes["face_encoder"] = face_encoder
+        for kind in references.keys() - changes.keys():
+            changes[kind] = _relative_to(checkpoint, getattr(loaded.description, kind))
     description = loaded.description.model_copy(update=changes)
     return ExportRequest(loaded.model, description, name, fused, variants or VariantRequest())
 
@@ -65,7 +86,7 @@ def random_checkpoint(preset: str, seed: int) -> Checkpoint:
 
     Args:
         preset: ``paper`` or ``light``.
-        seed: Of its weights.
+        seed: Seed of its weights.
 
     Returns:
         The model and its description, marked untrained.
@@ -74,7 +95,7 @@ def random_checkpoint(preset: str, seed: int) -> Checkpoint:
         ConfigError: There is no such preset.
     """
     if preset not in PRESETS:
-        raise ConfigError(f"--preset {preset!r}: expected one of {', '.join(PRESETS)}")
+        raise ConfigError(f"preset: got {preset!r}, expected one of {', '.join(PRESETS)}")
     configure, audio, face = PRESETS[preset]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

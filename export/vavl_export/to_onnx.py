@@ -1,4 +1,4 @@
-"""From a plan to an ONNX model: `torch.onnx.export` (dynamo), then tidy names and versions."""
+"""Exports one graph with `torch.onnx.export` (dynamo), and rewrites it with stable names and versions."""
 
 import contextlib
 import io
@@ -13,55 +13,55 @@ from torch.export import Dim
 
 from vavl_export.errors import ExportError
 from vavl_export.graph_passes import fold_transposed_weights, order_gelu, sigmoid_of_two, split_prelu
-from vavl_export.graph_specs import GraphPlan
+from vavl_export.graph_specs import GraphSpec
 
-OPSET = 18  # the newest that every target reads without conversion; the limit is 20
+OPSET = 18  # the newest that every target reads without conversion
 IR_VERSION = 9  # onnxruntime 1.19 reads up to 10
 
 
-def export_graph(plan: GraphPlan) -> onnx.ModelProto:
+def export_graph(spec: GraphSpec) -> onnx.ModelProto:
     """Export one graph.
 
     Args:
-        plan: What to export.
+        spec: What to export.
 
     Returns:
-        The model with its weights inside, symbolic axes named, and no trace of this machine.
+        The graph with its weights inside and its dynamic axes named; it has no traces of this machine.
 
     Raises:
         ExportError: The exporter refuses the module.
     """
-    example = plan.example(2 if 0 in plan.axes[plan.inputs[0]] else 1, 1.0)
+    example = spec.example(2 if 0 in spec.axes[spec.inputs[0]] else 1, 1.0)
     dims: dict[str, Any] = {}
     shapes = tuple(
-        {axis: dims.setdefault(symbol, Dim.DYNAMIC) for axis, symbol in plan.axes[name].items()} for name in plan.inputs
+        {axis: dims.setdefault(symbol, Dim.DYNAMIC) for axis, symbol in spec.axes[name].items()} for name in spec.inputs
     )
     try:
         with torch.no_grad(), _quiet():
             program = torch.onnx.export(
-                plan.module.eval(),
+                spec.module.eval(),
                 example,
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=list(plan.inputs),
-                output_names=list(plan.outputs),
+                input_names=list(spec.inputs),
+                output_names=list(spec.outputs),
                 dynamic_shapes=shapes,
                 verbose=False,
             )
-    except Exception as error:  # the exporter raises many types; the cause stays attached
-        raise ExportError(f"{plan.name}: torch.onnx.export failed: {str(error).strip().splitlines()[0]}") from error
+    except Exception as error:  # the exporter raises many types
+        raise ExportError(f"{spec.name}: torch.onnx.export failed: {str(error).strip().splitlines()[0]}") from error
     model: onnx.ModelProto = program.model_proto
     fold_transposed_weights(model)
     order_gelu(model)
     split_prelu(model)
     sigmoid_of_two(model)
-    _tidy(model, plan)
+    _tidy(model, spec)
     return model
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's progress prints and version-conversion chatter off the terminal."""
+    """Hide what the exporter prints about its progress and version conversion."""
     level = logging.getLogger("torch.onnx").level
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
@@ -72,9 +72,9 @@ def _quiet() -> Iterator[None]:
         logging.getLogger("torch.onnx").setLevel(level)
 
 
-def _tidy(model: onnx.ModelProto, plan: GraphPlan) -> None:
+def _tidy(model: onnx.ModelProto, spec: GraphSpec) -> None:
     model.ir_version = IR_VERSION
-    model.graph.name = plan.name
+    model.graph.name = spec.name
     model.doc_string = ""
     model.graph.doc_string = ""
     del model.metadata_props[:]
@@ -89,7 +89,7 @@ def _tidy(model: onnx.ModelProto, plan: GraphPlan) -> None:
     symbols: dict[str, str] = {}
     for value in model.graph.input:
         del value.metadata_props[:]
-        for axis, symbol in plan.axes[value.name].items():
+        for axis, symbol in spec.axes[value.name].items():
             dim = value.type.tensor_type.shape.dim[axis]
             symbols[dim.dim_param] = symbol
             dim.dim_param = symbol

@@ -1,206 +1,109 @@
-"""Checks a finished bundle: hashes, graph rules, shared weights, golden vectors rerun in ONNX Runtime, and drift."""
+"""Verifies a bundle: the checks that every bundle gets, and those that a device and a corpus add."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 
-import onnx
-import onnxruntime as ort
-from onnx import numpy_helper
-
-from vavl_export import golden
-from vavl_export.errors import ExportError, ParityError
-from vavl_export.graph_lint import check_rules
-from vavl_export.precision.corpus import CorpusDrift
-from vavl_export.precision.drift import GraphDrift, measure_drift
-from vavl_export.precision.report import read_report
-from vavl_export.precision.target_device import TargetGraphs, measure_target
-from vavl_runtime.bundle import Bundle
-from vavl_runtime.bundle.manifest import LowPrecision, Precision
-from vavl_runtime.errors import VavlError
-
-PATHS = ("audio", "visual", "audio_visual")
-SHARING_LIMIT = 1.05
-REPEATED = 1.5  # drift on noise may differ so much between processors, relative to what was measured at export
+from vavl.corpora import Corpus
+from vavl_export.checks import Check, bundle_checks, corpus_checks, target_checks
+from vavl_export.precision.corpus import CorpusDrift, corpus_drift
+from vavl_export.precision.drift import GraphDrift
+from vavl_export.precision.report import VerifyReport
+from vavl_export.precision.target_device import TargetDevice
+from vavl_export.progress import Progress, silent
+from vavl_runtime.bundle import Bundle, open_bundle
 
 
 @dataclass(frozen=True)
-class Check:
-    """One check and how it went.
+class Verification:
+    """The result of verifying a bundle.
 
     Attributes:
-        name: What was checked.
-        passed: Whether it holds; true of a check that was skipped.
-        detail: A figure or the reason, in one line.
-        skipped: It cannot be made here, for the reason in `detail`.
+        checks: Every check, in the order in which it was made.
+        report: The drift on the device and on the corpus.
     """
 
-    name: str
-    passed: bool
-    detail: str
-    skipped: bool = False
+    checks: tuple[Check, ...]
+    report: VerifyReport
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed; skipped checks do not count."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that failed."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def skipped(self) -> tuple[Check, ...]:
+        """The checks that could not be made here."""
+        return tuple(check for check in self.checks if check.skipped)
 
 
-@dataclass(frozen=True)
-class _Skipped:
-    """Why a check cannot be made."""
+def verify_bundle(
+    bundle: str | Path | Bundle,
+    *,
+    device: str | None = None,
+    backend: str | None = None,
+    corpus: Corpus | None = None,
+    on_check: Callable[[Check], None] | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Check hashes, graph rules, weight sharing, golden vectors and drift of a bundle.
 
-    reason: str
-
-
-def verify_bundle(bundle: Bundle) -> Iterator[Check]:
-    """Run every check; none stops the others.
+    A failed check does not stop the others. Without a device, backend or corpus, everything runs on ONNX Runtime's CPU.
 
     Args:
-        bundle: An opened bundle.
+        bundle: A bundle folder, a ``.vavl`` file, or an opened bundle.
+        device: ``auto``, ``cpu`` or ``cuda:N``: measure drift on this device too.
+        backend: ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt`` or ``tensorrt``: measure drift with it too.
+        corpus: Labelled clips: measure what the variants cost there, on the device if one is named.
+        on_check: Called with each check as soon as it is made.
+        progress: Called with a line of text about skipped backends, and about the progress on a corpus.
 
-    Yields:
-        One result after the other.
+    Returns:
+        All checks, and the drift on the device and the corpus.
+
+    Raises:
+        BundleError: The bundle cannot be opened.
+        ConfigError: The corpus does not fit the bundle.
+        InputError: An unknown device or backend.
+        BackendUnavailableError: The device or the backend is missing.
+
+    Examples:
+        >>> from vavl_export import verify_bundle
+        >>> from vavl_runtime.bundle import PACKAGED_BUNDLE
+        >>> verification = verify_bundle(PACKAGED_BUNDLE)
+        >>> verification.passed
+        True
+        >>> verification.checks[0].name
+        'hashes of all files'
     """
-    yield _try("hashes of all files", partial(_hashes, bundle))
-    for name in bundle.manifest.graphs:
-        yield _try(f"rules {name}", partial(_rules, bundle, name))
-        yield _try(f"golden {name}", partial(_golden, bundle, name))
-    yield _try("weights stored once", partial(_sharing, bundle, "fp32"))
-    for precision in sorted({name for path in PATHS for name in bundle.manifest.graphs[path].variants}):
-        yield _try(f"weights stored once {precision}", partial(_sharing, bundle, precision))
-    for name, graph in bundle.manifest.graphs.items():
-        for precision, variant in graph.variants.items():
-            yield _try(f"rules {name} {precision}", partial(_rules, bundle, name, precision))
-            if variant.cpu_file is not None:
-                yield _try(f"rules {name} {precision} cpu", partial(_rules, bundle, name, precision, cpu=True))
-            yield _try(f"drift {name} {precision}", partial(_drift, bundle, name, precision))
+    checks: list[Check] = []
+    graphs: list[GraphDrift] = []
+    corpus_results: list[CorpusDrift] = []
+    tell = progress or silent
 
+    def add(check: Check) -> None:
+        checks.append(check)
+        if on_check is not None:
+            on_check(check)
 
-def target_checks(bundle: Bundle, target: TargetGraphs, keep: Callable[[GraphDrift], None]) -> Iterator[Check]:
-    """Compare every graph that a target runs with PyTorch, in fp32 and each variant.
-
-    Args:
-        bundle: An opened bundle.
-        target: Device and engine.
-        keep: Gets what was measured.
-
-    Yields:
-        One result after the other; a last one that fails if nothing could be run.
-    """
-    ran = 0
-    for name, precision in target.listed():
-        measure = partial(_on_target, bundle, target, name, precision, keep)
-        check = _try(f"drift {name} {precision} on {target.asked}", measure)
-        ran += not check.skipped
-        yield check
-    if not ran:
-        yield Check(f"anything on {target.asked}", False, "no graph could be run, so nothing was checked")
-
-
-def corpus_checks(drift: Sequence[CorpusDrift]) -> Iterator[Check]:
-    """Turn drift on a corpus into checks; only those over all lengths can fail.
-
-    Args:
-        drift: What `vavl_export.precision.corpus.corpus_drift` found.
-
-    Yields:
-        One result after the other.
-    """
-    for found in drift:
-        yield Check(found.name, found.passed or not found.overall, found.describe())
-
-
-def _try(name: str, check: Callable[[], str | _Skipped]) -> Check:
-    try:
-        result = check()
-    except VavlError as error:
-        return Check(name, False, str(error))
-    except Exception as error:  # whatever a damaged graph or vector makes a library raise is a failed check
-        return Check(name, False, f"{type(error).__name__}: {' '.join(str(error).split())}")
-    if isinstance(result, _Skipped):
-        return Check(name, True, result.reason, skipped=True)
-    return Check(name, True, result)
-
-
-def _hashes(bundle: Bundle) -> str:
-    bundle.verify_all()
-    return f"{len(bundle.manifest.files)} files"
-
-
-def _rules(bundle: Bundle, name: str, precision: Precision | None = None, *, cpu: bool = False) -> str:
-    model = onnx.load(bundle.graph_file(name, precision, cpu=cpu), load_external_data=False)
-    check_rules(model, name)
-    return f"opset {model.opset_import[0].version}, {len(model.graph.node)} operators"
-
-
-def _golden(bundle: Bundle, name: str) -> str:
-    prefix = f"{golden.FOLDER}/{name}."
-    vectors = [bundle.verified_file(path) for path in bundle.manifest.files if path.startswith(prefix)]
-    if not vectors:
-        raise ExportError("no golden vectors in the bundle; export it again")
-    graph = bundle.manifest.graphs[name]
-    session = ort.InferenceSession(bundle.graph_file(name), providers=["CPUExecutionProvider"])
-    outputs = [output.name for output in graph.outputs]
-    worst = 0.0
-    for path in vectors:
-        inputs, expected = golden.read_golden(path)
-        got = dict(zip(outputs, session.run(outputs, inputs), strict=True))
-        worst = max(worst, golden.check_parity(name, got, expected, golden.TOLERANCE[graph.precision]))
-    return f"relative L2 error at most {worst:.1e} over {len(vectors)} inputs"
-
-
-def _drift(bundle: Bundle, name: str, precision: LowPrecision) -> str:
-    return "; ".join(_judged(bundle, found) for found in measure_drift(bundle, only=(name, precision)))
-
-
-def _on_target(
-    bundle: Bundle, target: TargetGraphs, name: str, precision: Precision, keep: Callable[[GraphDrift], None]
-) -> str | _Skipped:
-    graph = target.open(name, precision)
-    if isinstance(graph, str):
-        return _Skipped(graph)
-    found, left_out = measure_target(bundle, graph)
-    if found is None:
-        return _Skipped(f"{graph.backend.info} serves no golden input: {left_out[0]}")
-    keep(found)
-    return "; ".join([_judged(bundle, found), *(f"left out: {reason}" for reason in left_out)])
-
-
-def _judged(bundle: Bundle, found: GraphDrift) -> str:
-    """Describe drift that is within its bound."""
-    bound = found.tolerance
-    if bound is None:
-        bound = REPEATED * _recorded(bundle, found.graph, found.precision)
-    if not found.worst <= bound:
-        raise ParityError(f"{found.describe()}, at most {bound:.1e} expected")
-    return found.describe()
-
-
-def _recorded(bundle: Bundle, name: str, precision: Precision) -> float:
-    """Drift on golden inputs as measured at export."""
-    report = read_report(bundle)
-    for found in report.graphs if report is not None else ():
-        if (found.graph, found.precision, found.inputs) == (name, precision, "golden"):
-            return max(found.worst, golden.TOLERANCE["fp32"])
-    raise ExportError(f"no drift of {name} {precision} in the parity report; export the bundle again")
-
-
-def _sharing(bundle: Bundle, precision: Precision) -> str:
-    """Compare what the paths store in a precision with the weights of one graph; fp32 stand-ins do not count."""
-    manifest = bundle.manifest
-    exact = {manifest.graphs[path].data for path in PATHS} if precision != "fp32" else set()
-    records = {path: manifest.graphs[path].in_precision(precision) for path in PATHS}
-    lowered = [path for path, record in records.items() if record.data not in exact]
-    rest = ", ".join(path for path in PATHS if path not in lowered)
-    if not lowered:
-        return f"{rest} stay fp32: nothing is stored"
-    # The audio-visual path has the weights of all three; where it has no variant, the others' make up the whole.
-    whole = ["audio_visual"] if "audio_visual" in lowered else lowered
-    alone = weight_bytes(*(onnx.load(bundle.graph_file(path, precision)) for path in whole))
-    ratio = sum(manifest.files[data].bytes for data in {records[path].data for path in lowered}) / alone
-    stored = f"{', '.join(lowered)} store {ratio:.3f} x the weights of {' and '.join(whole)}"
-    if ratio > SHARING_LIMIT:
-        raise ExportError(f"{stored}, at most {SHARING_LIMIT} expected; export the bundle again")
-    return stored + (f"; fp32: {rest}" if rest else "")
-
-
-def weight_bytes(*models: onnx.ModelProto) -> int:
-    """Bytes of the distinct tensors of graphs: one that stands in them twice counts once."""
-    distinct = {numpy_helper.to_array(tensor).tobytes() for model in models for tensor in model.graph.initializer}
-    return sum(len(content) for content in distinct)
+    with ExitStack() as stack:
+        opened = stack.enter_context(nullcontext(bundle) if isinstance(bundle, Bundle) else open_bundle(bundle))
+        target = None
+        if device is not None or backend is not None:
+            target = stack.enter_context(TargetDevice(opened, device or "auto", backend or "auto", tell))
+        for check in bundle_checks(opened):
+            add(check)
+        if target is not None:
+            for check in target_checks(opened, target, graphs.append):
+                add(check)
+        if corpus is not None:
+            corpus_results = corpus_drift(opened, corpus, tell, target)
+            for check in corpus_checks(corpus_results):
+                add(check)
+    return Verification(tuple(checks), VerifyReport(graphs=tuple(graphs), corpus=tuple(corpus_results)))

@@ -1,39 +1,43 @@
-"""Moves weights out of ONNX files into shared data files, each distinct tensor standing once."""
+"""Moves weights out of ONNX graphs into shared data files that hold each distinct tensor once."""
 
 import hashlib
 import posixpath
-from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from vavl_export.bundle_files import BundleFiles
+
 INLINE_BYTES = 1024  # smaller tensors stay in the graph, where shape inference can see them
-ALIGNMENT = 64  # a cache line; ONNX Runtime maps from the page below by itself
+ALIGNMENT = 64  # a cache line; ONNX Runtime maps memory from the page below by itself
 
 
 class WeightFiles:
     """The data files of one bundle.
 
     Args:
-        root: Folder of the bundle that is being written.
+        files: Files of the bundle that is being written.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._places: dict[str, dict[bytes, tuple[int, int]]] = {}  # data file -> digest -> offset, length
+    def __init__(self, files: BundleFiles) -> None:
+        self._files = files
+        self._places: dict[str, dict[bytes, int]] = {}  # data file -> digest of a tensor -> its offset
 
     def externalize(self, model: onnx.ModelProto, file: str, data: str | None) -> None:
-        """Replace large initializers by references.
+        """Replace the large initializers of a graph by references to data files.
 
         Args:
             model: Changed in place.
-            file: Path of the ONNX file in the bundle, for relative locations.
-            data: Data file that takes new tensors, or None to find every tensor in the files written so far.
+            file: Path of the ONNX file in the bundle; references are relative to it.
+            data: Path of the data file that takes new tensors. None if every tensor is in a data file already.
 
         Raises:
-            KeyError: ``data`` is None and a tensor stands in no file yet.
+            KeyError: ``data`` is None and a tensor is in no data file yet.
         """
+        if data is not None and data not in self._places:
+            self._places[data] = {}
+            self._files.append(data, b"")  # the file exists even if no tensor is large enough for it
         for tensor in model.graph.initializer:
             content = np.ascontiguousarray(numpy_helper.to_array(tensor)).tobytes()
             if len(content) < INLINE_BYTES:
@@ -51,22 +55,11 @@ class WeightFiles:
     def _store(self, content: bytes, data_type: int, data: str | None) -> tuple[str, int]:
         digest = hashlib.sha256(bytes([data_type]) + content).digest()
         if data is None:
-            for place, known in self._places.items():
-                if digest in known:
-                    return place, known[digest][0]
-            raise KeyError("a fused graph holds a weight that no data file has")
-        known = self._places.setdefault(data, {})
-        if digest not in known:
-            path = self.root / data
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab") as file:
-                file.write(b"\0" * (-file.tell() % ALIGNMENT))
-                known[digest] = (file.tell(), len(content))
-                file.write(content)
-        return data, known[digest][0]
-
-    def close(self, data: str) -> None:
-        """Create ``data`` even if no tensor was large enough to be stored in it."""
-        path = self.root / data
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+            for place, offsets in self._places.items():
+                if digest in offsets:
+                    return place, offsets[digest]
+            raise KeyError("a fused graph has a weight that is in no data file")
+        offsets = self._places[data]
+        if digest not in offsets:
+            offsets[digest] = self._files.append(data, content, ALIGNMENT)
+        return data, offsets[digest]

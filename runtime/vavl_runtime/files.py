@@ -29,7 +29,7 @@ def file_beside(path: Path, overwrite: bool = True) -> Iterator[Path]:
     if path.is_dir():
         raise OutputError(f"{path}: a folder; name a file")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path}: already exists; choose another place or pass --force to replace it")
+        raise OutputError(f"{path}: already exists; choose another place, or pass overwrite=True to replace it")
     if path.exists() and not path.is_file():  # a pipe or a device is written directly
         yield path
         return
@@ -94,7 +94,7 @@ def folder_beside(path: Path, overwrite: bool) -> Iterator[Path]:
     """
     path = path.absolute()
     if path.exists() and not overwrite:
-        raise OutputError(f"{path}: already exists; choose another place or pass --force to replace it")
+        raise OutputError(f"{path}: already exists; choose another place, or pass overwrite=True to replace it")
     with _reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))

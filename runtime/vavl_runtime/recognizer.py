@@ -1,5 +1,6 @@
 """The main class: a clip goes in, a prediction comes out."""
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from vavl_runtime.pipeline.graph_runner import GraphRunner
 from vavl_runtime.pipeline.inference_pass import InferencePass
 from vavl_runtime.result import BundleIdentity, ClipResult
 from vavl_runtime.timing import StageTimer
+
+log = logging.getLogger(__name__)
 
 
 class Recognizer:
@@ -94,6 +97,7 @@ class Recognizer:
         if detect_every is not None:
             self.crop = self.crop.model_copy(update={"detect_every": detect_every})
         self.identity = BundleIdentity(opened.name, opened.sha256, self.manifest.weights)
+        log.debug("bundle %s, sha256 %s, runs on %s", opened.name, opened.sha256, self.backend)
 
     def __enter__(self) -> "Recognizer":
         return self
@@ -174,6 +178,7 @@ class Recognizer:
                 return self._attempt(source, use, faults, timer, all_paths)
             except ModalityFaultError as fault:
                 faults[fault.modality] = fault.error
+                log.debug("%s is broken: %s", fault.modality, fault.error)  # results name only its kind
                 if use != "auto" or len(faults) == 2:
                     raise _combined(faults) from None
 

@@ -37,7 +37,8 @@ def test_what_is_too_far_off_is_not_timed(error: float) -> None:
 def test_steps_of_a_point() -> None:
     whole = Point("whole", "audio_visual", 3.0, 1)
     assert steps(whole, 1) == [Step("audio_visual_fused")]
-    assert [step.side for step in steps(whole, 2)] == [True, False, False]
+    sides = [("face_encoder", True), ("audio_encoder", False), ("audio_visual", False)]
+    assert [(step.graph, step.side) for step in steps(whole, 2)] == sides
     chain = steps(Point("whole", "audio_visual", 3.0, 4), 1)
     assert [step.graph for step in chain] == ["face_encoder", "audio_encoder", "audio_visual"]
     assert steps(Point("encoder", "visual", 3.0, 1), 1) == [Step("face_encoder")]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from benchmarks.studies import half_routes
-from vavl_export.graph_specs import GraphPlan
+from vavl_export.graph_specs import GraphSpec
 
 
 class TwoProducts(nn.Module):
@@ -26,7 +26,7 @@ def test_every_route_has_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     def example(batch: int, length: float) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.ones(batch, 8), torch.ones(batch, dtype=torch.int64)
 
-    plan = GraphPlan(
+    plan = GraphSpec(
         "made",
         "made.onnx",
         "made.bin",

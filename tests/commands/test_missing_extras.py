@@ -67,7 +67,12 @@ def test_one_line_names_the_extra(
     assert line.endswith(f" is not installed; pip install 'vavl-edge[{extra}]'")
     assert line.split()[1] in TRAINING
     assert not (tmp_path / "out").exists()
-    assert "Traceback" in run_apart(*arguments, "-v", path=without).stderr
+
+
+def test_verbose_adds_the_traceback(without: Path) -> None:
+    done = run_apart("vavl-train", "evaluate", "run", "-o", "out", "-v", path=block(without, TRAINING))
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" in done.stderr
 
 
 @pytest.mark.parametrize("program", MODULES)

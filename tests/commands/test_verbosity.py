@@ -87,3 +87,9 @@ def test_libraries_set_no_handlers() -> None:
     code += "if n.startswith('vavl') and getattr(l, 'handlers', None)])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_vavl_run_without_arguments_shows_its_help() -> None:
+    result = run("vavl-run")
+    assert result.exit_code == 2
+    assert "Example: vavl-run clip.mp4" in result.output

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from vavl.config import VavlConfig
 from vavl.model import Vavl
-from vavl_export.graph_lint import check_rules
-from vavl_export.graph_specs import GraphPlan
+from vavl_export.graph_lint import lint_graph
+from vavl_export.graph_specs import GraphSpec
 from vavl_export.to_onnx import export_graph
 
 TINY = {
@@ -46,7 +46,7 @@ def tiny_model(**changes: object) -> Vavl:
 class Exported:
     """A graph with its plan and its session."""
 
-    plan: GraphPlan
+    plan: GraphSpec
     session: ort.InferenceSession
 
     def run(self, *inputs: torch.Tensor | NDArray[np.generic]) -> list[NDArray[np.generic]]:
@@ -55,10 +55,10 @@ class Exported:
         return list(self.session.run(list(self.plan.outputs), named))
 
 
-def export(plan: GraphPlan) -> Exported:
+def export(plan: GraphSpec) -> Exported:
     """Export a plan and open it."""
     model = export_graph(plan)
-    check_rules(model, plan.name)
+    lint_graph(model, plan.name)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     return Exported(plan, ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]))

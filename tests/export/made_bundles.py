@@ -1,11 +1,10 @@
 """Copies of the packaged bundle, and what is written about their files after a change."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 from typing import Any
-
-from vavl_export.file_hashes import list_files
 
 
 def without_variants(bundle: Path, folder: Path) -> Path:
@@ -26,5 +25,9 @@ def manifest(folder: Path) -> dict[str, Any]:
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
     """Write a manifest, with the files that are there now."""
-    content["files"] = {path: record.model_dump() for path, record in list_files(folder).items()}
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files.pop("manifest.json", None)
+    content["files"] = {
+        path: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for path, data in sorted(files.items())
+    }
     (folder / "manifest.json").write_text(json.dumps(content))

@@ -16,11 +16,11 @@ from tests.export.exported import REGRESSION, tiny_model
 from vavl.checkpoint import Checkpoint, CheckpointDescription, save_checkpoint
 from vavl.encoders import load_audio_encoder, load_face_encoder, save_encoder
 from vavl.encoders.light_audio import LightAudioEncoder
+from vavl_export.checks import bundle_checks, weight_bytes
 from vavl_export.cli import app
 from vavl_export.errors import ExportError, ParityError
 from vavl_export.golden import check_parity, golden_bytes, read_golden, relative_l2
-from vavl_export.graph_lint import check_rules
-from vavl_export.verify import verify_bundle, weight_bytes
+from vavl_export.graph_lint import lint_graph
 from vavl_runtime import Recognizer, open_bundle
 
 RANDOM_FACE = "random:light@0"
@@ -156,12 +156,12 @@ def test_an_existing_output_is_kept_without_force(bundle: Path, checkpoint: Path
 def test_a_failing_export_leaves_nothing_and_loses_nothing(
     bundle: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import vavl_export.bundle_writer
+    import vavl_export.graph_export
 
     def fail(*_: object) -> None:
         raise ExportError("planted")
 
-    monkeypatch.setattr(vavl_export.bundle_writer, "export_graph", fail)
+    monkeypatch.setattr(vavl_export.graph_export, "export_graph", fail)
     before = (bundle / "manifest.json").read_bytes()
     result = _cli("onnx", checkpoint, "-o", bundle, "--force")
     assert (result.exit_code, "planted" in result.output) == (1, True)
@@ -200,7 +200,7 @@ def test_verify_finds_a_graph_that_computes_something_else(bundle: Path) -> None
     softmax.op_type = "LogSoftmax"
     try:
         file.write_bytes(model.SerializeToString())
-        failed = {check.name: check.detail for check in verify_bundle(opened) if not check.passed}
+        failed = {check.name: check.detail for check in bundle_checks(opened) if not check.passed}
     finally:
         file.write_bytes(original)
     assert "relative L2 error" in failed["golden visual"]
@@ -224,7 +224,7 @@ def test_rules_refuse(operator: str, opset: int, dtype: int, message: str) -> No
         [weight],
     )
     with pytest.raises(ExportError, match=message):
-        check_rules(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)]), "g")
+        lint_graph(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)]), "g")
 
 
 def test_golden_vectors_survive_a_round_trip_and_parity_can_fail(tmp_path: Path) -> None:
@@ -268,20 +268,20 @@ def test_a_window_longer_than_the_position_table_makes_no_bundle(tmp_path: Path)
     from dataclasses import replace
 
     from vavl.errors import ConfigError
-    from vavl_export.bundle_writer import _describe
+    from vavl_export.encoders import load_encoders
+    from vavl_export.graph_export import ExportedGraph
+    from vavl_export.graph_specs import path_specs
+    from vavl_export.manifest import make_manifest
     from vavl_export.request import build_request
     from vavl_runtime.bundle.manifest import Limits
 
     request = build_request(None, preset="light", seed=0, audio_encoder=None, face_encoder=None, name="x", fused=False)
-    from vavl.encoders import load_audio_encoder, load_face_encoder
-
-    (tmp_path / "detector").mkdir()
-    graphs = open_bundle().manifest.graphs
+    plan, *_ = path_specs(request.model)
+    graphs = [
+        ExportedGraph(replace(plan, name=name), onnx.ModelProto(), record)
+        for name, record in open_bundle().manifest.graphs.items()
+    ]
     with pytest.raises(ConfigError, match="a window of 60 s has more than max_tokens 1500"):
-        _describe(
-            replace(request, limits=Limits(window_s=60)),
-            load_audio_encoder("light"),
-            load_face_encoder("light"),
-            graphs,
-            tmp_path,
+        make_manifest(
+            replace(request, limits=Limits(window_s=60)), load_encoders(request.description), graphs, tmp_path
         )

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from tests.export.made_bundles import without_variants
 from tests.export.made_clips import write_corpus
+from vavl.corpora import open_corpus
 from vavl.errors import ConfigError
 from vavl_export import golden
 from vavl_export.cli import app
@@ -46,7 +47,7 @@ def bundle(light_bundle: Path, tmp_path: Path) -> Path:
 
 
 def _request(corpus: Path, *, allow_drift: bool = False) -> VariantRequest:
-    return VariantRequest.parse("fp16", None, allow_drift=allow_drift, corpus=("manifest", corpus))
+    return VariantRequest(("fp16",), allow_drift=allow_drift, corpus=open_corpus("manifest", corpus))
 
 
 def _quietly(line: str) -> None:
@@ -75,7 +76,9 @@ def test_labels_that_flip_fail_the_export_unless_it_is_allowed(
     bundle: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CheckedGraph", _Flipping)
-    with pytest.raises(ParityError, match=r"^tiny visual fp16 \(run\): 2 of 2 labels flip .*--allow-drift") as caught:
+    with pytest.raises(
+        ParityError, match=r"^tiny visual fp16 \(run\): 2 of 2 labels flip .*allow_drift=True"
+    ) as caught:
         add_variants(bundle, _request(corpus), _quietly)
     assert "audio" not in str(caught.value) and " s)" not in str(caught.value)
     said: list[str] = []
@@ -106,7 +109,7 @@ def test_a_corpus_that_does_not_fit_is_refused_before_variants_are_made(bundle: 
 
 def test_bad_command_lines(corpus: Path, tmp_path: Path) -> None:
     for arguments, message in (
-        (["--corpus", "manifest", corpus], "name a precision beside fp32"),
+        (["--corpus", "manifest", corpus], "--corpus: it tests lower precisions only"),
         (["--precision", "fp16", "--corpus", "tv", corpus], "corpus 'tv': expected one of"),
         (["--precision", "fp16", "--corpus", "manifest", tmp_path / "nowhere"], "no such folder"),
     ):

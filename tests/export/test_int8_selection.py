@@ -12,25 +12,25 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from vavl_export import golden
-from vavl_export.precision.int8_selection import INT8, choose_graphs, hold_back
-from vavl_export.precision.mixed_precision import ENCODERS, FP32, PATHS, Mix, MixedAnswers
+from vavl_export.precision.int8_selection import INT8, restore_fp32, select_fp32_graphs
+from vavl_export.precision.mixed_precision import ENCODERS, FP32, PATHS, MixedPredictions, PrecisionMix
 from vavl_runtime import open_bundle
 
 GRAPHS = (*PATHS, *ENCODERS)
-MIXES = tuple(Mix(*ways) for ways in itertools.product((FP32, INT8), repeat=3))
+MIXES = tuple(PrecisionMix(*ways) for ways in itertools.product((FP32, INT8), repeat=3))
 NEEDS = {"audio": {"audio_encoder"}, "visual": {"face_encoder"}, "audio_visual": set(ENCODERS)}
 
 
-def _answers(flipping: dict[str, int], clips: int = 100) -> list[MixedAnswers]:
+def _answers(flipping: dict[str, int], clips: int = 100) -> list[MixedPredictions]:
     """Clips of which each graph in int8 flips as many, always the first ones."""
 
-    def label(clip: int, path: str, mix: Mix) -> tuple[float, float]:
+    def label(clip: int, path: str, mix: PrecisionMix) -> tuple[float, float]:
         lowered = {name for name in (*ENCODERS, "path") if getattr(mix, name) == INT8}
         graphs = {path if name == "path" else name for name in lowered if name == "path" or name in NEEDS[path]}
         return (0.0, 1.0) if any(clip < flipping.get(name, 0) for name in graphs) else (1.0, 0.0)
 
     return [
-        MixedAnswers(1.0, {(path, mix): label(clip, path, mix) for path in PATHS for mix in MIXES})
+        MixedPredictions(1.0, {(path, mix): label(clip, path, mix) for path in PATHS for mix in MIXES})
         for clip in range(clips)
     ]
 
@@ -48,12 +48,12 @@ def _answers(flipping: dict[str, int], clips: int = 100) -> list[MixedAnswers]:
     ],
 )
 def test_the_guilty_graphs_are_taken_back(flipping: dict[str, int], held: set[str]) -> None:
-    assert choose_graphs(_answers(flipping), GRAPHS).keys() == held
+    assert restore_fp32(_answers(flipping), GRAPHS).keys() == held
 
 
 def test_the_reason_names_path_and_figures() -> None:
-    reasons = choose_graphs(_answers({"face_encoder": 7}), GRAPHS)
-    assert reasons["face_encoder"] == "with int8 7 of 100 labels flip by the visual path, 2 may"
+    reasons = restore_fp32(_answers({"face_encoder": 7}), GRAPHS)
+    assert reasons["face_encoder"] == "int8 changes 7 of 100 labels by the visual path, at most 2 expected"
 
 
 @given(st.data())
@@ -61,13 +61,13 @@ def test_whatever_flips_few_labels_flip_in_the_end(data: st.DataObject) -> None:
     clips, quantized = data.draw(st.integers(0, 8)), data.draw(st.sets(st.sampled_from(GRAPHS)))
     score = st.sampled_from([(1.0, 0.0), (0.0, 1.0)])
     answers = [
-        MixedAnswers(1.0, {(path, mix): data.draw(score) for path in PATHS for mix in MIXES}) for _ in range(clips)
+        MixedPredictions(1.0, {(path, mix): data.draw(score) for path in PATHS for mix in MIXES}) for _ in range(clips)
     ]
-    held = choose_graphs(answers, quantized)
+    held = restore_fp32(answers, quantized)
     assert held.keys() <= quantized
     for path in PATHS:
-        mix = Mix(*(INT8 if name in quantized - held.keys() else FP32 for name in (*ENCODERS, path)))
-        flips = sum(np.argmax(a.scores[path, mix]) != np.argmax(a.scores[path, Mix()]) for a in answers)
+        mix = PrecisionMix(*(INT8 if name in quantized - held.keys() else FP32 for name in (*ENCODERS, path)))
+        flips = sum(np.argmax(a.scores[path, mix]) != np.argmax(a.scores[path, PrecisionMix()]) for a in answers)
         assert flips <= golden.FLIPS["int8"] * clips
 
 
@@ -80,6 +80,6 @@ def test_a_planted_wrong_graph_is_found_on_a_real_clip(light_bundle: Path, examp
         last.output[0] = "right"
         models["visual"].graph.node.insert(where + 1, helper.make_node("Neg", ["right"], ["prediction"]))
         said: list[str] = []
-        held = hold_back(bundle, models, tmp_path, said.append)
+        held = select_fp32_graphs(bundle, models, tmp_path, said.append)
     assert held.keys() == {"visual"}
-    assert "int8 flips 0 of 1 labels by the visual path" in said
+    assert "int8 changes 0 of 1 labels by the visual path" in said

@@ -9,26 +9,26 @@ from tests.export.exported import REGRESSION, Exported, export, tiny_model
 from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.encoders.mtcnn import load_mtcnn
 from vavl_export.golden import TOLERANCE, relative_l2
-from vavl_export.graph_specs import GraphPlan, detector_plans, encoder_plans, path_plans
+from vavl_export.graph_specs import GraphSpec, detector_specs, encoder_specs, path_specs
 from vavl_export.request import random_checkpoint
 
 LENGTHS_S = [0.0, 0.2, 0.5, 1.0, 3.0, 12.0]  # 0 means the shortest that is allowed
 BATCHES = [1, 5]
 
 
-def _plans(kind: str) -> list[GraphPlan]:
+def _plans(kind: str) -> list[GraphSpec]:
     if kind == "tiny classification":
-        return path_plans(tiny_model())
+        return path_specs(tiny_model())
     if kind == "tiny regression":
-        return path_plans(tiny_model(**REGRESSION))
+        return path_specs(tiny_model(**REGRESSION))
     if kind == "tiny ablated":
-        return path_plans(tiny_model(residual=False, reconstruction=False, audio_visual_head=False))
+        return path_specs(tiny_model(residual=False, reconstruction=False, audio_visual_head=False))
     if kind == "light encoders":
-        return encoder_plans(load_audio_encoder("light").module, load_face_encoder("light").module)
+        return encoder_specs(load_audio_encoder("light").module, load_face_encoder("light").module)
     if kind == "paper":
-        return path_plans(random_checkpoint("paper", 0).model)
+        return path_specs(random_checkpoint("paper", 0).model)
     audio = load_audio_encoder("random:wav2vec2-large-robust@0").module
-    return encoder_plans(audio, load_face_encoder("random:timm:tf_efficientnet_b2@0").module)
+    return encoder_specs(audio, load_face_encoder("random:timm:tf_efficientnet_b2@0").module)
 
 
 CASES = [
@@ -75,7 +75,7 @@ def test_face_encoders_agree_with_torch(kind: str, batch: int) -> None:
 
 @pytest.mark.parametrize("net", ["pnet", "rnet", "onet"])
 def test_detector_agrees_with_torch(net: str) -> None:
-    graph = export(next(plan for plan in detector_plans(load_mtcnn()) if plan.name == net))
+    graph = export(next(plan for plan in detector_specs(load_mtcnn()) if plan.name == net))
     for batch in BATCHES:
         (pixels,) = graph.plan.example(batch, 1.0)
         if net == "pnet":
@@ -89,7 +89,7 @@ def test_detector_agrees_with_torch(net: str) -> None:
 @pytest.mark.parametrize("name", ["audio", "visual", "audio_visual"])
 def test_released_layout_is_exported_with_batch_one(name: str) -> None:
     model = tiny_model(layout="released", projection_kernel=1)
-    graph = export(next(plan for plan in path_plans(model) if plan.name == name))
+    graph = export(next(plan for plan in path_specs(model) if plan.name == name))
     assert all(value.shape[0] == 1 for value in graph.session.get_inputs())
     for length in LENGTHS_S:
         example = graph.plan.example(1, length)

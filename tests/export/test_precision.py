@@ -1,4 +1,4 @@
-"""Lower precisions, graph by graph: parity, islands against overflow, emulation, quantisation."""
+"""Lower precisions, graph by graph: parity, tensors kept in fp32 against overflow, emulation, quantisation."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -15,24 +15,31 @@ from tests.export.exported import REGRESSION, tiny_model
 from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.errors import ConfigError
 from vavl_export.golden import TOLERANCE, Arrays, record_golden, relative_l2
-from vavl_export.graph_lint import check_rules
-from vavl_export.graph_specs import GraphPlan, encoder_plans, path_plans
-from vavl_export.precision.activation_stats import open_session
+from vavl_export.graph_lint import lint_graph
+from vavl_export.graph_specs import GraphSpec, encoder_specs, path_specs
 from vavl_export.precision.emulate import emulate
-from vavl_export.precision.half_conversion import ELEMENT_TYPES, LIMITS, choose_low, float_tensors, lower_precision
-from vavl_export.precision.half_overflow import HalfGraph, activation_peaks, lower_safely
+from vavl_export.precision.half_conversion import (
+    ELEMENT_TYPES,
+    LIMITS,
+    choose_half_operators,
+    convert_to_half,
+    float_tensors,
+)
+from vavl_export.precision.half_overflow import HalfGraph, activation_peaks, convert_without_overflow
 from vavl_export.precision.int8 import quantizable, quantization_drift, quantize, with_unsigned_activations
+from vavl_export.precision.sessions import open_session
+from vavl_export.precision.variants import VariantRequest
 from vavl_export.to_onnx import export_graph
 
 ALWAYS_FP32 = {"LayerNormalization", "Softmax", "ReduceSum", "ReduceMean", "AveragePool", "Log", "Exp", "Sqrt"}
-Graph = tuple[GraphPlan, onnx.ModelProto, list[tuple[Arrays, Arrays]]]
+Graph = tuple[GraphSpec, onnx.ModelProto, list[tuple[Arrays, Arrays]]]
 
 
-def _plan(kind: str, name: str) -> GraphPlan:
+def _plan(kind: str, name: str) -> GraphSpec:
     if kind == "encoders":
-        plans = encoder_plans(load_audio_encoder("light").module, load_face_encoder("light").module)
+        plans = encoder_specs(load_audio_encoder("light").module, load_face_encoder("light").module)
     else:
-        plans = path_plans(tiny_model(**(REGRESSION if kind == "regression" else {})))
+        plans = path_specs(tiny_model(**(REGRESSION if kind == "regression" else {})))
     return next(plan for plan in plans if plan.name == name)
 
 
@@ -58,14 +65,14 @@ def graph(request: pytest.FixtureRequest) -> Graph:
 
 
 def _lower(model: onnx.ModelProto, precision: str, inputs: Sequence[Arrays]) -> HalfGraph:
-    return lower_safely(model, precision, activation_peaks(model, inputs), inputs)  # type: ignore[arg-type]
+    return convert_without_overflow(model, precision, activation_peaks(model, inputs), inputs)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_half_precision_agrees_with_torch(graph: Graph, precision: str) -> None:
     plan, model, recorded = graph
     half = _lower(model, precision, [inputs for inputs, _ in recorded])
-    check_rules(half.model, plan.name)
+    lint_graph(half.model, plan.name)
     sessions = [open_session(emulate(half.model, precision), optimize=False)]  # type: ignore[arg-type]
     if precision == "fp16":  # ONNX Runtime's CPU has no bf16
         sessions.append(open_session(half.model))
@@ -93,7 +100,7 @@ def test_half_precision_keeps_the_signature_and_what_must_stay_fp32(graph: Graph
 
 def test_all_products_of_a_path_but_the_first_and_the_head_are_lowered() -> None:
     _, model, _ = _exported("classification", "audio_visual")
-    low = choose_low(model, "fp16", float_tensors(model), frozenset())
+    low = choose_half_operators(model, "fp16", float_tensors(model), frozenset())
     products = [node for node in model.graph.node if node.op_type in ("MatMul", "Conv", "Gemm")]
     weights = {tensor.name: tensor.dims for tensor in model.graph.initializer}
     exact = [node for node in products if node.output[0] not in low]
@@ -133,14 +140,14 @@ def test_a_planted_overflow_becomes_an_fp32_island_and_nothing_else_does() -> No
     weights = [generator.standard_normal((16, 16)).astype(np.float32) / 4 * np.float32(gain) for gain in gains]
     model = _chain(*weights)
     inputs = [{"x": generator.standard_normal((3, 16)).astype(np.float32)}]
-    naive = lower_precision(model, "fp16", ())
+    naive = convert_to_half(model, "fp16", ())
     broken = open_session(emulate(naive, "fp16"), optimize=False).run(None, inputs[0])[0]
     exact = open_session(model).run(None, inputs[0])[0]
     assert not np.isfinite(broken).all()  # otherwise the test plants nothing
     half = _lower(model, "fp16", inputs)
-    assert set(half.islands) == {"product2", "sum2"}
-    assert half.islands["product2"] > LIMITS[TensorProto.FLOAT16][1]
-    assert half.worst is not None and half.worst[0] not in half.islands
+    assert set(half.kept_fp32) == {"product2", "sum2"}
+    assert half.kept_fp32["product2"] > LIMITS[TensorProto.FLOAT16][1]
+    assert half.worst is not None and half.worst[0] not in half.kept_fp32
     mended = open_session(emulate(half.model, "fp16"), optimize=False).run(None, inputs[0])[0]
     assert relative_l2(mended, exact) <= TOLERANCE["fp16"]
     # Weights inside an island too are stored in fp16: another path may use them outside of one.
@@ -151,15 +158,15 @@ def test_a_planted_overflow_becomes_an_fp32_island_and_nothing_else_does() -> No
 def test_bf16_needs_no_island_where_fp16_does() -> None:
     weight = np.eye(4, dtype=np.float32) * np.float32(1e3)
     model, inputs = _chain(weight, weight), [{"x": np.ones((1, 4), np.float32)}]
-    assert _lower(model, "fp16", inputs).islands
-    assert not _lower(model, "bf16", inputs).islands
+    assert _lower(model, "fp16", inputs).kept_fp32
+    assert not _lower(model, "bf16", inputs).kept_fp32
 
 
 def test_a_constant_that_fp16_cannot_hold_keeps_its_operator_in_fp32() -> None:
     model = _chain(*[np.eye(4, dtype=np.float32)] * 3, constant=1e-12)
-    low = choose_low(model, "fp16", float_tensors(model), frozenset())
+    low = choose_half_operators(model, "fp16", float_tensors(model), frozenset())
     assert low == {"product1", "product2"}
-    low = choose_low(model, "bf16", float_tensors(model), frozenset())
+    low = choose_half_operators(model, "bf16", float_tensors(model), frozenset())
     assert low == {"product1", "sum1", "product2"}
 
 
@@ -177,7 +184,7 @@ def test_any_chain_is_lowered_without_overflow(scales: list[float], precision: s
 
 
 def test_emulation_rounds_and_onnxruntime_does_not_undo_it() -> None:
-    model = lower_precision(_chain(*[np.eye(2, dtype=np.float32)] * 2, constant=0.0), "bf16")
+    model = convert_to_half(_chain(*[np.eye(2, dtype=np.float32)] * 2, constant=0.0), "bf16")
     value = np.array([[1.0 + 2.0**-12, 3.0]], np.float32)
     assert open_session(emulate(model, "bf16"), optimize=False).run(None, {"x": value})[0].tolist() == [[1.0, 3.0]]
 
@@ -199,7 +206,7 @@ def test_int8_has_explicit_pairs_per_channel_and_fp32_residuals() -> None:
     inputs = [fed for fed, _ in recorded]
     quantized = quantize(model, inputs)
     assert quantized is not None
-    check_rules(quantized, "audio int8")
+    lint_graph(quantized, "audio int8")
     onnx.checker.check_model(quantized, full_check=True)
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
     makers = {output: node for node in quantized.graph.node for output in node.output}
@@ -260,7 +267,7 @@ def test_unsigned_activations_compute_the_same(convolutions: bool) -> None:
     signed = quantize(model, inputs)
     assert signed is not None
     unsigned = with_unsigned_activations(signed)
-    check_rules(unsigned, "unsigned")
+    lint_graph(unsigned, "unsigned")
     zeros = {node.input[2] for node in unsigned.graph.node if node.op_type == "QuantizeLinear"}
     stored = {t.name: numpy_helper.to_array(t) for t in unsigned.graph.initializer}
     assert zeros and all(stored[zero].dtype == np.uint8 and stored[zero] == 128 for zero in zeros)
@@ -284,13 +291,11 @@ def test_a_graph_without_inner_products_is_not_quantised() -> None:
 
 @pytest.mark.parametrize(
     ("precisions", "message"),
-    [("fp8", "expected a list of fp32, fp16, bf16, int8"), ("fp32,int8", "name a folder of them: --calibration")],
+    [("fp8", "expected any of fp32, fp16, bf16, int8"), ("int8", "pass calibration=FOLDER")],
 )
 def test_bad_precisions(precisions: str, message: str) -> None:
-    from vavl_export.precision.variants import VariantRequest
-
     with pytest.raises(ConfigError, match=message):
-        VariantRequest.parse(precisions, None, allow_drift=False)
+        VariantRequest(("fp32", precisions))
 
 
 def test_a_graph_that_overflows_everywhere_stays_fp32() -> None:

@@ -17,11 +17,12 @@ from vavl.corpora import Clip, Corpus
 from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.errors import ConfigError
 from vavl_export import golden
-from vavl_export.bundle_writer import ExportRequest, write_bundle
+from vavl_export.bundle_writer import write_bundle
+from vavl_export.checks import corpus_checks
 from vavl_export.errors import ParityError
 from vavl_export.precision.corpus import CorpusDrift, corpus_drift
 from vavl_export.precision.variants import VariantRequest, add_variants
-from vavl_export.verify import corpus_checks
+from vavl_export.request import ExportRequest
 from vavl_runtime import Recognizer, open_bundle
 
 LOADERS = (load_audio_encoder, load_face_encoder)

@@ -7,8 +7,9 @@ import onnx
 import pytest
 
 from tests.export.made_bundles import manifest, without_variants, write_manifest
+from vavl_export.bundle_files import BundleFiles
+from vavl_export.checks import Check, bundle_checks
 from vavl_export.precision.variants import VariantRequest, add_variants
-from vavl_export.verify import Check, verify_bundle
 from vavl_export.weights import WeightFiles
 from vavl_runtime import open_bundle
 
@@ -30,7 +31,7 @@ def _store(lowered: Path, folder: Path, stored: dict[str, str]) -> Path:
     models = {path: onnx.load(folder / f"{path}.fp16.onnx") for path in stored}
     for file in (SHARED, *(f"{path}.fp16.onnx" for path in PATHS)):
         (folder / file).unlink()
-    weights, content = WeightFiles(folder), manifest(folder)
+    weights, content = WeightFiles(BundleFiles(folder)), manifest(folder)
     for path in PATHS:
         graph = content["graphs"][path]
         if path in stored:
@@ -45,7 +46,7 @@ def _store(lowered: Path, folder: Path, stored: dict[str, str]) -> Path:
 
 def _check(folder: Path) -> Check:
     with open_bundle(folder) as bundle:
-        return next(check for check in verify_bundle(bundle) if check.name == "weights stored once fp16")
+        return next(check for check in bundle_checks(bundle) if check.name == "weights stored once fp16")
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from typer.testing import CliRunner, Result
 from tests.export.made_bundles import without_variants
 from tests.export.made_clips import write_corpus
 from vavl.corpora import Clip, Corpus
+from vavl_export.checks import corpus_checks, target_checks
 from vavl_export.cli import app
 from vavl_export.precision import target_device as module
 from vavl_export.precision.corpus import corpus_drift
-from vavl_export.precision.target_device import TargetGraphs
+from vavl_export.precision.target_device import TargetDevice
 from vavl_export.precision.variants import VariantRequest, add_variants
-from vavl_export.verify import corpus_checks, target_checks
 from vavl_runtime import open_bundle
 from vavl_runtime.backends import choice
 from vavl_runtime.backends.base import Arrays, BackendInfo
@@ -134,7 +134,7 @@ def test_a_backend_that_computes_nothing_fails_every_graph(bundle: Path, monkeyp
     monkeypatch.setattr(
         module, "choose_backend", lambda device, backend, bundle, precision: Chosen(FakeBackend(device="cuda:0"), ())
     )
-    with open_bundle(bundle) as opened, TargetGraphs(opened, "cuda:0", "auto", print) as graphs:
+    with open_bundle(bundle) as opened, TargetDevice(opened, "cuda:0", "auto", print) as graphs:
         checks = list(target_checks(opened, graphs, lambda drift: None))
     assert len(checks) == 3 * len(VARIANT_GRAPHS) + len(DETECTOR)
     assert not any(check.passed for check in checks)
@@ -175,7 +175,7 @@ def test_a_missing_device_ends_with_code_4_before_anything_is_checked(
 def test_a_report_of_nothing_is_refused(bundle: Path, tmp_path: Path) -> None:
     result = _verify(bundle, "--report", tmp_path / "drift.json")
     assert result.exit_code == 2
-    assert "nothing to report" in result.output
+    assert "there is nothing to report" in result.output
     assert _verify(bundle, "--device", "tpu").exit_code == 2
 
 
@@ -193,7 +193,7 @@ def test_a_corpus_is_answered_by_the_target(
 ) -> None:
     _take(monkeypatch, wrong=wrong, refused="bf16")
     said: list[str] = []
-    with open_bundle(bundle) as opened, TargetGraphs(opened, "cuda:0", "auto", said.append) as graphs:
+    with open_bundle(bundle) as opened, TargetDevice(opened, "cuda:0", "auto", said.append) as graphs:
         found = [drift for drift in corpus_drift(opened, corpus, said.append, graphs) if drift.overall]
     assert {(drift.path, drift.precision) for drift in found} == {
         (path, precision) for path in ("audio", "visual", "audio_visual") for precision in ("fp32", "fp16")
@@ -202,7 +202,7 @@ def test_a_corpus_is_answered_by_the_target(
     flipped = [(drift.path, drift.precision) for drift in found if drift.flips]
     assert flipped == ([] if wrong is None else [wrong])
     assert [check.passed for check in corpus_checks(found)].count(False) == len(flipped)
-    assert "left out on cuda:0: bf16: graph audio_encoder: refused" in said
+    assert "skipping a precision on cuda:0: bf16: graph audio_encoder: refused" in said
 
 
 def test_a_corpus_is_answered_by_the_target_through_the_command_line(

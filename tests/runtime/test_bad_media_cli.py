@@ -5,10 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.runtime.bad_clips import BAD, missing, text_file
 from tests.runtime.command_line import error_lines, records, run_apart, run_cli
 from tests.runtime.made_media import pcm16, tone, write_wav
+from vavl_runtime.cli.run import app
 from vavl_runtime.errors import NoMediaError
 
 
@@ -24,6 +26,17 @@ def test_bad_media_is_one_line_and_exit_code_3(case: str, light_bundle: Path, tm
     assert record["path"] is None
     assert record["error"]["kind"] == expected.kind
     assert re.search(message, record["error"]["message"])
+
+
+def test_an_error_is_told_once(light_bundle: Path, tmp_path: Path) -> None:
+    """On stderr, also when the table goes to a file; the table has its kind."""
+    clip = missing(tmp_path)
+    result = CliRunner().invoke(app, [str(clip), "--bundle", str(light_bundle), "--threads", "1"])
+    assert result.stderr == f"error: {clip}: no such file\n"
+    header, row = result.stdout.splitlines()
+    assert header.split()[0] == "clip"
+    assert row.split()[-1] == "not_found"
+    assert "no such file" not in row
 
 
 def test_a_process_of_its_own_says_the_same(light_bundle: Path, tmp_path: Path) -> None:

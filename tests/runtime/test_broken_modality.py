@@ -38,6 +38,7 @@ def test_picture_answers_when_the_sound_is_broken(
     assert cli.exit_code == 0
     assert error_lines(cli.stderr) == []
     assert records(cli.stdout)[0]["reasons"] == {"audio": reason, "visual": None}
+    assert f"audio is broken: {clip}: " in run_cli(clip, "--bundle", light_bundle, "-v").stderr
 
 
 @pytest.mark.parametrize(

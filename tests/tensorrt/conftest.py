@@ -11,8 +11,8 @@ import pytest
 
 from tests.tensorrt.fake_cuda import FakeCuda
 from tests.tensorrt.fake_tensorrt import make_tensorrt
-from vavl_export.tensorrt import build, command
-from vavl_export.tensorrt.adapter import BuiltPlan, Progress, build_plan
+from vavl_export.tensorrt import build, target
+from vavl_export.tensorrt.adapter import BuiltPlan, ShareDone, build_plan
 from vavl_export.tensorrt.process import Job
 from vavl_runtime.backends.trt import backend
 from vavl_runtime.backends.trt.library import find_tensorrt
@@ -45,7 +45,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Machine]:
         tensorrt = make_tensorrt(version, cuda)
         monkeypatch.setitem(sys.modules, "tensorrt", tensorrt)
         monkeypatch.setattr(cuda_module, "import_cuda_runtime", lambda: cuda)
-        for module in (backend, command):
+        for module in (backend, target):
             monkeypatch.setattr(module, "probe_driver", lambda: Driver((12, 6), (gpu,), None))
         monkeypatch.setattr(build, "build_in_process", _build_here)
         return Machine(cuda, tensorrt)
@@ -53,5 +53,5 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Machine]:
     return make
 
 
-def _build_here(job: Job, progress: Progress) -> BuiltPlan:
+def _build_here(job: Job, progress: ShareDone) -> BuiltPlan:
     return build_plan(find_tensorrt((job.library,)), job.onnx, job.profiles, job.options, progress)

@@ -90,7 +90,7 @@ def test_a_timing_cache_of_another_version_is_started_anew(tmp_path: Path) -> No
 
 def test_tensorrt_cannot_build_for_another_gpu(tmp_path: Path) -> None:
     options = BuildOptions(256 * MIB, compute_capability="8.6")
-    with pytest.raises(BackendUnavailableError, match=r"--compute-capability needs TensorRT-RTX"):
+    with pytest.raises(BackendUnavailableError, match=r"compute_capability needs TensorRT-RTX"):
         build_plan(library("11.4.1"), graph(tmp_path), PROFILES, options)
 
 

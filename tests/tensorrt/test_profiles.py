@@ -89,10 +89,10 @@ def test_a_larger_batch_is_for_throughput() -> None:
 @pytest.mark.parametrize(
     ("seconds", "batch", "words"),
     [
-        ((12.0, 4.0), 1, "expected rising lengths"),
+        ((12.0, 4.0), 1, "expected ascending lengths"),
         ((4.0,), 1, "expected the bundle's window of 12 s"),
         ((0.1, 12.0), 1, "expected at least 0.5 s"),
-        ((4.0, 12.0), 0, "max-batch: got 0"),
+        ((4.0, 12.0), 0, "max_batch: got 0"),
     ],
 )
 def test_wrong_buckets_are_refused(seconds: tuple[float, ...], batch: int, words: str) -> None:
@@ -102,7 +102,7 @@ def test_wrong_buckets_are_refused(seconds: tuple[float, ...], batch: int, words
 
 def test_the_released_layout_takes_one_clip() -> None:
     released = MANIFEST.model_copy(update={"layout": "released"})
-    with pytest.raises(InputError, match="max-batch: got 2, expected 1"):
+    with pytest.raises(InputError, match="max_batch: got 2, expected 1"):
         choose_buckets(released, batch=2)
 
 

@@ -40,7 +40,7 @@ def test_engines_are_measured_and_missing_ones_are_named(folder: Path) -> None:
     ]
     assert all("(TensorRT 10.16.2.10 cuda:0 (Orin), CUDA graphs, golden inputs): relative L2" in m for m in measured)
     audio = next(line for line in measured if " audio fp16 " in line)
-    assert "left out: graph audio: got inputs" in audio and "its engines serve" in audio  # a batch of two
+    assert "input skipped: graph audio: got inputs" in audio and "its engines serve" in audio  # a batch of two
     skipped = [line for line in lines if line.startswith("skipped")]
     assert [line.split()[2:4] for line in skipped] == [[name, "fp32"] for name in VARIANT_GRAPHS]
     assert all("not built: " in line and "vavl-export tensorrt" in line for line in skipped)

@@ -69,7 +69,8 @@ def test_bad_input_exits_with_3(tmp_path: Path) -> None:
     assert bench("--scope", "model", *BRIEF, "-o", tmp_path / "a.pdf").exit_code == 3
     everything_failed = bench("--scope", "model", *BRIEF, "--seconds", "99")
     assert everything_failed.exit_code == 3
-    assert "got 99 s, expected" in everything_failed.stdout
+    assert everything_failed.stdout.count("got 99 s, expected") == 1
+    assert "got 99 s, expected" not in everything_failed.stderr  # told once, in the table
     assert bench("report", tmp_path / "nothing.json").exit_code == 3
 
 
@@ -96,6 +97,20 @@ def test_comparing_exits_with_1_on_a_regression(tmp_path: Path) -> None:
     assert (cut.exit_code, "1 not measured: a run was interrupted" in cut.stdout) == (1, True)
     refused = bench("compare", quick, model)
     assert (refused.exit_code, "scopes differ: graph against model" in refused.stderr) == (3, True)
+
+
+def test_what_cannot_be_judged_does_not_pass_in_silence(tmp_path: Path) -> None:
+    steady, drifting = tmp_path / "steady.json", tmp_path / "drifting.json"
+    write_report(made_report(made_measurement(always(0.01))), steady)
+    write_report(made_report(made_measurement(0.01 * 1.05**i for i in range(10_000))), drifting)
+    for pair in ((steady, drifting), (drifting, steady), (drifting, drifting)):
+        told = bench("compare", *pair)
+        assert told.exit_code == 0
+        assert "cannot tell, unstable" in told.stdout
+        assert "cannot tell for 1 of 1: measure them again on a quiet machine" in told.stdout
+        assert told.stdout.splitlines()[-1] == "nothing could be judged"
+        assert bench("compare", *pair, "--strict").exit_code == 1
+    assert bench("compare", steady, steady, "--strict").exit_code == 0
 
 
 def test_a_run_is_written_again_in_other_formats(tmp_path: Path) -> None:

@@ -37,10 +37,10 @@ def compare(
         bool, typer.Option("--strict", help="Exit with 1 if a measurement is too unsteady to be judged.")
     ] = False,
 ) -> None:
-    """Compare runs with a baseline; exit with 1 if a measurement became slower.
+    """Say what became slower, compared with a baseline.
 
-    Slower means by more than the tolerance and by more than chance explains. A run that was interrupted before it
-    reached a measurement of the baseline also exits with 1.
+    Slower means by more than the tolerance and by more than chance explains. The exit code is then 1. It is also 1 if a
+    run was interrupted before it reached a measurement of the baseline.
     """
     with exit_on_error():
         from vavl_bench.compare import compare_reports

@@ -24,20 +24,15 @@ def read_words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(","))
 
 
-def read_device(text: str) -> str:
-    """Check the name of a device; ``auto`` would make results of different devices look alike."""
-    name = device_name(text)
-    if name == "auto":
+def read_devices(text: str) -> tuple[str, ...]:
+    """Read a list of device names; ``auto`` would make results of different devices look alike."""
+    names = tuple(device_name(word) for word in read_words(text))
+    if "auto" in names:
         raise typer.BadParameter(
             "'auto' is not allowed in benchmarks: name cpu or cuda:N so that results are comparable",
             param_hint="--device",
         )
-    return name
-
-
-def read_devices(text: str) -> tuple[str, ...]:
-    """Read a list of device names."""
-    return tuple(read_device(word) for word in read_words(text))
+    return names
 
 
 def read_backends(text: str) -> tuple[str, ...]:

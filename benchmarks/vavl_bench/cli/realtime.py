@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from vavl_bench.cli.options import read_device
 from vavl_runtime.cli.common import exit_on_error
 from vavl_runtime.cli.options import (
     BackendName,
@@ -45,8 +44,10 @@ def will_it_run(
     seconds: Annotated[float, typer.Option(min=0, help="How long to measure.")] = 20.0,
     output_format: Annotated[Printed, typer.Option("--format", "-f", help="How to print the verdict.")] = Printed.table,
 ) -> None:
-    """Say whether this device keeps up with a live stream, what limits it, and the cheapest setting that would do."""
-    named = read_device(device)
+    """Say whether this device keeps up with a live stream.
+
+    It also says which stage limits it, and after a FAIL which setting would pass.
+    """
     with exit_on_error():
         from vavl_bench.realtime_probe import LiveRequest, probe_live
         from vavl_bench.reports.realtime import verdict_json, verdict_text
@@ -59,7 +60,7 @@ def will_it_run(
             fps=fps,
             reserve=reserve / 100,
             seconds=seconds,
-            device=named,
+            device=device,
             backend=backend.value,
             precision=precision.value,
             threads=threads,

@@ -16,7 +16,7 @@ def report(
     result: Annotated[Path, typer.Argument(help="JSON file of a run.")],
     output: OutputOption = None,
 ) -> None:
-    """Write a run again in another format; without -o, print its table."""
+    """Write a run in another format, or print its table."""
     with exit_on_error():
         from vavl_bench.reports.table import report_table
         from vavl_bench.reports.writing import write_as

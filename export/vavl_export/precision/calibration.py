@@ -1,7 +1,6 @@
-"""Real inputs for every graph: clips go through the runtime's own reading and feature code; what arrives is kept."""
+"""Records real inputs of every graph by running clips through the runtime."""
 
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +9,33 @@ from numpy.typing import NDArray
 
 from vavl.errors import ConfigError
 from vavl_export.golden import Arrays
+from vavl_export.progress import Progress
 from vavl_runtime import Recognizer
 from vavl_runtime.backends.base import Arrays as Inputs
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.bundle import Bundle
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 from vavl_runtime.errors import InputError
 from vavl_runtime.media.find import list_clips
 
 MAX_CLIPS = 32
-CALLS_PER_CLIP = 2  # of one graph: the face encoder is called for every four frames, which look alike
+CALLS_PER_CLIP = 2  # per graph: the face encoder is called for every four frames, which look alike
 
 
-def calibration_inputs(bundle: Path, folder: Path, progress: Callable[[str], None]) -> dict[str, list[Arrays]]:
+def calibration_inputs(bundle: Bundle, folder: Path, progress: Progress) -> dict[str, list[Arrays]]:
     """Run a bundle's fp32 graphs on clips and keep their inputs.
 
     Args:
-        bundle: A bundle folder.
-        folder: Clips; at most `MAX_CLIPS`, evenly spread over the names, are used.
-        progress: Told of clips that cannot be read.
+        bundle: The bundle.
+        folder: Folder of clips. At most `MAX_CLIPS` of them are used, evenly spread over the sorted names.
+        progress: Called with a line of text for each clip that cannot be read.
 
     Returns:
         Inputs by graph name, for every graph of `VARIANT_GRAPHS`.
 
     Raises:
-        InputError: There are no clips.
-        ConfigError: No clip reaches some graph, for want of sound or of a face.
+        InputError: The folder has no clips.
+        ConfigError: No clip reaches some graph, because speech or faces are missing.
     """
     clips = spread_clips(folder, MAX_CLIPS)
     recorder = _Recorder()
@@ -44,27 +45,27 @@ def calibration_inputs(bundle: Path, folder: Path, progress: Callable[[str], Non
             try:
                 recognizer.predict(clip, all_paths=True)
             except InputError as error:
-                progress(f"calibration goes without a clip: {error}")
-    if starved := [name for name in VARIANT_GRAPHS if not recorder.kept[name]]:
+                progress(f"skipping a calibration clip: {error}")
+    if unreached := [name for name in VARIANT_GRAPHS if not recorder.kept[name]]:
         raise ConfigError(
-            f"--calibration {folder}: none of {len(clips)} clips reaches {', '.join(starved)}; "
-            "give clips that hold both speech and a face"
+            f"calibration: none of the {len(clips)} clips in {folder} reaches {', '.join(unreached)}; "
+            "use clips with both speech and a face"
         )
     return {name: recorder.kept[name] for name in VARIANT_GRAPHS}
 
 
 def spread_clips(folder: Path, most: int) -> list[Path]:
-    """Choose clips of a folder.
+    """Choose some clips of a folder.
 
     Args:
         folder: The folder, searched recursively.
-        most: How many clips at most.
+        most: The largest number of clips to choose.
 
     Returns:
-        Clips evenly spread over the names.
+        The clips, evenly spread over the sorted names.
 
     Raises:
-        InputError: There are none.
+        InputError: The folder has no clips.
     """
     clips = list_clips([folder])
     for clip in clips:
@@ -77,7 +78,7 @@ def spread_clips(folder: Path, most: int) -> list[Path]:
 
 
 class _Recorder(OnnxRuntimeBackend):
-    """Runs graphs and keeps what they are fed."""
+    """Runs graphs and keeps their inputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +86,7 @@ class _Recorder(OnnxRuntimeBackend):
         self._calls: dict[str, int] = defaultdict(int)
 
     def start_clip(self) -> None:
-        """Keep the first calls from here on."""
+        """Begin a clip: keep the inputs of its first calls."""
         self._calls.clear()
 
     def run(self, name: str, inputs: Inputs) -> dict[str, NDArray[Any]]:

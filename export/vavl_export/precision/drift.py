@@ -1,6 +1,6 @@
-"""How far variants drift: outputs, labels, and the tensor inside that is furthest off, graph by graph."""
+"""Measures how far variants drift: error of outputs, changed labels, and the tensor inside with the largest error."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -8,18 +8,16 @@ import onnx
 from pydantic import BaseModel, ConfigDict
 
 from vavl_export import golden
-from vavl_export.golden import Arrays, relative_l2
-from vavl_export.precision.activation_stats import tensors_of
+from vavl_export.golden import Arrays, Case, relative_l2
+from vavl_export.precision.activation_stats import capture_tensors
 from vavl_export.precision.emulate import emulate
 from vavl_export.precision.half_conversion import float_tensors
-from vavl_export.precision.sessions import WAYS, CheckedGraph
+from vavl_export.precision.sessions import RUN_MODES, CheckedGraph
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.bundle.manifest import Precision, TensorRecord
-from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 
 Source = Literal["golden", "calibration"]
-Case = tuple[Arrays, Arrays]  # inputs, and the outputs to compare with
-Run = tuple[Arrays, Arrays, Arrays]  # the same, and the outputs that came
+Run = tuple[Arrays, Arrays, Arrays]  # inputs, expected outputs, outputs of the variant
 
 
 class _Record(BaseModel):
@@ -27,14 +25,19 @@ class _Record(BaseModel):
 
 
 class TensorDrift(_Record):
-    """A tensor inside a graph, and its relative L2 distance from the fp32 graph's."""
+    """A tensor inside a graph, and its relative L2 error against the fp32 graph."""
 
     name: str
     relative_l2: float
 
 
 class LengthDrift(_Record):
-    """Drift on inputs of about one size: free axes by name, each at most this long and more than half as long."""
+    """Drift on inputs of about one size.
+
+    Attributes:
+        sizes: Upper bound of each dynamic axis, by name; the axis is longer than half of it.
+        outputs: Largest relative L2 error by output.
+    """
 
     sizes: dict[str, int]
     outputs: dict[str, float]
@@ -46,15 +49,16 @@ class GraphDrift(_Record):
     Attributes:
         graph: Name of the graph.
         precision: Precision of the variant.
-        how: ``run`` as it is on ONNX Runtime's CPU; ``emulated``: fp32 operators, every tensor rounded; else what ran
-            it, as the backend describes itself.
-        inputs: ``golden``: seeded inputs, against PyTorch in fp32. ``calibration``: what real clips feed the graph,
-            against the fp32 graph.
-        outputs: Largest relative L2 by output.
+        how: ``run`` as it is on ONNX Runtime's CPU; ``emulated`` with fp32 operators and every tensor rounded; else the
+            backend that ran it, as the backend describes itself.
+        inputs: ``golden``: seeded inputs, compared with PyTorch in fp32. ``calibration``: the inputs that real clips
+            give the graph, compared with the fp32 graph.
+        outputs: Largest relative L2 error by output.
         lengths: The same by size of the inputs.
-        answers: Answers compared; 0 if the graph gives none.
-        flips: Answers whose most probable label changed.
-        worst_tensor: The tensor inside that is furthest off on the first input; None where nobody can look inside.
+        answers: Predictions compared; 0 if the graph makes none.
+        flips: Predictions whose most probable label changed.
+        worst_tensor: The tensor inside with the largest error on the first input; None where the backend does not show
+            tensors inside.
     """
 
     graph: str
@@ -69,16 +73,21 @@ class GraphDrift(_Record):
 
     @property
     def worst(self) -> float:
-        """The largest relative L2 of any output."""
+        """The largest relative L2 error of any output."""
         return max(self.outputs.values())
 
     @property
     def tolerance(self) -> float | None:
-        """What `worst` may be; None for int8 on golden inputs, whose noise no calibration has seen."""
+        """The bound of `worst`; None for int8 on golden inputs: they are noise, which calibration never saw."""
         return None if self.precision == "int8" and self.inputs == "golden" else golden.TOLERANCE[self.precision]
 
+    @property
+    def passed(self) -> bool:
+        """Whether `worst` is within `tolerance`."""
+        return self.tolerance is None or self.worst <= self.tolerance
+
     def describe(self) -> str:
-        """One line for people."""
+        """Describe the drift in one line."""
         bound = "not bounded" if self.tolerance is None else f"at most {self.tolerance:.0e}"
         line = (
             f"{self.graph} {self.precision} ({self.how}, {self.inputs} inputs): relative L2 {self.worst:.1e}, {bound}"
@@ -90,43 +99,28 @@ class GraphDrift(_Record):
         return line
 
 
-def golden_cases(bundle: Bundle, name: str) -> list[Case]:
-    """The golden vectors of a graph: inputs, and PyTorch's outputs."""
-    prefix = f"{golden.FOLDER}/{name}."
-    return [golden.read_golden(bundle.verified_file(path)) for path in bundle.manifest.files if path.startswith(prefix)]
-
-
 def measure_drift(
-    bundle: Bundle,
-    calibration: dict[str, list[Arrays]] | None = None,
-    *,
-    only: tuple[str, Precision] | None = None,
+    bundle: Bundle, name: str, precision: Precision, sources: Mapping[Source, Sequence[Case]]
 ) -> Iterator[GraphDrift]:
-    """Compare every variant of a bundle.
+    """Compare a variant of a graph with the expected outputs.
 
     Args:
         bundle: The bundle.
-        calibration: Inputs of real clips by graph, to be compared with the fp32 graphs; None to leave that out.
-        only: A graph and a precision, to compare nothing else.
+        name: The graph.
+        precision: A precision that the graph has a variant in.
+        sources: Inputs with their expected outputs, by source; at least one of each.
 
     Yields:
-        One result for each variant, way of running it and source of inputs.
+        One result for each way of running the variant and each source of inputs.
     """
-    for name in VARIANT_GRAPHS:
-        sources: dict[Source, list[Case]] = {"golden": golden_cases(bundle, name)}
-        if calibration is not None:
-            exact = CheckedGraph(bundle, name, "fp32", "run")
-            sources["calibration"] = [(fed, exact.run(fed)) for fed in calibration[name]]
-        variants: Iterable[Precision] = bundle.manifest.graphs[name].variants
-        for precision in [low for low in variants if only in (None, (name, low))]:
-            for how in WAYS[precision]:
-                graph = CheckedGraph(bundle, name, precision, how)
-                for source, cases in sources.items():
-                    worst = None
-                    if how == WAYS[precision][-1]:
-                        worst = _worst_tensor(bundle, name, precision, cases[0][0])
-                    runs = ((fed, expected, graph.run(fed)) for fed, expected in cases)
-                    yield compare(bundle, name, precision, how, source, runs, worst)
+    variant = onnx.load(bundle.graph_file(name, precision, cpu=True))
+    modes = RUN_MODES[precision]
+    for mode in modes:
+        graph = CheckedGraph(bundle, name, precision, mode, variant)
+        for source, cases in sources.items():
+            inside = _worst_tensor(bundle, name, precision, variant, cases[0][0]) if mode == modes[-1] else None
+            runs = ((fed, expected, graph.run(fed)) for fed, expected in cases)
+            yield compare(bundle, name, precision, mode, source, runs, inside)
 
 
 def compare(
@@ -138,16 +132,16 @@ def compare(
     runs: Iterable[Run],
     inside: TensorDrift | None = None,
 ) -> GraphDrift:
-    """Compare outputs that came with those that should have come.
+    """Compare outputs with the expected ones.
 
     Args:
         bundle: The bundle.
         name: The graph.
         precision: Its precision.
         how: See `GraphDrift`.
-        source: Where the inputs are from.
-        runs: At least one.
-        inside: The tensor inside that is furthest off.
+        source: Where the inputs come from.
+        runs: At least one run.
+        inside: The tensor inside with the largest error.
 
     Returns:
         The drift over all runs.
@@ -176,7 +170,7 @@ def compare(
 
 
 def _sizes(signature: Sequence[TensorRecord], fed: Arrays) -> tuple[tuple[str, int], ...]:
-    """Sizes of the free axes of some inputs, up to the next power of two, by name, in order of name."""
+    """Sizes of the dynamic axes of some inputs, rounded up to powers of two, by name, in order of name."""
     sizes = {
         axis: 1 << (size - 1).bit_length()
         for tensor in signature
@@ -186,18 +180,22 @@ def _sizes(signature: Sequence[TensorRecord], fed: Arrays) -> tuple[tuple[str, i
     return tuple(sorted(sizes.items()))
 
 
-def _worst_tensor(bundle: Bundle, name: str, precision: Precision, fed: Arrays) -> TensorDrift | None:
-    variant = onnx.load(bundle.graph_file(name, precision, cpu=True))
-    if precision != "int8":
-        variant = emulate(variant, precision)
-    computed = {output for node in variant.graph.node for output in node.output} & float_tensors(variant)
+def _worst_tensor(
+    bundle: Bundle, name: str, precision: Precision, variant: onnx.ModelProto, fed: Arrays
+) -> TensorDrift | None:
+    rounded = variant if precision == "int8" else emulate(variant, precision)
     exact = onnx.load(bundle.graph_file(name))
-    computed &= {output for node in exact.graph.node for output in node.output} & float_tensors(exact)
-    expected = tensors_of(exact, computed, fed)
-    del exact  # large models need not lie in memory twice
-    got = tensors_of(variant, computed, fed)
+    shared = _computed_floats(rounded) & _computed_floats(exact)
+    expected = capture_tensors(exact, shared, fed)
+    del exact  # two large models need not be in memory at once
+    got = capture_tensors(rounded, shared, fed)
     errors = {tensor: relative_l2(got[tensor], value) for tensor, value in expected.items() if np.any(value)}
     if not errors:
         return None
     worst = max(errors, key=lambda tensor: errors[tensor])
     return TensorDrift(name=worst, relative_l2=errors[worst])
+
+
+def _computed_floats(model: onnx.ModelProto) -> set[str]:
+    """fp32 tensors that operators of a graph compute."""
+    return {output for node in model.graph.node for output in node.output} & float_tensors(model)

@@ -1,7 +1,8 @@
-"""A stand-in for hardware that computes in fp16 or bf16: fp32 operators with every tensor rounded in between.
+"""Emulates hardware that computes in fp16 or bf16: fp32 operators, with every tensor rounded in between.
 
-ONNX Runtime's CPU has no kernels for bf16, and runs fp16 graphs in fp32 between casts that it may remove, so neither
-shows what a GPU shows. A GPU multiplies in half precision, sums in fp32 and rounds the result: that is what this does.
+ONNX Runtime's CPU has no kernels for bf16, and computes fp16 graphs in fp32 between casts that it may remove. So
+neither shows the error that a GPU makes. A GPU multiplies in half precision, sums in fp32 and rounds the result; the
+emulated graph does the same.
 """
 
 import onnx
@@ -10,49 +11,48 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
 from vavl_export.precision.half_conversion import ELEMENT_TYPES
 from vavl_runtime.bundle.manifest import Precision
 
-UNROUNDED = ".unrounded"
+_UNROUNDED, _ROUNDED = ".unrounded", ".narrow"
 
 
 def emulate(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
-    """Make a graph for any machine that computes what a graph in half precision computes on hardware for it.
+    """Rewrite a half-precision graph so that any machine computes what hardware for that precision computes.
 
     Args:
-        model: A graph of `lower_precision`, weights inside; not changed.
+        model: A graph made by `convert_to_half`, with its weights inside; not changed.
         precision: Its precision.
 
     Returns:
-        A graph in fp32 with the same inputs, outputs and tensor names. Run it without graph optimisations: they may
-        take a rounding for superfluous.
+        An fp32 graph with the same inputs, outputs and tensor names. Run it without graph optimisations, which may
+        remove the rounding.
     """
-    low = ELEMENT_TYPES[precision]
+    half = ELEMENT_TYPES[precision]
     emulated = onnx.ModelProto()
     emulated.CopyFrom(model)
     graph = emulated.graph
     inferred = shape_inference.infer_shapes(model, strict_mode=True).graph.value_info
-    rounded = {value.name for value in inferred if value.type.tensor_type.elem_type == low}
+    rounded = {value.name for value in inferred if value.type.tensor_type.elem_type == half}
     for tensor in graph.initializer:
-        if tensor.data_type == low:
+        if tensor.data_type == half:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype("float32"), tensor.name))
     nodes: list[NodeProto] = []
     for node in graph.node:
-        if node.op_type == "Cast" and node.attribute[0].i == low:
-            nodes += _round(node.input[0], node.output[0], low)
+        if node.op_type == "Cast" and node.attribute[0].i == half:
+            nodes += _round(node.input[0], node.output[0], half)
             continue
         kept = NodeProto.FromString(node.SerializeToString())
         nodes.append(kept)
         for position, name in enumerate(node.output):
             if name in rounded:
-                kept.output[position] = name + UNROUNDED
-                nodes += _round(name + UNROUNDED, name, low)
+                kept.output[position] = name + _UNROUNDED
+                nodes += _round(name + _UNROUNDED, name, half)
     del graph.node[:]
     graph.node.extend(nodes)
     del graph.value_info[:]
     return emulated
 
 
-def _round(source: str, target: str, low: int) -> list[NodeProto]:
-    narrow = target + ".narrow"
+def _round(source: str, target: str, half: int) -> list[NodeProto]:
     return [
-        helper.make_node("Cast", [source], [narrow], to=low),
-        helper.make_node("Cast", [narrow], [target], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [source], [target + _ROUNDED], to=half),
+        helper.make_node("Cast", [target + _ROUNDED], [target], to=TensorProto.FLOAT),
     ]

@@ -1,10 +1,12 @@
-"""fp16 and bf16: the fp32 graph with its products, and what lies between them, in the lower precision.
+"""Converts an fp32 graph to fp16 or bf16: products, and the arithmetic between them, run in half precision.
 
-Casts stand inside, so inputs and outputs keep their names, shapes and types. What stays fp32: norms, softmax, every sum
-over time, exponentials and logarithms; the graph's inputs up to its first product, and the heads behind its last norm,
-which multiply one row a clip, so cost little and would round what the rest depends on; constants that the precision
-cannot hold (an epsilon of 1e-12); and islands: tensors that would overflow, with every operator that makes or reads
-them.
+Casts stand inside the graph, so inputs and outputs keep their names, shapes and types. These parts stay fp32:
+
+- norms, softmax, sums over time, exponentials and logarithms;
+- the graph's inputs up to their first product;
+- the heads behind the last norm. They multiply one row per clip, so they cost little;
+- constants that the precision cannot represent, such as an epsilon of 1e-12;
+- tensors that the caller names because they would overflow, with every operator that reads or writes them.
 """
 
 from collections.abc import Collection, Iterable
@@ -22,12 +24,12 @@ ELEMENT_TYPES: dict[str, int] = {"fp16": TensorProto.FLOAT16, "bf16": TensorProt
 LIMITS = {TensorProto.FLOAT16: (2.0**-14, 65504.0), TensorProto.BFLOAT16: (2.0**-126, (2.0 - 2.0**-7) * 2.0**127)}
 
 PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
-# Value by value, or a choice among values. They follow a product: what was never lowered is not lowered for them.
+# These compute value by value, or choose among values. They run in half precision only if their input already is.
 ELEMENTWISE = frozenset(
     {"Abs", "Add", "Clip", "Div", "Erf", "HardSigmoid", "HardSwish", "LeakyRelu", "Max", "MaxPool", "Min", "Mul", "Neg"}
     | {"PRelu", "Relu", "Sigmoid", "Sub", "Tanh", "Where"}
 )
-# They move values and follow the precision in which they find them.
+# These move values without computing and keep the precision of their inputs.
 MOVES = frozenset(
     {"Concat", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Slice", "Split", "Squeeze", "Tile"}
     | {"Transpose", "Unsqueeze"}
@@ -39,24 +41,24 @@ def largest_value(precision: Precision) -> float:
     return LIMITS[ELEMENT_TYPES[precision]][1]
 
 
-def lower_precision(model: onnx.ModelProto, precision: Precision, islands: Iterable[str] = ()) -> onnx.ModelProto:
-    """Convert a graph.
+def convert_to_half(model: onnx.ModelProto, precision: Precision, keep_fp32: Iterable[str] = ()) -> onnx.ModelProto:
+    """Convert a graph to half precision.
 
     Args:
         model: An fp32 graph with its weights inside; not changed.
         precision: ``fp16`` or ``bf16``.
-        islands: Tensors that must stay fp32, with every operator that makes or reads them.
+        keep_fp32: Tensors that must stay fp32, with every operator that reads or writes them.
 
     Returns:
-        The graph in the lower precision. Tensors keep their names, whatever their type is now.
+        The converted graph. Tensors keep their names, whatever their type is now.
     """
-    lowered = onnx.ModelProto()
-    lowered.CopyFrom(model)
-    types = float_tensors(model)
-    islands = frozenset(islands)
-    chosen = choose_low(lowered, precision, types, islands)
-    _Casting(lowered, ELEMENT_TYPES[precision], types, islands).apply(chosen)
-    return lowered
+    converted = onnx.ModelProto()
+    converted.CopyFrom(model)
+    floats = float_tensors(model)
+    kept = frozenset(keep_fp32)
+    chosen = choose_half_operators(converted, precision, floats, kept)
+    _Casting(converted, ELEMENT_TYPES[precision], floats, kept).apply(chosen)
+    return converted
 
 
 def float_tensors(model: onnx.ModelProto) -> set[str]:
@@ -67,83 +69,92 @@ def float_tensors(model: onnx.ModelProto) -> set[str]:
     return names | {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT}
 
 
-def choose_low(model: onnx.ModelProto, precision: Precision, types: set[str], islands: frozenset[str]) -> set[str]:
-    """Choose the operators that run in the lower precision.
+def choose_half_operators(
+    model: onnx.ModelProto, precision: Precision, floats: set[str], keep_fp32: frozenset[str]
+) -> set[str]:
+    """Choose the operators that run in half precision.
 
     Args:
         model: The fp32 graph.
         precision: ``fp16`` or ``bf16``.
-        types: Its fp32 tensors.
-        islands: Tensors that must stay fp32.
+        floats: Names of its fp32 tensors.
+        keep_fp32: Tensors that must stay fp32.
 
     Returns:
-        The first output of each of them, which names an operator.
+        The first output of each chosen operator, which identifies the operator.
     """
     element_type = ELEMENT_TYPES[precision]
     opset = model.opset_import[0].version
-    weights = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name in types}
-    unfit = {name for name, tensor in weights.items() if not _holds(numpy_helper.to_array(tensor), element_type)}
-    live, behind, prefetch = _live(model), _behind_products(model), _ahead_of(model, PRODUCTS)
-    normed = _ahead_of(model, {"LayerNormalization"})
+    weights = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name in floats}
+    excluded = keep_fp32 | {
+        name for name, tensor in weights.items() if not _represents(element_type, numpy_helper.to_array(tensor))
+    }
+    region = _HalfRegion(model)
     chosen: set[str] = set()
-    low_tensors = {name for name in weights if name not in unfit}
+    half_tensors = weights.keys() - excluded
     for node in model.graph.node:
-        floats = [name for name in (*node.input, *node.output) if name in types]
-        fits = bool(floats) and islands.isdisjoint(floats) and unfit.isdisjoint(floats)
-        if not fits or not _supports(node.op_type, element_type, opset):
+        touched = [name for name in (*node.input, *node.output) if name in floats]
+        if not touched or not excluded.isdisjoint(touched) or not _supports(node.op_type, element_type, opset):
             continue
-        found = {name for name in node.input if name in types}
+        inputs = {name for name in node.input if name in floats}
         if node.op_type in MOVES:
-            takes = bool(found) and low_tensors.issuperset(found)
+            fits = bool(inputs) and half_tensors.issuperset(inputs)
         elif node.op_type in ELEMENTWISE:
-            between = node.output[0] in behind and node.output[0] in prefetch
-            takes = between and not low_tensors.isdisjoint(found - weights.keys())
+            fits = region.between_products(node) and not half_tensors.isdisjoint(inputs - weights.keys())
         else:
-            first = node.input[0] in live and node.input[0] not in behind
-            head = node.output[0] not in normed if normed else node.op_type == "Gemm" and node.output[0] not in prefetch
-            takes = node.op_type in PRODUCTS and not first and not head
-        if takes:
+            fits = node.op_type in PRODUCTS and not region.is_first_product(node) and not region.is_head(node)
+        if fits:
             chosen.add(node.output[0])
-            low_tensors.update(name for name in node.output if name in types)
+            half_tensors |= {name for name in node.output if name in floats}
     return chosen
+
+
+class _HalfRegion:
+    """Where in a graph half precision is allowed: behind the first products and before the heads."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._data_dependent = _data_dependent(model)
+        self._after_product = _after_products(model)
+        self._before_product = _before(model, PRODUCTS)
+        self._before_norm = _before(model, {"LayerNormalization"})
+
+    def between_products(self, node: NodeProto) -> bool:
+        """Whether an operator has a product before it and another one behind it."""
+        return node.output[0] in self._after_product and node.output[0] in self._before_product
+
+    def is_first_product(self, node: NodeProto) -> bool:
+        """Whether a product is the first one that an input of the graph meets."""
+        return node.input[0] in self._data_dependent and node.input[0] not in self._after_product
+
+    def is_head(self, node: NodeProto) -> bool:
+        """Whether a product stands behind the last norm; in a graph without norms, whether it is the last Gemm."""
+        if self._before_norm:
+            return node.output[0] not in self._before_norm
+        return node.op_type == "Gemm" and node.output[0] not in self._before_product
 
 
 class _Casting:
     """Rewrites a graph in place, with one cast for each tensor that is needed in both precisions."""
 
-    def __init__(self, model: onnx.ModelProto, low: int, types: set[str], islands: frozenset[str]) -> None:
+    def __init__(self, model: onnx.ModelProto, half: int, floats: set[str], keep_fp32: frozenset[str]) -> None:
         self._graph = model.graph
-        self._low = low
-        self._types = types
-        self._islands = islands
-        self._suffix = ".fp16" if low == TensorProto.FLOAT16 else ".bf16"
-        self._weights = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name in types}
-        self._type_of: dict[str, int] = dict.fromkeys(types, TensorProto.FLOAT)
+        self._half = half
+        self._floats = floats
+        self._keep_fp32 = keep_fp32
+        self._suffix = ".fp16" if half == TensorProto.FLOAT16 else ".bf16"
+        self._weights = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name in floats}
+        self._type_of: dict[str, int] = dict.fromkeys(floats, TensorProto.FLOAT)
         self._casts: dict[tuple[str, int], str] = {}
         self._nodes: list[NodeProto] = []
 
     def apply(self, chosen: set[str]) -> None:
-        outputs = {value.name for value in self._graph.output}
+        """Run the chosen operators in half precision; they are named by their first output."""
         for node in self._graph.node:
-            low = node.output[0] in chosen
-            # The weights of an island are stored like those of its twin in another path, which may be none.
-            stored_low = node.op_type in PRODUCTS and not self._islands.isdisjoint((*node.input, *node.output))
-            for position, name in enumerate(node.input):
-                if name not in self._types:
-                    continue
-                if name in self._weights and stored_low:
-                    name = self._narrowed(name)
-                node.input[position] = self._in_type(name, self._low if low else TensorProto.FLOAT)
+            in_half = node.output[0] in chosen
+            self._read(node, in_half)
             self._nodes.append(node)
-            for position, name in enumerate(node.output):
-                if not low or name not in self._types:
-                    continue
-                if name in outputs:  # an output keeps name and type
-                    node.output[position] = name + self._suffix
-                    self._nodes.append(helper.make_node("Cast", [name + self._suffix], [name], to=TensorProto.FLOAT))
-                    self._casts[name, self._low] = name + self._suffix
-                else:
-                    self._type_of[name] = self._low
+            if in_half:
+                self._write(node)
         del self._graph.node[:]
         self._graph.node.extend(self._nodes)
         del self._graph.value_info[:]
@@ -152,67 +163,92 @@ class _Casting:
         del self._graph.initializer[:]
         self._graph.initializer.extend(kept)
 
+    def _read(self, node: NodeProto, in_half: bool) -> None:
+        """Give an operator its inputs in the precision in which it runs."""
+        # Another path may run the same weights in half precision; stored so here too, they are shared.
+        store_half = node.op_type in PRODUCTS and not self._keep_fp32.isdisjoint((*node.input, *node.output))
+        for position, name in enumerate(node.input):
+            if name not in self._floats:
+                continue
+            if name in self._weights and store_half:
+                name = self._half_weight(name)
+            node.input[position] = self._in_type(name, self._half if in_half else TensorProto.FLOAT)
+
+    def _write(self, node: NodeProto) -> None:
+        """Note that outputs are in half precision now; outputs of the graph keep name and type."""
+        outputs = {value.name for value in self._graph.output}
+        for position, name in enumerate(node.output):
+            if name not in self._floats:
+                continue
+            if name in outputs:
+                node.output[position] = name + self._suffix
+                self._nodes.append(helper.make_node("Cast", [name + self._suffix], [name], to=TensorProto.FLOAT))
+                self._casts[name, self._half] = name + self._suffix
+            else:
+                self._type_of[name] = self._half
+
     def _in_type(self, name: str, wanted: int) -> str:
         if self._type_of[name] == wanted:
             return name
-        if name in self._weights and wanted == self._low:
-            return self._narrowed(name)
+        if name in self._weights and wanted == self._half:
+            return self._half_weight(name)
         if (name, wanted) not in self._casts:
             cast = f"{name}.{TensorProto.DataType.Name(wanted).lower()}"
             self._nodes.append(helper.make_node("Cast", [name], [cast], name=f"node_{cast}", to=wanted))
             self._casts[name, wanted] = cast
         return self._casts[name, wanted]
 
-    def _narrowed(self, name: str) -> str:
-        narrow = name + self._suffix
-        if narrow in self._type_of:
-            return narrow
+    def _half_weight(self, name: str) -> str:
+        stored = name + self._suffix
+        if stored in self._type_of:
+            return stored
         array = numpy_helper.to_array(self._weights[name])
-        if not (np.abs(array) <= LIMITS[self._low][1]).all():
+        if not (np.abs(array) <= LIMITS[self._half][1]).all():
             return name
-        low = array.astype(helper.tensor_dtype_to_np_dtype(self._low))
-        self._graph.initializer.append(numpy_helper.from_array(low, narrow))
-        self._type_of[narrow] = self._low
-        return narrow
+        half = array.astype(helper.tensor_dtype_to_np_dtype(self._half))
+        self._graph.initializer.append(numpy_helper.from_array(half, stored))
+        self._type_of[stored] = self._half
+        return stored
 
 
-def _live(model: onnx.ModelProto) -> set[str]:
+def _data_dependent(model: onnx.ModelProto) -> set[str]:
     """Tensors whose values, and not only whose shapes, depend on the graph's inputs."""
-    live = {value.name for value in model.graph.input}
+    dependent = {value.name for value in model.graph.input}
     for node in model.graph.node:
-        if node.op_type != "Shape" and not live.isdisjoint(node.input):
-            live.update(node.output)
-    return live
+        if node.op_type != "Shape" and not dependent.isdisjoint(node.input):
+            dependent.update(node.output)
+    return dependent
 
 
-def _behind_products(model: onnx.ModelProto) -> set[str]:
-    """Tensors that some product's result flows into, and those results."""
-    behind: set[str] = set()
+def _after_products(model: onnx.ModelProto) -> set[str]:
+    """Results of products, and tensors computed from them."""
+    after: set[str] = set()
     for node in model.graph.node:
-        if node.op_type in PRODUCTS or not behind.isdisjoint(node.input):
-            behind.update(node.output)
-    return behind
+        if node.op_type in PRODUCTS or not after.isdisjoint(node.input):
+            after.update(node.output)
+    return after
 
 
-def _ahead_of(model: onnx.ModelProto, operators: Collection[str]) -> set[str]:
-    """Tensors that flow into some operator of these types."""
-    prefetch: set[str] = set()
+def _before(model: onnx.ModelProto, operators: Collection[str]) -> set[str]:
+    """Tensors that flow into an operator of one of these types."""
+    before: set[str] = set()
     for node in reversed(model.graph.node):
-        if node.op_type in operators or not prefetch.isdisjoint(node.output):
-            prefetch.update(node.input)
-    return prefetch
+        if node.op_type in operators or not before.isdisjoint(node.output):
+            before.update(node.input)
+    return before
 
 
 def _supports(operator: str, element_type: int, opset: int) -> bool:
-    """Whether the opset defines an operator for an element type: that of bf16 convolutions came after ours."""
+    """Whether the opset defines an operator for an element type; convolutions in bf16 came after ours."""
     wanted = f"tensor({TensorProto.DataType.Name(element_type).lower()})"
     constraints = get_schema(operator, opset).type_constraints
     return any(wanted in constraint.allowed_type_strs for constraint in constraints)
 
 
-def _holds(array: "NDArray[np.float32]", element_type: int) -> bool:
+def _represents(element_type: int, array: "NDArray[np.float32]") -> bool:
+    """Whether an element type can hold the values of a weight or constant."""
     smallest, largest = LIMITS[element_type]
     size = np.abs(array)
-    # A weight that vanishes among others is rounding; a constant that vanishes no longer guards what it guarded.
+    # One small weight among many is only rounded. A constant that becomes 0 no longer protects what it guarded.
     vanishes = array.size == 1 and bool((size > 0).any() and (size < smallest).any())
     return bool((size <= largest).all()) and not vanishes

@@ -1,11 +1,11 @@
-"""int8: explicit QuantizeLinear/DequantizeLinear around the products inside a graph, calibrated on what clips give.
+"""Quantises a graph to int8: QuantizeLinear/DequantizeLinear pairs around its products, calibrated on real clips.
 
-ONNX Runtime's static quantiser does the work; this decides where. Weights are quantised per output channel, everything
-symmetrically, as TensorRT wants it. Residual additions, norms, attention's own products, depthwise convolutions, the
-layers before the first norm and the head after the last one stay fp32.
+ONNX Runtime's static quantiser does the work; this module decides which operators to quantise. Weights are quantised
+per output channel, and everything is symmetric, as TensorRT requires. Residual additions, norms, attention's own
+products, depthwise convolutions, the layers before the first norm and the head after the last norm stay fp32.
 
-Weights keep to seven bits: x86 processors without VNNI add two products of eight bits in sixteen, which would saturate
-without a word, and a graph must answer alike on every machine.
+Weights use seven bits. x86 processors without VNNI add two 8-bit products in 16 bits, which saturates silently, and a
+graph must give the same answers on every machine.
 """
 
 import contextlib
@@ -20,19 +20,19 @@ from onnx import NodeProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from vavl_export.golden import Arrays, relative_l2
-from vavl_export.precision.activation_stats import open_session
 from vavl_export.precision.half_conversion import PRODUCTS
+from vavl_export.precision.sessions import open_session
 
 
 def quantize(model: onnx.ModelProto, inputs: Sequence[Arrays]) -> onnx.ModelProto | None:
-    """Quantise a graph.
+    """Quantise a graph to int8.
 
     Args:
         model: An fp32 graph, weights inside; not changed.
         inputs: Inputs to calibrate it on.
 
     Returns:
-        The graph with Q/DQ pairs, or None if it has nothing to quantise; see `quantizable`.
+        The graph with Q/DQ pairs; None if it has nothing to quantise, see `quantizable`.
     """
     names = quantizable(model)
     if not names:
@@ -54,29 +54,29 @@ def quantize(model: onnx.ModelProto, inputs: Sequence[Arrays]) -> onnx.ModelProt
             extra_options={
                 "ActivationSymmetric": True,
                 "WeightSymmetric": True,
-                "QuantizeBias": False,  # TensorRT takes biases as they are; ONNX Runtime quantises them by itself
-                # They flow into residual additions and norms. A convolution that nothing rounds behind it would be
-                # computed in fp32 by ONNX Runtime.
+                "QuantizeBias": False,  # TensorRT takes fp32 biases; ONNX Runtime quantises them itself
+                # Products flow into residual additions and norms, which stay fp32. Convolutions are the exception:
+                # without a rounded output, ONNX Runtime would compute them in fp32.
                 "OpTypesToExcludeOutputQuantization": sorted(PRODUCTS - {"Conv"}),
             },
         )
         quantized = onnx.load(place)
     _tidy(quantized, model)
-    _spare_additions(quantized)
+    _unround_additions(quantized)
     return quantized
 
 
 def with_unsigned_activations(quantized: onnx.ModelProto) -> onnx.ModelProto:
-    """Write the same arithmetic with unsigned activations, zero at 128.
+    """Rewrite a quantised graph with unsigned activations, whose zero is at 128.
 
-    x86 processors multiply unsigned by signed numbers; ONNX Runtime computes many products of two signed ones in fp32.
-    TensorRT takes signed numbers only.
+    x86 processors multiply unsigned by signed numbers, and ONNX Runtime computes many products of two signed numbers in
+    fp32. TensorRT takes signed numbers only.
 
     Args:
         quantized: What `quantize` returned; not changed.
 
     Returns:
-        A graph that rounds to the same values.
+        A graph that computes the same values.
     """
     model = onnx.ModelProto()
     model.CopyFrom(quantized)
@@ -89,11 +89,11 @@ def with_unsigned_activations(quantized: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def quantization_drift(model: onnx.ModelProto, quantized: onnx.ModelProto, inputs: Sequence[Arrays]) -> float:
-    """Compare a graph with its quantised self.
+    """Compare a graph with its quantised form.
 
     Args:
         model: The fp32 graph, weights inside.
-        quantized: What `quantize` made of it.
+        quantized: What `quantize` returned for it.
         inputs: Inputs to run both on.
 
     Returns:
@@ -108,28 +108,28 @@ def quantization_drift(model: onnx.ModelProto, quantized: onnx.ModelProto, input
 
 
 def quantizable(model: onnx.ModelProto) -> list[str]:
-    """Names of the operators to quantise.
+    """List the operators to quantise.
 
     Args:
         model: The fp32 graph.
 
     Returns:
-        Products of an activation and a weight between the first and the last norm, where activations are bounded; in a
-        graph without norms, between the first and the last such product.
+        Names of the products of an activation and a weight that stand between the first and the last norm, where
+        activations are bounded; in a graph without norms, between the first and the last such product.
     """
     weights = {tensor.name for tensor in model.graph.initializer}
     candidates = [node for node in model.graph.node if _multiplies_weight(node, weights)]
     norms = [node for node in model.graph.node if node.op_type == "LayerNormalization"]
     fences = {node.output[0] for node in norms or candidates}
-    behind: set[str] = set()
+    after: set[str] = set()
     for node in model.graph.node:
-        if node.output[0] in fences or not behind.isdisjoint(node.input):
-            behind.update(node.output)
-    prefetch: set[str] = set()
+        if node.output[0] in fences or not after.isdisjoint(node.input):
+            after.update(node.output)
+    before: set[str] = set()
     for node in reversed(model.graph.node):
-        if node.output[0] in fences or not prefetch.isdisjoint(node.output):
-            prefetch.update(node.input)
-    return [node.name for node in candidates if node.input[0] in behind and node.output[0] in prefetch]
+        if node.output[0] in fences or not before.isdisjoint(node.output):
+            before.update(node.input)
+    return [node.name for node in candidates if node.input[0] in after and node.output[0] in before]
 
 
 def _multiplies_weight(node: NodeProto, weights: set[str]) -> bool:
@@ -140,18 +140,18 @@ def _multiplies_weight(node: NodeProto, weights: set[str]) -> bool:
 
 
 class _Reader(CalibrationDataReader):
-    """Hands calibration inputs to the quantiser, one by one."""
+    """Gives calibration inputs to the quantiser, one by one."""
 
     def __init__(self, inputs: Sequence[Arrays]) -> None:
         self._inputs = iter(inputs)
 
     def get_next(self) -> Arrays | None:
-        """The next inputs, or None at the end."""
+        """Return the next inputs, or None at the end."""
         return next(self._inputs, None)
 
 
 def _tidy(quantized: onnx.ModelProto, model: onnx.ModelProto) -> None:
-    """Put back what the quantiser leaves its marks on."""
+    """Restore the versions and metadata that the quantiser changed."""
     opset = model.opset_import[0].version
     del quantized.opset_import[:]
     quantized.opset_import.append(helper.make_opsetid("", opset))
@@ -161,8 +161,8 @@ def _tidy(quantized: onnx.ModelProto, model: onnx.ModelProto) -> None:
     del quantized.graph.value_info[:]
 
 
-def _spare_additions(model: onnx.ModelProto) -> None:
-    """Let convolutions flow into residual additions unrounded."""
+def _unround_additions(model: onnx.ModelProto) -> None:
+    """Feed the results of convolutions to residual additions without rounding them."""
     nodes = model.graph.node
     makers = {output: node for node in nodes for output in node.output}
     for addition in nodes:
@@ -177,7 +177,7 @@ def _spare_additions(model: onnx.ModelProto) -> None:
             if source is not None and source.op_type == "Conv":
                 addition.input[position] = rounded.input[0]
     read = {name for node in nodes for name in node.input} | {value.name for value in model.graph.output}
-    # First the dequantisers that nobody reads, then the quantisers before them.
+    # Remove dequantisers without readers first; then the quantisers before them have no readers either.
     for operator in ("DequantizeLinear", "QuantizeLinear"):
         for node in [node for node in nodes if node.op_type == operator and node.output[0] not in read]:
             nodes.remove(node)
@@ -189,7 +189,7 @@ def _spare_additions(model: onnx.ModelProto) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep advice to run a preprocessing step, which our exporter did already, off the terminal."""
+    """Hide the quantiser's advice to preprocess the graph: the exporter has done that already."""
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,10 +1,11 @@
-"""Which int8 graphs a bundle does without, because labels of real clips flip with them.
+"""Chooses the graphs that stay fp32 in the int8 variant because int8 would change too many labels.
 
-Distances of features and outputs do not tell: features that hardly drift may still move an answer, and the other way
-round. So clips are answered in every mix of fp32 and int8, and graphs are taken back until few enough labels flip.
+Output error does not predict label changes: features with hardly any error may change a label, and the other way
+round. So this counts changed labels directly. It runs clips in every mix of fp32 and int8, and returns graphs to fp32,
+one after the other, until few enough labels change.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,111 +15,122 @@ from vavl.corpora import Clip
 from vavl_export import golden
 from vavl_export.precision.calibration import spread_clips
 from vavl_export.precision.int8 import with_unsigned_activations
-from vavl_export.precision.mixed_precision import ENCODERS, FP32, PATHS, Mix, MixedAnswers, MixedGraphs, Way
+from vavl_export.precision.mixed_precision import (
+    ENCODERS,
+    FP32,
+    PATHS,
+    Execution,
+    MixedGraphs,
+    MixedPredictions,
+    PrecisionMix,
+)
 from vavl_export.precision.sessions import CheckedGraph
+from vavl_export.progress import Progress
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.bundle.manifest import PathName
 from vavl_runtime.errors import InputError
 
-MAX_CLIPS = 192  # two flips in a hundred can be told from four
-INT8: Way = ("int8", "run")
+MAX_CLIPS = 192  # enough to tell two changed labels in a hundred from four
+INT8: Execution = ("int8", "run")
+_CLIPS_PER_LINE = 50
 
 
-def hold_back(
-    bundle: Bundle, quantized: Mapping[str, onnx.ModelProto], folder: Path, progress: Callable[[str], None]
+def select_fp32_graphs(
+    bundle: Bundle, quantized: Mapping[str, onnx.ModelProto], folder: Path, progress: Progress
 ) -> dict[str, str]:
-    """Choose the graphs that stay fp32.
+    """Choose the graphs that stay fp32, by running clips.
 
     Args:
-        bundle: A finished fp32 bundle that classifies.
-        quantized: int8 graphs by name, weights inside; other graphs run in fp32.
-        folder: Clips; at most `MAX_CLIPS`, evenly spread over the names, are answered.
-        progress: Told of clips that cannot be read, and what flips.
+        bundle: A finished fp32 bundle for classification.
+        quantized: int8 graphs by name, with their weights inside; all other graphs run in fp32.
+        folder: Folder of clips. At most `MAX_CLIPS` of them are used, evenly spread over the sorted names.
+        progress: Called with a line of text for each clip that cannot be read, and for each path's changed labels.
 
     Returns:
-        The reason by name of each graph that stays fp32; at most `golden.FLIPS` of the labels flip with the others.
+        The graphs that stay fp32, with the reason. With the others in int8, at most the share `golden.FLIPS` of the
+        labels changes.
     """
-    answers = _answer(bundle, quantized, folder, progress)
-    reasons = choose_graphs(answers, quantized)
-    kept = frozenset(quantized) - reasons.keys()
+    predictions = _predict(bundle, quantized, folder, progress)
+    reasons = restore_fp32(predictions, quantized)
+    in_int8 = frozenset(quantized) - reasons.keys()
     for path in PATHS:
-        flips, clips = _flips(answers, path, kept)
+        flips, clips = _flips(predictions, path, in_int8)
         if clips:
-            progress(f"int8 flips {flips} of {clips} labels by the {path} path")
+            progress(f"int8 changes {flips} of {clips} labels by the {path} path")
     return reasons
 
 
-def choose_graphs(answers: Sequence[MixedAnswers], quantized: Collection[str]) -> dict[str, str]:
-    """Take int8 graphs back, one after the other, until few enough labels flip.
+def restore_fp32(predictions: Sequence[MixedPredictions], quantized: Collection[str]) -> dict[str, str]:
+    """Return graphs to fp32, one after the other, until few enough labels change.
 
     Args:
-        answers: Of every clip, in every mix of fp32 and int8.
+        predictions: Predictions for every clip, in every mix of fp32 and int8.
         quantized: Names of the int8 graphs.
 
     Returns:
-        The reason by name of each graph taken back.
+        The graphs returned to fp32, with the reason.
     """
-    kept, reasons = frozenset(quantized), {}
-    while found := _worst_path(answers, kept):
+    in_int8, reasons = frozenset(quantized), {}
+    while found := _worst_path(predictions, in_int8):
         path, flips, clips = found
-        # The graph whose return mends most; of equals the path, as most of what int8 gains is in the encoders.
-        without = {name: _all_flips(answers, kept - {name}) for name in (path, *ENCODERS) if name in kept}
+        # Take the graph that helps most. If several help equally, take the path: int8 gains most in the encoders.
+        without = {name: _all_flips(predictions, in_int8 - {name}) for name in (path, *ENCODERS) if name in in_int8}
         name = min(without, key=lambda name: without[name])
-        reasons[name] = f"with int8 {flips} of {clips} labels flip by the {path} path, {_allowed(clips)} may"
-        kept -= {name}
+        reasons[name] = f"int8 changes {flips} of {clips} labels by the {path} path, at most {_allowed(clips)} expected"
+        in_int8 -= {name}
     return reasons
 
 
-def _answer(
-    bundle: Bundle, quantized: Mapping[str, onnx.ModelProto], folder: Path, progress: Callable[[str], None]
-) -> list[MixedAnswers]:
-    ways = {encoder: (FP32, INT8) if encoder in quantized else (FP32,) for encoder in ENCODERS}
+def _predict(
+    bundle: Bundle, quantized: Mapping[str, onnx.ModelProto], folder: Path, progress: Progress
+) -> list[MixedPredictions]:
+    executions = {encoder: (FP32, INT8) if encoder in quantized else (FP32,) for encoder in ENCODERS}
     mixes = [
-        Mix(audio, face, path)
-        for audio in ways["audio_encoder"]
-        for face in ways["face_encoder"]
+        PrecisionMix(audio, face, path)
+        for audio in executions["audio_encoder"]
+        for face in executions["face_encoder"]
         for path in (FP32, INT8)
     ]
 
-    def open_graph(name: str, way: Way) -> CheckedGraph:
-        if way == FP32 or name not in quantized:
+    def open_graph(name: str, execution: Execution) -> CheckedGraph:
+        if execution == FP32 or name not in quantized:
             return CheckedGraph(bundle, name, "fp32", "run")
-        return CheckedGraph(bundle, name, "int8", "run", variant=with_unsigned_activations(quantized[name]))
+        return CheckedGraph(bundle, name, "int8", "run", with_unsigned_activations(quantized[name]))
 
     graphs = MixedGraphs(bundle.manifest, mixes, open_graph)
-    answers = []
+    predictions = []
     clips = spread_clips(folder, MAX_CLIPS)
     for number, clip in enumerate(clips, 1):
         try:
-            answers.append(graphs.answer(Clip(str(clip), "", (), clip, clip, str(clip))))
+            predictions.append(graphs.predict(Clip(str(clip), "", (), clip, clip, str(clip))))
         except InputError as error:
-            progress(f"left out: {error}")
-        if number % 50 == 0:
-            progress(f"int8 beside fp32: {number} of {len(clips)} clips")
-    return answers
+            progress(f"skipping a clip: {error}")
+        if number % _CLIPS_PER_LINE == 0:
+            progress(f"comparing int8 with fp32: {number} of {len(clips)} clips")
+    return predictions
 
 
-def _worst_path(answers: Sequence[MixedAnswers], kept: frozenset[str]) -> tuple[PathName, int, int] | None:
-    """The path with the largest share of flips beyond what is allowed, its flips and its clips."""
-    beyond = []
+def _worst_path(predictions: Sequence[MixedPredictions], in_int8: frozenset[str]) -> tuple[PathName, int, int] | None:
+    """The path with the largest share of changed labels above the allowed one, with its changed labels and clips."""
+    above = []
     for path in PATHS:
-        flips, clips = _flips(answers, path, kept)
+        flips, clips = _flips(predictions, path, in_int8)
         if flips > _allowed(clips):
-            beyond.append((flips / clips, path, flips, clips))
-    return max(beyond)[1:] if beyond else None
+            above.append((flips / clips, path, flips, clips))
+    return max(above)[1:] if above else None
 
 
-def _all_flips(answers: Sequence[MixedAnswers], kept: frozenset[str]) -> int:
-    return sum(_flips(answers, path, kept)[0] for path in PATHS)
+def _all_flips(predictions: Sequence[MixedPredictions], in_int8: frozenset[str]) -> int:
+    return sum(_flips(predictions, path, in_int8)[0] for path in PATHS)
 
 
-def _flips(answers: Sequence[MixedAnswers], path: PathName, kept: frozenset[str]) -> tuple[int, int]:
-    """Labels that some int8 graphs flip by a path, and the clips that it answers."""
-    mix = Mix(*(INT8 if name in kept else FP32 for name in (*ENCODERS, path)))
+def _flips(predictions: Sequence[MixedPredictions], path: PathName, in_int8: frozenset[str]) -> tuple[int, int]:
+    """Labels that change by a path when some graphs run in int8, and the clips that the path serves."""
+    exact, mix = PrecisionMix(), PrecisionMix(*(INT8 if name in in_int8 else FP32 for name in (*ENCODERS, path)))
     pairs = [
-        (answer.scores[path, Mix()], answer.scores[path, mix]) for answer in answers if (path, Mix()) in answer.scores
+        (found.scores[path, exact], found.scores[path, mix]) for found in predictions if (path, exact) in found.scores
     ]
-    return sum(int(np.argmax(exact) != np.argmax(got)) for exact, got in pairs), len(pairs)
+    return sum(int(np.argmax(fp32) != np.argmax(int8)) for fp32, int8 in pairs), len(pairs)
 
 
 def _allowed(clips: int) -> int:

@@ -1,4 +1,4 @@
-"""How fast a variant is beside its fp32 graph, on the machine that exports."""
+"""Compares the latency of a variant with that of its fp32 graph, on the machine that exports."""
 
 import platform
 import statistics
@@ -11,27 +11,27 @@ from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
 from vavl_runtime.bundle.manifest import GraphRecord, SpeedRecord
 from vavl_runtime.devices.cpu import int8_instructions
 
-WORTH = 1.2  # below this gain the drift is not worth it, and small graphs are timed no better
+WORTH = 1.2  # a smaller gain is not worth the drift, and timings of small graphs vary as much
 SECONDS = 2.0
 LEAST_PAIRS = 8
 
 
 def target_name() -> str:
-    """What runs here: engine, version, provider and processor architecture."""
+    """Describe what measures here: backend, version, provider and processor architecture."""
     return f"{OnnxRuntimeBackend().info} {platform.machine()}"
 
 
-def measure_speed(exact: Path, variant: Path, record: GraphRecord, inputs: Sequence[Arrays]) -> SpeedRecord:
-    """Run both graphs turn by turn, so that whatever else the machine does slows down both.
+def compare_latency(exact: Path, variant: Path, record: GraphRecord, inputs: Sequence[Arrays]) -> SpeedRecord:
+    """Run both graphs in turns, so that other load on the machine slows down both.
 
     Args:
-        exact: The fp32 graph.
-        variant: Its variant.
+        exact: File of the fp32 graph.
+        variant: File of the variant.
         record: Their signature.
-        inputs: Real inputs; repeated as often as need be.
+        inputs: Real inputs; repeated as often as necessary.
 
     Returns:
-        Median time of the fp32 graph over that of the variant, with the reason if that is not worth it.
+        The median time of the fp32 graph divided by that of the variant, with the reason if the gain is too small.
     """
     backend = OnnxRuntimeBackend()
     backend.load("fp32", exact, record)
@@ -49,16 +49,16 @@ def measure_speed(exact: Path, variant: Path, record: GraphRecord, inputs: Seque
     backend.close()
     warm = {name: statistics.median(taken[2:]) for name, taken in times.items()}
     speedup = round(warm["fp32"] / warm["variant"], 3)
-    reason = None if speedup >= WORTH else f"{speedup:.2f} x the speed of fp32, at least {WORTH} x is worth its drift"
+    reason = None if speedup >= WORTH else f"{speedup:.2f} x the speed of fp32, at least {WORTH} x expected"
     return speed_record(speedup, reason)
 
 
 def speed_record(speedup: float, reason: str | None) -> SpeedRecord:
-    """Say where a figure holds: on what runs here, on this kind of processor.
+    """Record a speedup together with the backend and the processor that it holds for.
 
     Args:
-        speedup: Time of the fp32 graph over that of the variant.
-        reason: Why the variant is not worth it; None if it is.
+        speedup: Time of the fp32 graph divided by that of the variant.
+        reason: Why the variant is not worth using; None if it is.
 
     Returns:
         The record.

@@ -1,4 +1,4 @@
-"""Answers of a bundle in any mix of precisions: each clip is decoded and searched for faces once."""
+"""Runs clips through a bundle in several mixes of precisions; each clip is decoded and searched for faces once."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -11,119 +11,115 @@ from numpy.typing import NDArray
 from vavl.corpora import Clip
 from vavl.features.extract import read_clip
 from vavl_export.golden import Arrays
-from vavl_export.precision.sessions import How
+from vavl_export.precision.sessions import RunMode
 from vavl_runtime.backends.base import Arrays as Inputs
 from vavl_runtime.bundle.manifest import Manifest, PathName, Precision
 from vavl_runtime.pipeline.aggregate import PathPredictions
 
-Way = tuple[Precision, How | Literal["target"]]  # a target: see `vavl_export.precision.target_device`
-FP32: Way = ("fp32", "run")
+Execution = tuple[Precision, RunMode | Literal["target"]]  # for targets see `vavl_export.precision.target_device`
+FP32: Execution = ("fp32", "run")
 PATHS: tuple[PathName, ...] = ("audio", "visual", "audio_visual")
 ENCODERS = ("audio_encoder", "face_encoder")
 
 
 class OpenedGraph(Protocol):
-    """A graph that is open in some way."""
+    """A graph that is ready to run."""
 
     def run(self, inputs: Arrays) -> Arrays:
-        """Run it; outputs come by name."""
+        """Run the graph; outputs come by name."""
 
 
-OpenGraph = Callable[[str, Way], OpenedGraph]
+OpenGraph = Callable[[str, Execution], OpenedGraph]
 
 
 @dataclass(frozen=True)
-class Mix:
-    """How the encoders run, and the paths behind them."""
+class PrecisionMix:
+    """How each encoder runs, and the path behind them."""
 
-    audio_encoder: Way = FP32
-    face_encoder: Way = FP32
-    path: Way = FP32
+    audio_encoder: Execution = FP32
+    face_encoder: Execution = FP32
+    path: Execution = FP32
 
     @staticmethod
-    def uniform(way: Way) -> "Mix":
-        """Everything one way."""
-        return Mix(way, way, way)
+    def uniform(execution: Execution) -> "PrecisionMix":
+        """Run encoders and path alike."""
+        return PrecisionMix(execution, execution, execution)
 
 
 @dataclass(frozen=True)
-class MixedAnswers:
-    """What every mix says about one clip.
+class MixedPredictions:
+    """What every mix predicts for one clip.
 
     Attributes:
-        seconds: Length of what was answered.
-        scores: By path that the clip allows, and mix; in the order of the bundle's labels.
+        seconds: Length of the clip, seconds.
+        scores: Scores in the order of the bundle's labels, by path that the clip allows, and mix.
     """
 
     seconds: float
-    scores: dict[tuple[PathName, Mix], tuple[float, ...]]
+    scores: dict[tuple[PathName, PrecisionMix], tuple[float, ...]]
 
 
 class MixedGraphs:
-    """The graphs of a bundle, open in every way that some mix needs.
+    """The graphs of a bundle, open in every precision that a mix needs.
 
     Args:
-        manifest: The bundle's.
-        mixes: Those to answer in.
-        open_graph: Opens a graph in a way.
+        manifest: Manifest of the bundle.
+        mixes: The mixes to predict in.
+        open_graph: Opens a graph for an execution.
     """
 
-    def __init__(self, manifest: Manifest, mixes: Sequence[Mix], open_graph: OpenGraph) -> None:
+    def __init__(self, manifest: Manifest, mixes: Sequence[PrecisionMix], open_graph: OpenGraph) -> None:
         self._manifest = manifest
         self._mixes = mixes
         self._encoders = {
-            encoder: {way: open_graph(encoder, way) for way in dict.fromkeys(getattr(mix, encoder) for mix in mixes)}
+            encoder: {how: open_graph(encoder, how) for how in dict.fromkeys(getattr(mix, encoder) for mix in mixes)}
             for encoder in ENCODERS
         }
         self._paths = {
-            path: {way: open_graph(path, way) for way in dict.fromkeys(mix.path for mix in mixes)} for path in PATHS
+            path: {how: open_graph(path, how) for how in dict.fromkeys(mix.path for mix in mixes)} for path in PATHS
         }
         self._detector = {name: open_graph(name, FP32) for name in ("pnet", "rnet", "onet")}
 
-    def answer(self, clip: Clip) -> MixedAnswers:
-        """Answer a clip by every path that it allows, in every mix.
+    def predict(self, clip: Clip) -> MixedPredictions:
+        """Predict for a clip by every path that it allows, in every mix.
 
         Args:
-            clip: The clip; its label does not matter.
+            clip: The clip; its label is not used.
 
         Returns:
-            The answers.
+            The predictions.
 
         Raises:
             InputError: A file cannot be read.
         """
-        answers: dict[tuple[PathName, Mix], PathPredictions] = defaultdict(PathPredictions)
+        predictions: dict[tuple[PathName, PrecisionMix], PathPredictions] = defaultdict(PathPredictions)
         seconds = 0.0
         for window in read_clip(clip, self._run, self._manifest.crop, self._manifest.limits).windows:
-            lasts = {"audio": window.audio_seconds, "visual": window.visual_seconds}
-            seconds += max(lasts.values())
+            durations = {"audio": window.audio_seconds, "visual": window.visual_seconds}
+            seconds += max(durations.values())
             features = {
-                "audio": self._by_way("audio_encoder", window.audio),
-                "visual": self._by_way("face_encoder", window.visual),
+                "audio": self._by_execution("audio_encoder", window.audio),
+                "visual": self._by_execution("face_encoder", window.visual),
             }
             for path in PATHS:
                 needed = ("audio", "visual") if path == "audio_visual" else (path,)
                 if not all(features[modality] for modality in needed):
                     continue
+                duration = max(durations[modality] for modality in needed)
                 for mix in self._mixes:
-                    fed: Arrays = {}
-                    for modality, way in (("audio", mix.audio_encoder), ("visual", mix.face_encoder)):
-                        if modality in needed:
-                            values = features[modality][way]
-                            fed[f"{modality}_features"] = values[None]
-                            fed[f"{modality}_lengths"] = np.array([len(values)], np.int64)
-                    longest = max(lasts[modality] for modality in needed)
-                    answers[path, mix].add(path, longest, self._paths[path][mix.path].run(fed))
+                    fed = _path_inputs(mix, {modality: features[modality] for modality in needed})
+                    predictions[path, mix].add(path, duration, self._paths[path][mix.path].run(fed))
         scores = {
             (path, mix): tuple(found.finish(self._manifest)[path].scores.values())
-            for (path, mix), found in answers.items()
+            for (path, mix), found in predictions.items()
         }
-        return MixedAnswers(seconds, scores)
+        return MixedPredictions(seconds, scores)
 
     def _run(self, name: str, inputs: Inputs) -> dict[str, NDArray[Any]]:
-        """Run a graph for the reader, which only cuts and joins features along time.
+        """Run a graph for the clip reader.
 
-        So those of all ways can lie side by side in one array.
+        The reader only cuts and joins features along time. So an encoder's features in all precisions can lie side by
+        side in one array.
         """
         fed = dict(inputs)
         if name in self._detector:
@@ -132,9 +128,20 @@ class MixedGraphs:
         features = "audio_features" if name == "audio_encoder" else "face_features"
         return outputs[0] | {features: np.concatenate([output[features] for output in outputs], axis=-1)}
 
-    def _by_way(self, encoder: str, values: NDArray[np.float32] | None) -> dict[Way, NDArray[np.float32]]:
-        """Take the features apart again; nothing if there are none."""
+    def _by_execution(self, encoder: str, values: NDArray[np.float32] | None) -> dict[Execution, NDArray[np.float32]]:
+        """Separate the features that `_run` joined; an empty result if there are none."""
         if values is None:
             return {}
-        ways = self._encoders[encoder]
-        return dict(zip(ways, np.split(values, len(ways), axis=-1), strict=True))
+        executions = self._encoders[encoder]
+        return dict(zip(executions, np.split(values, len(executions), axis=-1), strict=True))
+
+
+def _path_inputs(mix: PrecisionMix, features: dict[str, dict[Execution, NDArray[np.float32]]]) -> Arrays:
+    """The inputs of a path for one clip: features of the encoders that the mix names, and their lengths."""
+    executions = {"audio": mix.audio_encoder, "visual": mix.face_encoder}
+    fed: Arrays = {}
+    for modality, by_execution in features.items():
+        values = by_execution[executions[modality]]
+        fed[f"{modality}_features"] = values[None]
+        fed[f"{modality}_lengths"] = np.array([len(values)], np.int64)
+    return fed

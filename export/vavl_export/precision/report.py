@@ -1,11 +1,10 @@
-"""Reports of drift: ``parity.json``, as measured when a bundle was exported, and what `vavl-export verify` measures."""
+"""Reports of drift: ``parity.json``, as measured at export, and what verification measures on a device or corpus."""
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from vavl_export import golden
 from vavl_export.precision.corpus import CorpusDrift
 from vavl_export.precision.drift import GraphDrift
-from vavl_export.precision.half_overflow import HalfGraph
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.bundle.manifest import Precision
 from vavl_runtime.errors import ManifestError
@@ -18,49 +17,42 @@ class _Record(BaseModel):
 
 
 class PeakRecord(_Record):
-    """A tensor inside a graph and the largest magnitude it reached."""
+    """A tensor inside a graph, and the largest magnitude it reached."""
 
     name: str
     peak: float
 
 
 class HalfReport(_Record):
-    """What kept a graph in half precision from overflowing.
+    """How a graph in half precision was kept from overflowing.
 
     Attributes:
         graph: Name of the graph.
         precision: ``fp16`` or ``bf16``.
         limit: The largest finite value of that precision.
-        worst: What comes closest to it among the tensors that are in half precision.
-        islands: Tensors that would overflow, or nearly so, and stayed fp32.
+        worst: The half-precision tensor that comes closest to the limit.
+        kept_fp32: Tensors that would overflow, or nearly so, and stayed fp32. Older reports call them ``islands``.
     """
 
     graph: str
     precision: Precision
     limit: float
     worst: PeakRecord | None
-    islands: tuple[PeakRecord, ...]
-
-    @staticmethod
-    def of(graph: str, precision: Precision, half: HalfGraph) -> "HalfReport":
-        """Report a conversion."""
-        worst = PeakRecord(name=half.worst[0], peak=half.worst[1]) if half.worst else None
-        islands = tuple(PeakRecord(name=name, peak=peak) for name, peak in sorted(half.islands.items()))
-        return HalfReport(graph=graph, precision=precision, limit=half.limit, worst=worst, islands=islands)
+    kept_fp32: tuple[PeakRecord, ...] = Field(validation_alias=AliasChoices("kept_fp32", "islands"))
 
 
 class ParityReport(_Record):
-    """The whole report.
+    """``parity.json``: the drift of a bundle's variants, as measured at export.
 
     Attributes:
-        target: What measured: engine, version, provider, processor architecture.
-        clips: Whether activations of real clips were watched, and not of golden inputs alone.
-        tolerance: Largest relative L2 by precision.
-        flips: Largest share of labels that may flip on a corpus, by precision.
-        loss: Most that macro F1 or CCC may fall there, by precision.
-        half: Overflow, graph by graph.
-        graphs: Drift, variant by variant.
-        corpus: Drift on a labelled corpus; empty if none was given.
+        target: What measured: backend, version, provider, processor architecture.
+        clips: Whether real clips were used to look for overflow, and not golden inputs alone.
+        tolerance: Largest relative L2 error by precision.
+        flips: Largest share of labels that may change on a corpus, by precision.
+        loss: Largest loss of macro F1 or CCC on a corpus, by precision.
+        half: How overflow was avoided, by graph.
+        graphs: Drift by variant.
+        corpus: Drift on a labelled corpus; empty without one.
     """
 
     target: str
@@ -73,28 +65,28 @@ class ParityReport(_Record):
     corpus: tuple[CorpusDrift, ...] = ()
 
     def to_bytes(self) -> bytes:
-        """The content of the file."""
+        """Serialise the report as JSON."""
         return (self.model_dump_json(indent=1) + "\n").encode()
 
 
 class VerifyReport(_Record):
-    """What was measured beyond the checks that every bundle gets.
+    """What verification measured on a device and on a corpus.
 
     Attributes:
-        graphs: Drift on golden inputs on the device and backend that were named; empty without one.
-        corpus: Drift on the corpus; empty without one.
+        graphs: Drift on golden inputs on the named device and backend; empty without one.
+        corpus: Drift on a labelled corpus; empty without one.
     """
 
     graphs: tuple[GraphDrift, ...]
     corpus: tuple[CorpusDrift, ...]
 
     def to_bytes(self) -> bytes:
-        """The content of the file."""
+        """Serialise the report as JSON."""
         return (self.model_dump_json(indent=1) + "\n").encode()
 
 
 def read_report(bundle: Bundle) -> ParityReport | None:
-    """Read a bundle's report.
+    """Read the parity report of a bundle.
 
     Args:
         bundle: An opened bundle.
@@ -111,4 +103,6 @@ def read_report(bundle: Bundle) -> ParityReport | None:
     try:
         return ParityReport.model_validate_json(place.read_bytes())
     except ValidationError as error:
-        raise ManifestError(f"{place}: not a parity report ({error.errors()[0]['msg']}); export again") from error
+        raise ManifestError(
+            f"{place}: not a parity report ({error.errors()[0]['msg']}); export the bundle again"
+        ) from error

@@ -1,13 +1,14 @@
-"""The graphs of a bundle on a named device and backend: what a user of them would really run."""
+"""Runs the graphs of a bundle on a device and backend that a user names, as the runtime itself would run them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
 from vavl_export.errors import ExportError
-from vavl_export.golden import Arrays
-from vavl_export.precision.drift import Case, GraphDrift, Run, compare, golden_cases
-from vavl_export.precision.sessions import WAYS
+from vavl_export.golden import Arrays, Case, golden_cases
+from vavl_export.precision.drift import GraphDrift, Run, compare
+from vavl_export.precision.sessions import RUN_MODES
+from vavl_export.progress import Progress
 from vavl_runtime.backends.base import Backend
 from vavl_runtime.backends.choice import Chosen, choose_backend
 from vavl_runtime.backends.trt.engine_store import engine_folders
@@ -18,12 +19,12 @@ from vavl_runtime.errors import EngineError, InvalidArrayError
 
 @dataclass(frozen=True)
 class TargetGraph:
-    """A loaded graph.
+    """A graph that is loaded on the target.
 
     Attributes:
-        name: Its name.
-        precision: ``fp32`` or a variant that the graph has.
-        backend: What runs it.
+        name: The graph's name.
+        precision: ``fp32``, or a precision that the graph has a variant in.
+        backend: The backend that runs it.
     """
 
     name: str
@@ -31,38 +32,38 @@ class TargetGraph:
     backend: Backend
 
     def run(self, inputs: Arrays) -> Arrays:
-        """Run it; outputs come by name."""
+        """Run the graph; outputs come by name."""
         return self.backend.run(self.name, inputs)
 
 
-class TargetGraphs:
+class TargetDevice:
     """A bundle on a target: one backend for each precision, chosen as the runtime chooses it.
 
     Args:
         bundle: The bundle.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         backend: ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt`` or ``tensorrt``.
-        progress: Told of what was passed over.
+        progress: Called with a line of text about each backend that was skipped.
 
     Attributes:
-        asked: Device and backend as they were named.
+        title: Device and backend as the user named them.
 
     Raises:
         InputError: An unknown device or backend.
-        BackendUnavailableError: What was named is not there.
+        BackendUnavailableError: The device or the backend is missing.
     """
 
-    def __init__(self, bundle: Bundle, device: str, backend: str, progress: Callable[[str], None]) -> None:
-        self.asked = " ".join(name for name in (device, backend) if name != "auto") or "auto"
+    def __init__(self, bundle: Bundle, device: str, backend: str, progress: Progress) -> None:
+        self.title = " ".join(name for name in (device, backend) if name != "auto") or "auto"
         self._bundle = bundle
         self._device = device
         self._backend = backend
         self._progress = progress
         self._chosen: dict[Precision, Chosen] = {}
         self._graphs: dict[tuple[str, Precision], TargetGraph] = {}
-        self.choose("fp32")  # a device that is missing is known before anything is measured
+        self.choose("fp32")  # report a missing device before anything is measured
 
-    def __enter__(self) -> "TargetGraphs":
+    def __enter__(self) -> "TargetDevice":
         return self
 
     def __exit__(
@@ -72,30 +73,31 @@ class TargetGraphs:
             chosen.backend.close()
 
     def choose(self, precision: Precision) -> Chosen:
-        """The backend of a precision, and what was passed over for it."""
+        """Choose the backend for a precision; the same one every time."""
         if precision not in self._chosen:
             chosen = choose_backend(self._device, self._backend, bundle=self._bundle, precision=precision)
             if chosen.skipped_backends:
-                skipped_backends = "; ".join(chosen.skipped_backends)
-                self._progress(f"{self.asked}, {precision}: {chosen.backend.info} ({skipped_backends})")
+                skipped = "; ".join(chosen.skipped_backends)
+                self._progress(f"{self.title}, {precision}: {chosen.backend.info} ({skipped})")
             self._chosen[precision] = chosen
         return self._chosen[precision]
 
     def listed(self) -> Iterator[tuple[str, Precision]]:
-        """Every graph of the bundle in every precision that it has, fp32 first."""
+        """List every graph of the bundle in every precision that it has, fp32 first."""
         graphs = self._bundle.manifest.graphs
         yield from ((name, graph.precision) for name, graph in graphs.items())
         yield from ((name, precision) for name, graph in graphs.items() for precision in graph.variants)
 
     def open(self, name: str, precision: Precision) -> TargetGraph | str:
-        """Load a graph, or find it loaded.
+        """Load a graph, or return it if it is loaded already.
 
         Args:
             name: The graph.
-            precision: ``fp32`` or a variant that the graph has.
+            precision: ``fp32``, or a precision that the graph has a variant in.
 
         Returns:
-            The graph; or why this target has none: nobody built its engine, or a processor has no kernels for it.
+            The graph. If this target cannot have it, the reason: its engine was never built, or the processor has no
+            kernels for the precision.
 
         Raises:
             BackendUnavailableError: The backend refuses a graph that it should run.
@@ -104,21 +106,21 @@ class TargetGraphs:
             return self._graphs[name, precision]
         chosen = self.choose(precision)
         on_gpu = chosen.backend.info.on_gpu
-        if not on_gpu and "run" not in WAYS[precision]:
+        if not on_gpu and "run" not in RUN_MODES[precision]:
             return f"{chosen.backend.info} has no kernels for {precision}; emulated above"
         record = self._bundle.manifest.graphs[name].in_precision(precision, cpu=not on_gpu)
         try:
             chosen.backend.load(name, self._bundle.graph_file(name, precision, cpu=not on_gpu), record)
         except EngineError as error:
             if engine_folders(self._bundle.root, name, precision):
-                raise  # there is an engine, and something is wrong with it
+                raise  # an engine exists, and something is wrong with it
             return f"not built: {error}"
         graph = TargetGraph(name, precision, chosen.backend)
         self._graphs[name, precision] = graph
         return graph
 
 
-def measure_target(bundle: Bundle, graph: TargetGraph) -> tuple[GraphDrift | None, list[str]]:
+def measure_on_target(bundle: Bundle, graph: TargetGraph) -> tuple[GraphDrift | None, list[str]]:
     """Compare a graph with PyTorch on its golden inputs.
 
     Args:
@@ -126,7 +128,8 @@ def measure_target(bundle: Bundle, graph: TargetGraph) -> tuple[GraphDrift | Non
         graph: The graph on its target.
 
     Returns:
-        Its drift, None if it serves none of the inputs; and for each input that it does not serve the reason.
+        The graph's drift, None if the target serves none of the inputs; and the reason for each input that it does not
+        serve.
 
     Raises:
         ExportError: The bundle has no golden inputs for the graph.
@@ -134,17 +137,17 @@ def measure_target(bundle: Bundle, graph: TargetGraph) -> tuple[GraphDrift | Non
     """
     cases = golden_cases(bundle, graph.name)
     if not cases:
-        raise ExportError(f"no golden vectors of {graph.name} in the bundle; export it again")
-    left_out: list[str] = []
-    runs = list(_served(graph, cases, left_out))
+        raise ExportError(f"graph {graph.name}: the bundle has no golden vectors for it; export the bundle again")
+    refused: list[str] = []
+    runs = list(_served(graph, cases, refused))
     if not runs:
-        return None, left_out
-    return compare(bundle, graph.name, graph.precision, str(graph.backend.info), "golden", runs), left_out
+        return None, refused
+    return compare(bundle, graph.name, graph.precision, str(graph.backend.info), "golden", runs), refused
 
 
-def _served(graph: TargetGraph, cases: list[Case], left_out: list[str]) -> Iterator[Run]:
+def _served(graph: TargetGraph, cases: list[Case], refused: list[str]) -> Iterator[Run]:
     for fed, expected in cases:
         try:
             yield fed, expected, graph.run(fed)
-        except InvalidArrayError as error:  # engines are built for the sizes that somebody asked for
-            left_out.append(str(error))
+        except InvalidArrayError as error:  # an engine serves only the sizes that it was built for
+            refused.append(str(error))

@@ -1,1 +1,1 @@
-"""Engines for the device at hand, by TensorRT 10.3 to 11.4 or TensorRT-RTX; needs neither PyTorch nor onnx."""
+"""Builds engines with TensorRT 10.3 to 11.4 or TensorRT-RTX; needs neither PyTorch nor onnx."""

@@ -1,6 +1,6 @@
-"""One way to build a plan with every TensorRT from 10.3 to 11.4 and with TensorRT-RTX.
+"""Builds a plan with any TensorRT from 10.3 to 11.4, or with TensorRT-RTX.
 
-What differs between versions is asked for with ``hasattr``, never read from a version number. Networks are always
+Features that differ between versions are detected with ``hasattr``, never from a version number. Networks are always
 strongly typed: precision is a property of the ONNX file.
 """
 
@@ -16,9 +16,9 @@ from vavl_runtime.backends.trt.engine_store import Profile
 from vavl_runtime.backends.trt.library import TensorRt, last_errors, new_log
 from vavl_runtime.errors import BackendUnavailableError
 
-OPTIMIZATION_LEVEL = 3  # higher levels try many more kernels, which small boards have no memory for
+OPTIMIZATION_LEVEL = 3  # higher levels try many more kernels, for which small boards lack memory
 
-Progress = Callable[[float], None]
+ShareDone = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class BuildOptions:
     """How a plan is built.
 
     Attributes:
-        workspace_bytes: Most memory that a layer may use for scratch.
-        tactic_bytes: Most device memory that trying kernels may use; None for all.
+        workspace_bytes: Largest scratch memory of a layer.
+        tactic_bytes: Largest device memory for trying kernels; None for all of it.
         stripped: Leave the weights out of the plan.
         version_compatible: Let newer versions of TensorRT run the plan.
-        compute_capability: Of the GPU, such as ``8.6``; only TensorRT-RTX takes it.
+        compute_capability: Compute capability of the GPU, such as ``8.6``; for TensorRT-RTX only.
         timing_cache: Kernel timings of earlier builds on this GPU.
     """
 
@@ -44,13 +44,13 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class BuiltPlan:
-    """A plan and what building it took.
+    """A plan, and the time and memory of its build.
 
     Attributes:
         plan: The serialised engine.
-        timing_cache: Kernel timings, with those of this build.
-        build_seconds: Time of the build.
-        activation_bytes: Memory for intermediate tensors, all profiles at their largest; None if not reported.
+        timing_cache: Kernel timings, including those of this build.
+        build_seconds: Duration of the build, seconds.
+        activation_bytes: Memory for intermediate tensors of the largest profile; None if TensorRT did not report it.
     """
 
     plan: bytes
@@ -64,13 +64,13 @@ def build_plan(
     onnx: Path,
     profiles: Sequence[Profile],
     options: BuildOptions,
-    progress: Progress = lambda share: None,
+    progress: ShareDone = lambda share: None,
 ) -> BuiltPlan:
     """Build a plan from an ONNX file.
 
     Args:
         library: TensorRT.
-        onnx: The file; its weights may lie beside it.
+        onnx: The ONNX file; its weights may be in a file beside it.
         profiles: The shapes to serve.
         options: How to build.
         progress: Called with the share that is done, 0 to 1.
@@ -79,8 +79,8 @@ def build_plan(
         The plan.
 
     Raises:
-        BackendUnavailableError: TensorRT makes no builder here, or lacks what an option asks for.
-        ExportError: TensorRT refuses the graph or the profiles, or the build fails; says what TensorRT logged.
+        BackendUnavailableError: TensorRT cannot create a builder here, or lacks a feature that an option needs.
+        ExportError: TensorRT refuses the graph or the profiles, or the build fails; the message has TensorRT's log.
     """
     trt = library.module
     log = new_log(library)
@@ -111,7 +111,7 @@ def _new_builder(library: TensorRt, log: Any) -> Any:
 
 
 def _parse(trt: Any, network: Any, log: Any, onnx: Path) -> None:
-    # Not after supports_model: that fills the network, and then parsing fails.
+    # Do not call supports_model first: it fills the network, and then parsing fails.
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(onnx)):
         errors = [_describe(parser.get_error(number)) for number in range(parser.num_errors)]
@@ -129,7 +129,7 @@ def _configure(library: TensorRt, config: Any, options: BuildOptions) -> None:
     if options.tactic_bytes is not None and hasattr(trt.MemoryPoolType, "TACTIC_DRAM"):
         config.set_memory_pool_limit(trt.MemoryPoolType.TACTIC_DRAM, options.tactic_bytes)
     config.builder_optimization_level = OPTIMIZATION_LEVEL
-    config.max_aux_streams = 0  # each would need scratch memory of its own
+    config.max_aux_streams = 0  # each would need its own scratch memory
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     config.clear_flag(trt.BuilderFlag.TF32)  # on by default; fp32 means fp32
     flags = ["STRIP_PLAN", "REFIT_IDENTICAL"] if options.stripped else []
@@ -142,12 +142,12 @@ def _configure(library: TensorRt, config: Any, options: BuildOptions) -> None:
         _set_compute_capability(library, config, options.compute_capability)
     elif options.compute_capability is not None:
         raise BackendUnavailableError(
-            f"{library} builds for the GPU at hand only; --compute-capability needs TensorRT-RTX"
+            f"{library} builds for the GPU at hand only; compute_capability needs TensorRT-RTX"
         )
     if library.name == "tensorrt":  # TensorRT-RTX times nothing when it builds
         cache = config.create_timing_cache(options.timing_cache)
         if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
-            # Damaged, or of another driver: timings are only a matter of time.
+            # Damaged, or of another driver. Timings only save time, so start without.
             config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
 
 
@@ -171,8 +171,8 @@ def _add_profile(builder: Any, config: Any, profile: Profile, log: Any, onnx: Pa
         raise ExportError(f"{onnx}: TensorRT refuses the profile {profile.model_dump()}: {last_errors(log)}")
 
 
-def _new_monitor(trt: Any, progress: Progress) -> Any:
-    """Follow the outermost phase; the ones inside it say nothing about the whole."""
+def _new_monitor(trt: Any, progress: ShareDone) -> Any:
+    """Report the progress of the outermost phase; phases inside it say nothing about the whole."""
 
     class Monitor(trt.IProgressMonitor):
         def __init__(self) -> None:
@@ -203,6 +203,6 @@ def _timings(library: TensorRt, config: Any) -> bytes:
 
 
 def _activation_bytes(notes: list[str]) -> int | None:
-    """The largest of the profiles, which share one piece of memory."""
+    """Read the memory of the largest profile from the log; profiles share it."""
     sizes = [int(match[1]) for note in notes if (match := re.search(r"Total Activation Memory: (\d+)", note))]
     return max(sizes, default=None)

@@ -1,13 +1,12 @@
-"""Builds one plan in a process of its own, which gives all its memory back and may crash alone."""
+"""Builds one plan in its own process, which returns all memory and may crash without harm."""
 
 import multiprocessing
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from vavl_export.errors import ExportError
-from vavl_export.tensorrt.adapter import BuildOptions, BuiltPlan, Progress, build_plan
+from vavl_export.tensorrt.adapter import BuildOptions, BuiltPlan, ShareDone, build_plan
 from vavl_runtime.backends.trt.engine_store import Profile
 from vavl_runtime.backends.trt.library import find_tensorrt
 from vavl_runtime.errors import VavlError
@@ -30,7 +29,7 @@ class Job:
     options: BuildOptions
 
 
-def build_in_process(job: Job, progress: Progress = lambda share: None) -> BuiltPlan:
+def build_in_process(job: Job, progress: ShareDone = lambda share: None) -> BuiltPlan:
     """Build a plan in a new process.
 
     Args:
@@ -41,9 +40,10 @@ def build_in_process(job: Job, progress: Progress = lambda share: None) -> Built
         The plan.
 
     Raises:
-        VavlError: As `build_plan`; `ExportError` too if the process dies, as it does when memory runs out.
+        VavlError: As `build_plan`.
+        ExportError: The process died, as it does when memory runs out.
     """
-    context = multiprocessing.get_context("spawn")  # a forked process would share a broken CUDA context
+    context = multiprocessing.get_context("spawn")  # a forked process would inherit a broken CUDA context
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(job, theirs), daemon=True)
     process.start()
@@ -54,7 +54,7 @@ def build_in_process(job: Job, progress: Progress = lambda share: None) -> Built
         process.join()
         raise ExportError(
             f"{job.onnx}: the process that built the engine died (exit {process.exitcode}); if memory ran out, close "
-            "other programs or lower --workspace"
+            "other programs or pass a smaller workspace_mib"
         ) from error
     finally:
         process.kill()
@@ -62,7 +62,7 @@ def build_in_process(job: Job, progress: Progress = lambda share: None) -> Built
         ours.close()
 
 
-def _follow(job: Job, pipe: Connection, progress: Callable[[float], None]) -> BuiltPlan:
+def _follow(job: Job, pipe: Connection, progress: ShareDone) -> BuiltPlan:
     while True:
         message = pipe.recv()
         if isinstance(message, float):
@@ -80,5 +80,5 @@ def _work(job: Job, pipe: Connection) -> None:
         pipe.send(build_plan(find_tensorrt((job.library,)), job.onnx, job.profiles, job.options, pipe.send))
     except VavlError as error:
         pipe.send(error)
-    except Exception as error:  # any other goes to the parent, which says which graph it was
+    except Exception as error:  # the parent adds which graph it was
         pipe.send(f"{type(error).__name__}: {error}")

@@ -1,6 +1,6 @@
-"""Which shapes engines are built for: a few length buckets, each with its smallest, tuned and largest shape.
+"""Chooses the shapes that engines are built for: a few length buckets, each with a smallest, tuned and largest shape.
 
-A kernel is tuned for one shape of its profile, so a wide range is slow; one profile for each of a few lengths is not.
+TensorRT tunes kernels for one shape of a profile. A wide range of shapes is slow, several narrow ones are not.
 """
 
 import itertools
@@ -14,8 +14,8 @@ from vavl_runtime.errors import InputError
 from vavl_runtime.faces.mtcnn import CELL
 
 GRAPHS = ("audio_encoder", "face_encoder", "audio_visual", "audio", "visual", "pnet", "rnet", "onet")
-FACES = (4, 16)  # crops at once: what the runtime hands over, and a batch for throughput
-BOXES = 256  # of the detector, at once; more come in several calls
+FACES = (4, 16)  # crops at once: as many as the runtime passes, and a batch for throughput
+BOXES = 256  # boxes of the detector at once; more of them take several calls
 _USUAL_BOXES = 32
 _USUAL_FRAME_RATE = 25
 
@@ -24,11 +24,11 @@ Range = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Buckets:
-    """Upper ends of the buckets.
+    """Upper bounds of the buckets.
 
     Attributes:
-        seconds: Of sound and picture, rising; the last is the longest window that is answered at once.
-        batch: Most clips at once.
+        seconds: Lengths of audio and video, ascending; the last one is the bundle's window.
+        batch: Largest number of clips at once.
     """
 
     seconds: tuple[float, ...]
@@ -36,36 +36,37 @@ class Buckets:
 
 
 def choose_buckets(manifest: Manifest, seconds: tuple[float, ...] | None = None, batch: int = 1) -> Buckets:
-    """Check buckets against a bundle, or choose them: a third of a window and a window.
+    """Check buckets against a bundle, or choose them: a third of the window, and the window.
 
     Args:
         manifest: The bundle's manifest.
-        seconds: Upper ends of the length buckets, seconds.
-        batch: Most clips at once.
+        seconds: Upper bounds of the length buckets, seconds; None to choose them.
+        batch: Largest number of clips at once.
 
     Returns:
         The buckets.
 
     Raises:
-        InputError: Not rising, not reaching the bundle's window, or a batch that the bundle's layout cannot take.
+        InputError: The bounds do not ascend or do not end at the bundle's window, or its layout cannot take the
+            batch.
     """
     window = manifest.limits.window_s
     if seconds is None:
         seconds = (window / 3, window)
     if list(seconds) != sorted(set(seconds)) or not seconds or seconds[0] <= 0:
-        raise InputError(f"buckets: got {_listed(seconds)} s, expected rising lengths above 0")
+        raise InputError(f"buckets: got {_listed(seconds)} s, expected ascending lengths above 0")
     if seconds[-1] != window:
         raise InputError(f"buckets: the last is {seconds[-1]:g} s, expected the bundle's window of {window:g} s")
     least = STEPS["samples_padded"] / manifest.sample_rate
     if seconds[0] < least:
         raise InputError(f"buckets: the first is {seconds[0]:g} s, expected at least {least:g} s")
     if batch < 1 or (batch > 1 and manifest.layout == "released"):
-        raise InputError(f"max-batch: got {batch}, expected {'1' if manifest.layout == 'released' else 'at least 1'}")
+        raise InputError(f"max_batch: got {batch}, expected {'1' if manifest.layout == 'released' else 'at least 1'}")
     return Buckets(tuple(seconds), batch)
 
 
 def plan_profiles(name: str, record: GraphRecord, manifest: Manifest, buckets: Buckets) -> tuple[Profile, ...]:
-    """Plan the profiles of a graph.
+    """Choose the profiles of a graph.
 
     Args:
         name: The graph.
@@ -77,7 +78,7 @@ def plan_profiles(name: str, record: GraphRecord, manifest: Manifest, buckets: B
         Profiles, smallest first.
 
     Raises:
-        InputError: The graph has an axis that no bucket covers.
+        InputError: The graph has an axis without a known range.
     """
     ranges = _axis_ranges(manifest, buckets)
     axes = {axis for tensor in record.inputs for axis in tensor.shape if isinstance(axis, str)}
@@ -100,7 +101,7 @@ def _profile(record: GraphRecord, ranges: dict[str, Range]) -> Profile:
 
 
 def _at(ranges: list[Range], number: int) -> Range:
-    """An axis with fewer buckets than its graph stays in its last one."""
+    """Return the range of an axis; an axis with fewer buckets than its graph stays in its last one."""
     return ranges[min(number, len(ranges) - 1)]
 
 
@@ -108,16 +109,16 @@ def _axis_ranges(manifest: Manifest, buckets: Buckets) -> dict[str, list[Range]]
     limits = manifest.limits
     samples = [round(end * manifest.sample_rate) for end in buckets.seconds]
     tokens = [math.ceil(end * TOKENS_PER_S) for end in buckets.seconds]
-    pictures = [(STEPS["visual_tokens"], _frames(end), end) for end in tokens]
-    if tokens[-1] < limits.max_tokens:  # pictures may come faster than tokens of sound
-        pictures.append((STEPS["visual_tokens"], tokens[-1], limits.max_tokens))
+    frames = [(STEPS["visual_tokens"], _frames(end), end) for end in tokens]
+    if tokens[-1] < limits.max_tokens:  # video frames may come faster than audio tokens
+        frames.append((STEPS["visual_tokens"], tokens[-1], limits.max_tokens))
     # The longest side of the first level of the detector's pyramid.
     side = math.floor(largest_level(manifest)) + 1
     return {
         "batch": [(1, 1, buckets.batch)],
         "samples_padded": _neighbours([max(STEPS["samples_padded"], limits.minimum_samples), *samples]),
         "audio_tokens": [(STEPS["audio_tokens"], end, end) for end in tokens],
-        "visual_tokens": pictures,
+        "visual_tokens": frames,
         "faces": _neighbours([1, *FACES]),
         "boxes": [(1, _USUAL_BOXES, BOXES)],
         "images": [(1, 1, 1)],
@@ -127,7 +128,7 @@ def _axis_ranges(manifest: Manifest, buckets: Buckets) -> dict[str, list[Range]]
 
 
 def largest_level(manifest: Manifest) -> float:
-    """Longest side, in pixels, of an image that the first net of the detector sees."""
+    """Longest side, in pixels, of an image that the first network of the detector gets."""
     return manifest.crop.detect_max_side * CELL / manifest.crop.min_face
 
 
@@ -136,7 +137,7 @@ def _frames(tokens: int) -> int:
 
 
 def _neighbours(ends: list[int]) -> list[Range]:
-    """Buckets that touch, each tuned for its end, where most padded lengths fall."""
+    """Adjacent buckets, each tuned for its upper bound, where most padded lengths fall."""
     return [(low, high, high) for low, high in itertools.pairwise(ends)]
 
 

@@ -1,4 +1,4 @@
-"""Says how far a build of several engines is, and about how long it still takes."""
+"""Reports the progress of a build of several engines, and estimates the time left."""
 
 import time
 from collections.abc import Callable
@@ -7,13 +7,13 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Watch:
-    """Estimates the time left from the cost that is done.
+    """Estimates the time left from the share of the cost that is done.
 
     Args:
-        cost: Of everything.
-        count: How many items there are.
+        cost: Cost of all items.
+        count: Number of items.
         print_line: Called with a line of text.
-        now: The clock, seconds.
+        now: Clock, seconds.
     """
 
     def __init__(
@@ -33,11 +33,11 @@ class Watch:
         """Begin an item.
 
         Args:
-            title: What it is.
-            cost: Its part of the whole.
+            title: Name of the item.
+            cost: Cost of the item.
 
         Returns:
-            To be called with the share of the item that is done, 0 to 1.
+            A function to call with the share of the item that is done, 0 to 1.
         """
         self._number += 1
         self._title, self._item_cost = title, cost
@@ -48,7 +48,7 @@ class Watch:
         """End the item.
 
         Args:
-            result: What came of it.
+            result: The result, in a few words.
         """
         self._line(result, 1.0)
         self._done += self._item_cost

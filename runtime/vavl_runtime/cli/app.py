@@ -13,7 +13,6 @@ import typer
 from typer.core import TyperGroup
 
 from vavl_runtime.cli.common import UNDECODABLE, exit_on_error
-from vavl_runtime.cli.extras import exit_without_extra
 from vavl_runtime.cli.options import BundleArgument, BundleOption
 
 
@@ -83,6 +82,7 @@ def _with_shared_options(function: Callable[..., None], extra: str | None) -> Ca
             print_versions(values.get("bundle"))
         if chosen["quiet"] and chosen["verbose"]:
             raise typer.BadParameter("--quiet and --verbose exclude each other")
+        from vavl_runtime.cli.extras import exit_without_extra  # both are not needed for --help
         from vavl_runtime.cli.logs import QUIET, USUAL, VERBOSE, log_to_stderr
 
         level = QUIET if chosen["quiet"] else VERBOSE if chosen["verbose"] else USUAL

@@ -47,7 +47,7 @@ DEVICE_HELP = "Where to run: cpu, cuda:N, or auto (a GPU if one works, else the 
 BACKEND_HELP = "What runs the graphs; auto takes the best one that works."
 PRECISION_HELP = "Precision of the graphs; auto takes what the bundle's measurements show to be faster."
 
-BundleArgument = Annotated[Path | None, typer.Argument(metavar="BUNDLE", help=BUNDLE_HELP, show_default=False)]
+BundleArgument = Annotated[Path | None, typer.Argument(help=BUNDLE_HELP, show_default=False)]
 BundleOption = Annotated[Path | None, typer.Option("--bundle", help=BUNDLE_HELP)]
 DeviceOption = Annotated[str, typer.Option(help=DEVICE_HELP, callback=device_name)]
 OptionalDeviceOption = Annotated[str | None, typer.Option("--device", help=DEVICE_HELP, callback=_device_if_named)]

@@ -40,9 +40,10 @@ class Format(str, Enum):
 
 
 @app.command(
+    no_args_is_help=True,
     epilog="Example: vavl-run clip.mp4 --audio-only --format json    "
     "Exit codes: 0 every clip was processed, 1 some clips failed, 2 bad usage, 3 bad input, "
-    "4 no such device or backend."
+    "4 no such device or backend.",
 )
 def run(
     clips: Annotated[list[Path], typer.Argument(help="Media files, or folders to search for them.", readable=False)],

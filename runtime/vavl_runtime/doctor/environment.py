@@ -129,7 +129,9 @@ def _requirements() -> Sequence[str] | None:
 def _imports(name: str) -> str | None:
     command = [sys.executable, "-c", f"import {name}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_COMMAND_TIMEOUT_S)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_COMMAND_TIMEOUT_S
+        )
     except subprocess.TimeoutExpired:
         return f"no answer within {_COMMAND_TIMEOUT_S} s"
     if done.returncode == 0:
@@ -197,7 +199,7 @@ def _run(command: Sequence[str]) -> str | None:
         done = subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=_COMMAND_TIMEOUT_S,
             env=os.environ | {"LC_ALL": "C"},

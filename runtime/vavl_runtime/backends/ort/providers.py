@@ -144,7 +144,9 @@ def why_not(name: str) -> str | None:
     """
     command = [sys.executable, "-m", __name__, name]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_PROBE_TIMEOUT_S)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_PROBE_TIMEOUT_S
+        )
     except subprocess.TimeoutExpired:
         return f"no answer within {_PROBE_TIMEOUT_S} s"
     if done.returncode == 0:
