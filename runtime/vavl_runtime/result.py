@@ -140,7 +140,7 @@ class ClipResult:
         """A small bar chart of the scores, which notebooks show."""
         from vavl_runtime.result_html import result_html  # only notebooks need it
 
-        return result_html(self)
+        return result_html(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """The documented JSON object; ``paths`` is there only if all paths were asked for.

@@ -1,53 +1,51 @@
-"""The result of a clip as HTML for notebooks: its scores as bars, and what was not used and why."""
+"""A result as HTML for notebooks: its scores as bars, and what was not used and why."""
 
+from collections.abc import Iterator, Mapping
 from html import escape
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from vavl_runtime.result import ClipResult
+from typing import Any
 
 _BAR = "height:0.8em;border-radius:2px;background:"
 _STRONG, _PLAIN = "#3b6fd4", "#a9b9d6"
 
 
-def result_html(result: "ClipResult") -> str:
+def result_html(record: Mapping[str, Any]) -> str:
     """Draw a result.
 
     Args:
-        result: Of a classification or of attributes. Bars of attributes are relative to the largest score.
+        record: What `vavl_runtime.ClipResult.to_dict` gives. Bars of attributes are relative to the largest score.
 
     Returns:
         One HTML element without scripts; names are escaped.
     """
-    largest = 1.0 if result.label is not None else max((abs(score) for score in result.scores.values()), default=0.0)
+    scores: Mapping[str, float] = record["scores"]
+    largest = 1.0 if record["label"] is not None else max(map(abs, scores.values()), default=0.0)
     rows = []
-    for name, score in sorted(result.scores.items(), key=lambda item: -item[1]):
+    for name, score in sorted(scores.items(), key=lambda item: -item[1]):
         share = 100 * min(max(score / (largest or 1.0), 0.0), 1.0)
-        color = _STRONG if name == result.label else _PLAIN
+        color = _STRONG if name == record["label"] else _PLAIN
         rows.append(
             f'<tr><td style="text-align:left">{escape(name)}</td>'
             f'<td style="width:12em"><div style="{_BAR}{color};width:{share:.1f}%"></div></td>'
             f"<td>{score:.2f}</td></tr>"
         )
     return (
-        f"<div><b>{escape(result.clip)}</b> {escape(_headline(result))}"
-        f"<table>{''.join(rows)}</table><small>{escape('; '.join(_notes(result)))}</small></div>"
+        f"<div><b>{escape(record['clip'])}</b> {escape(_headline(record))}"
+        f"<table>{''.join(rows)}</table><small>{escape('; '.join(_notes(record)))}</small></div>"
     )
 
 
-def _headline(result: "ClipResult") -> str:
-    if result.error is not None:
-        return f"{result.error.kind}: {result.error}"
-    return f"by {result.path}" if result.path else "no prediction"
+def _headline(record: Mapping[str, Any]) -> str:
+    if record["error"] is not None:
+        return f"{record['error']['kind']}: {record['error']['message']}"
+    return f"by {record['path']}" if record["path"] else "no prediction"
 
 
-def _notes(result: "ClipResult") -> list[str]:
-    notes = [f"{result.timings_ms['total']:.0f} ms"]
-    if result.faces.frames:
-        notes.append(f"a face in {result.faces.with_face} of {result.faces.frames} frames")
-    for modality, reason in (("audio", result.reasons.audio), ("visual", result.reasons.visual)):
+def _notes(record: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{record['timings_ms']['total']:.0f} ms"
+    if record["faces"]["frames"]:
+        yield f"a face in {record['faces']['with_face']} of {record['faces']['frames']} frames"
+    for modality, reason in record["reasons"].items():
         if reason:
-            notes.append(f"{modality} not used: {reason}")
-    if result.bundle.weights == "untrained":
-        notes.append("UNTRAINED bundle: the scores mean nothing")
-    return notes
+            yield f"{modality} not used: {reason}"
+    if record["bundle"]["weights"] == "untrained":
+        yield "UNTRAINED bundle: the scores mean nothing"
