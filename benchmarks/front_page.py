@@ -7,44 +7,30 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from benchmarks import clip_table, fit_cpu
+from benchmarks.gpu import tables as gpu_tables
+from benchmarks.record import RESULTS, Record
 from vavl.evaluation.report import EvaluationReport
 from vavl_runtime.bundle.manifest import PathName
 from vavl_runtime.files import write_atomically
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
-SPEED = HERE / "results" / "clip_cpu.json"
 EVALUATION = HERE / "evaluations" / "javanese.json"
-PEERS = {
-    "pytorch": "PyTorch eager (facenet-pytorch, timm, transformers)",
-    "torch.compile": "the same with `torch.compile`",
-    "best parts": "the fastest part of other libraries for each stage, combined",
+FIGURES: dict[str, Callable[[Record], str]] = {
+    "clip_cpu": clip_table.figure,
+    "gpu": gpu_tables.figure,
+    "fit_cpu": fit_cpu.figure,
 }
-OURS = {"vavl_runtime": "VAVL Edge, fp32", "vavl_runtime, int8": "VAVL Edge, `--precision auto`"}
 PATHS: dict[PathName, str] = {"audio_visual": "audio-visual", "audio": "audio", "visual": "visual"}
 
 
-def speed(record: dict[str, Any]) -> str:
-    """The table of `benchmarks.clip_cpu`: median time of a clip, and how much faster VAVL Edge is."""
-    clip, machine, whole = record["clip"], record["environment"], record["whole"]
-    ours = [side for side in OURS if side in whole]
-    lines = [
-        f"One clip of {clip['seconds']:.1f} s with sound and a face, a model of the paper's size, from the file to "
-        f"the answer, on {machine['threads']} threads of a CPU ({machine['processor']}). `--precision auto` takes int8 "
-        "where it was measured to be faster.",
-        "",
-        "| | Median time | " + " | ".join(f"{OURS[side]} is faster by" for side in ours) + " |",
-        "|---|---:|" + "---:|" * len(ours),
-    ]
-    measured = {side: title for side, title in PEERS.items() if side in whole}
-    for side, title in (measured | {side: f"**{OURS[side]}**" for side in ours}).items():
-        gains = (record["advantage"][mine].get(side) if side in PEERS else None for mine in ours)
-        cells = (f"{gain['of_medians']:.1f} x" if gain else "" for gain in gains)
-        lines.append(f"| {title} | {whole[side]['median']:.1f} s | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"Measured by `{record['command']}`."])
+def speed(records: dict[str, Record]) -> str:
+    """The figures of every benchmark that the README quotes and that was run."""
+    return "\n".join(write(records[name]) for name, write in FIGURES.items() if name in records).strip()
 
 
 def accuracy(report: EvaluationReport) -> str:
@@ -82,10 +68,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail if a table is not what the JSON files give")
     check = parser.parse_args().check
-    record = json.loads(SPEED.read_text("utf-8"))
+    records = {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
     report = EvaluationReport.read(EVALUATION)
     before = README.read_text("utf-8")
-    text = filled(before, {"speed": speed(record), "accuracy": accuracy(report)})
+    text = filled(before, {"speed": speed(records), "accuracy": accuracy(report)})
     if not check:
         write_atomically(README, text.encode())
     elif text != before:

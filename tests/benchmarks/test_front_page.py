@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.clip_table import figure
 from benchmarks.front_page import EVALUATION, accuracy, filled, speed
 from vavl.evaluation.report import EvaluationReport
 
@@ -26,7 +27,7 @@ def _record(**medians: float) -> dict[str, Any]:
 
 
 def test_speed_gives_every_side_that_was_measured_and_the_gain_over_peers() -> None:
-    table = speed(_record(pytorch=6.0, ours=3.0, int8=1.5))
+    table = figure(_record(pytorch=6.0, ours=3.0, int8=1.5))
     assert "| PyTorch eager (facenet-pytorch, timm, transformers) | 6.0 s | 2.0 x | 4.0 x |" in table
     assert "| **VAVL Edge, fp32** | 3.0 s |  |  |" in table
     assert "torch.compile" not in table
@@ -34,7 +35,12 @@ def test_speed_gives_every_side_that_was_measured_and_the_gain_over_peers() -> N
 
 
 def test_speed_without_int8_has_one_column_of_gains() -> None:
-    assert "| 6.0 s | 2.0 x |\n" in speed(_record(pytorch=6.0, ours=3.0))
+    assert "| 6.0 s | 2.0 x |\n" in figure(_record(pytorch=6.0, ours=3.0))
+
+
+def test_speed_leaves_out_benchmarks_that_were_not_run() -> None:
+    assert speed({"clip_cpu": _record(pytorch=6.0, ours=3.0)}).count("Measured by") == 1
+    assert speed({}) == ""
 
 
 def test_accuracy_gives_every_path_of_the_report() -> None:
