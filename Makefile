@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 RUNTIME = $(VENV)/.runtime-installed
 DEV = $(VENV)/.dev-installed
+export NO_MKDOCS_2_WARNING = 1  # Material's announcement of its successor, at every build
 
 .PHONY: help demo test test-slow lint docs train-demo clip tables clean
 
