@@ -82,7 +82,7 @@ def _run_page(page: str, folder: Path, environment: dict[str, str]) -> None:
     for command in found:
         if command.not_run is not None:
             print(f"{page}, line {command.line}: not run: {command.not_run}")
-    _must_agree(run(found, folder, environment, 900))
+    _must_agree(run(found, folder, environment, 1800))
 
 
 def _must_agree(outcomes: list[Outcome]) -> None:
