@@ -3,24 +3,20 @@
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 from threadpoolctl import threadpool_limits
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.rounds import take_turns
+from vavl_bench.turns import take_turns
 
 SIZE = 1024  # of square matrices: large enough to be bound by arithmetic, small enough for the caches
-LAYER = (150, 512, 2048)  # rows, inner size, columns: 3 s of sound in a feed-forward layer of the paper's size
 READ_BYTES = 1 << 28  # more than any cache holds
 TURN_S = 0.2
 
@@ -49,10 +45,10 @@ def weight_bytes(file: Path) -> int:
 
 
 def read_rate(threads: int, rounds: int) -> float:
-    """Bytes a second that all threads together read from memory: the best of the turns.
+    """Bytes per second that all threads together read from memory: the best of the turns.
 
     Args:
-        threads: Readers, a part of the array each.
+        threads: Readers, each of a part of the array.
         rounds: Turns.
     """
     parts = np.array_split(np.ones(READ_BYTES // 8, np.uint64), threads)
@@ -62,65 +58,17 @@ def read_rate(threads: int, rounds: int) -> float:
 
 
 def product_rates(threads: int, rounds: int) -> dict[str, float]:
-    """Operations a second of a large float32 matrix product, by library: the best of its turns.
+    """Operations per second of a large float32 matrix product, by library: the best of its turns.
 
     Args:
         threads: Of each library.
         rounds: Turns of each library.
     """
-    generator = np.random.default_rng(0)
-    left, right = generator.standard_normal((2, SIZE, SIZE), np.float32)
-    session = _session(_product("MatMul", SIZE, right), threads)
+    left, right = np.random.default_rng(0).standard_normal((2, SIZE, SIZE), np.float32)
     with threadpool_limits(threads):
         sides: dict[str, Callable[[], object]] = {
             "numpy": lambda: left @ right,
             "torch": lambda: torch.from_numpy(left) @ torch.from_numpy(right),
-            "onnxruntime": lambda: session.run(None, {"left": left[None]}),
         }
         turns = take_turns(sides, rounds, TURN_S)
     return {name: 2 * SIZE**3 / min(taken) for name, taken in turns.items()}
-
-
-def form_rates(threads: int, rounds: int) -> dict[str, float]:
-    """Operations a second of a product of the paper's layers in ONNX Runtime, by the operator it is written as.
-
-    Args:
-        threads: Of each session.
-        rounds: Turns of each form.
-    """
-    rows, inner, columns = LAYER
-    weights = np.random.default_rng(0).standard_normal((inner, columns), np.float32)
-    left = np.ones((rows, inner), np.float32)
-    shaped = {"MatMul": left[None], "Gemm": left, "Conv": left.T[None]}  # a batch, rows, and channels first
-    sides: dict[str, Callable[[], object]] = {}
-    for form, value in shaped.items():
-        session = _session(_product(form, rows, weights), threads)
-        sides[form] = partial(session.run, None, {"left": np.ascontiguousarray(value)})
-    turns = take_turns(sides, rounds, TURN_S)
-    return {form: 2 * math.prod(LAYER) / min(taken) for form, taken in turns.items()}
-
-
-def _product(form: str, rows: int, right: NDArray[np.float32]) -> bytes:
-    """A model of one product with a matrix of weights: ``MatMul``, ``Gemm`` with a bias, ``Conv`` of width 1."""
-    inner, columns = right.shape
-    weights, bias = right, [numpy_helper.from_array(np.zeros(columns, np.float32), "bias")]
-    if form == "Conv":
-        weights = right.T[:, :, None]  # (out, in, width)
-    shapes = {"MatMul": ([1, rows, inner], [1, rows, columns]), "Gemm": ([rows, inner], [rows, columns])}
-    given, made = shapes.get(form, ([1, inner, rows], [1, columns, rows]))
-    names = ["left", "right"] if form == "MatMul" else ["left", "right", "bias"]
-    graph = helper.make_graph(
-        [helper.make_node(form, names, ["product"])],
-        "product",
-        [helper.make_tensor_value_info("left", TensorProto.FLOAT, given)],
-        [helper.make_tensor_value_info("product", TensorProto.FLOAT, made)],
-        [numpy_helper.from_array(np.ascontiguousarray(weights), "right"), *(bias if form != "MatMul" else [])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    return model.SerializeToString()
-
-
-def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -14,14 +14,11 @@ same number of threads, the same frames and the same crop function:
     vavl_runtime, int8     this runtime with int8 graphs where its export found them worth their drift, which is what
                            `--precision auto` takes; needs clips to calibrate on, or a bundle with int8 graphs
 
-Rounds alternate. Also measured: memory of a process that runs this runtime alone, with these weights and with the
+Rounds alternate. Also measured: peak memory of a process that runs this runtime alone, with these weights and with the
 packaged bundle. Needs the extras `export` and `bench`.
 """
 
-import argparse
 import contextlib
-import json
-import shutil
 import sys
 import tempfile
 import time
@@ -33,22 +30,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.bundles import export_preset
+from benchmarks.clip_table import BEST_PARTS, EVERY_FRAME, INT8, OURS
 from benchmarks.engines import Run, open_default, open_openvino, open_torch
-from benchmarks.environment import environment
 from benchmarks.modules import torch_modules
 from benchmarks.pipelines import STAGES, PeerPipeline
-from benchmarks.rounds import advantage, least_and_median
-from benchmarks.studies.resident import resident_mb
-from vavl_export import export_bundle
+from benchmarks.record import benchmark_parser, new_record, write_record
+from vavl_bench.plan import MeasurementSpec
+from vavl_bench.runner import measure_apart
+from vavl_bench.steady_state import WindowSettings
+from vavl_bench.turns import advantage, least_and_median
 from vavl_runtime import Recognizer
 from vavl_runtime.bundle import PACKAGED_BUNDLE, Bundle, open_bundle
-from vavl_runtime.bundle.manifest import FILE_NAME, Manifest
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS, choose_precisions
 from vavl_runtime.devices.cpu import usable_cores
-from vavl_runtime.files import write_atomically
 
 GRAPHS = ("audio_encoder", "face_encoder", "audio_visual")
-OURS, EVERY_FRAME, INT8 = "vavl_runtime", "vavl_runtime, every frame detected", "vavl_runtime, int8"
 PARTS = ("parts, onnxruntime", "parts, openvino")
 TORCH_FACES = 8  # crops at once: the fastest for eager PyTorch of 4, 8 and 16
 Seconds = dict[str, float]
@@ -91,16 +88,6 @@ def runtime_side(recognizer: Recognizer) -> Side:
         return seconds, np.array(list(result.scores.values()), np.float32)
 
     return run
-
-
-def with_every_frame_detected(place: Path, folder: Path) -> Path:
-    """Copy a bundle with another recipe; links would keep onnx from reading the original's weights."""
-    shutil.copytree(place, folder)
-    file = folder / FILE_NAME
-    manifest = Manifest.model_validate_json(file.read_bytes())
-    changed = manifest.model_copy(update={"crop": manifest.crop.model_copy(update={"detect_every": 1})})
-    file.write_text(changed.model_dump_json())
-    return folder
 
 
 def best_parts(rounds: dict[str, list[Seconds]]) -> list[Seconds]:
@@ -147,62 +134,69 @@ def take_rounds(sides: dict[str, Side], clip: Path, repeats: int) -> tuple[dict[
     return rounds, {name: float(np.abs(answer - expected).max()) for name, answer in answers.items()}
 
 
-def export_paper_bundle(folder: Path, calibration: Path | None) -> Path:
-    """Export the paper-sized bundle with random weights; with int8 graphs if there are clips to calibrate on."""
-    result = export_bundle(
-        folder / "paper",
-        preset="paper",
-        precisions=("fp32", "int8") if calibration else ("fp32",),
-        calibration=calibration,
-        allow_drift=True,  # with random weights the scores are so close together that any rounding changes labels
-        progress=lambda line: print(line, file=sys.stderr),
+def peak_mb(bundle: Path, clip: Path, threads: int) -> float:
+    """Peak memory of a process that predicts a clip a few times and does nothing else, MB."""
+    spec = MeasurementSpec(
+        bundle=bundle,
+        scope="clip",
+        subject="audio_visual",
+        scenario="single-stream",
+        device="cpu",
+        backend="auto",
+        precision="fp32",
+        threads=threads,
+        batch=1,
+        seconds=None,
+        clip=clip,
+        bound_ms=1000.0,
+        windows=WindowSettings(warm_up_s=0.0, warm_up_queries=0, window_s=0.0, windows=3, limit_s=0.1),
     )
-    return result.path
+    metrics = measure_apart(spec).metrics
+    assert metrics is not None  # a failure raises
+    return (metrics.memory.peak_mib.value or 0.0) * 2**20 / 1e6
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure and write the record."""
+    parser = benchmark_parser("clip_cpu", __doc__)
     parser.add_argument("clip", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--bundle", type=Path, help="of `vavl-export onnx --preset paper`; by default exported first")
+    parser.add_argument("--bundle", type=Path, help="of `vavl-export onnx --preset paper`; exported first by default")
     parser.add_argument("--calibration", type=Path, help="folder of clips with speech and faces, for int8")
     parser.add_argument("--threads", type=int, default=usable_cores())
-    parser.add_argument("--output", "-o", type=Path, default=Path("benchmarks/results/clip_cpu.json"))
     arguments = parser.parse_args()
-    threads = arguments.threads
+    clip, threads = arguments.clip, arguments.threads
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        place = arguments.bundle or export_paper_bundle(Path(folder), arguments.calibration)
-        memory = {
-            "paper": resident_mb(place, arguments.clip, threads),
-            "packaged": resident_mb(PACKAGED_BUNDLE, arguments.clip, threads),
-        }
-        every = with_every_frame_detected(place, Path(folder) / "every")
+        precisions = ("int8",) if arguments.calibration else ()
+        place = arguments.bundle or export_preset("paper", Path(folder) / "paper", precisions, arguments.calibration)
         bundle = stack.enter_context(open_bundle(place))
         recognizer = stack.enter_context(Recognizer(place, device="cpu", threads=threads))
-        every_frame = stack.enter_context(Recognizer(every, device="cpu", threads=threads))
+        every_frame = stack.enter_context(Recognizer(place, device="cpu", threads=threads, detect_every=1))
         sides = peer_sides(bundle, threads)
         sides |= {OURS: runtime_side(recognizer), EVERY_FRAME: runtime_side(every_frame)}
         if all("int8" in bundle.manifest.graphs[name].variants for name in VARIANT_GRAPHS):
             quantised = stack.enter_context(Recognizer(place, device="cpu", threads=threads, precision="auto"))
             sides[INT8] = runtime_side(quantised)
-        rounds, differences = take_rounds(sides, arguments.clip, arguments.repeats)
-        result = recognizer.predict(arguments.clip)
-        precisions = choose_precisions(bundle.manifest, "auto")
-    rounds["best parts"] = best_parts(rounds)
-    record = {
-        "benchmark": "clip_cpu",
-        "command": f"python -m benchmarks.clip_cpu {arguments.clip.name} --repeats {arguments.repeats}"
-        + (" --calibration CLIPS" if INT8 in sides else ""),
-        "environment": environment(threads, ("torch", "onnxruntime", "openvino", "timm", "transformers")),
-        "clip": {"name": arguments.clip.name, "seconds": result.duration_s, "frames": result.faces.frames},
-        **summary(rounds),
-        "largest_prediction_difference": differences,
-        "int8_graphs": [name for name, precision in precisions.items() if precision == "int8"],
-        "resident_mb": memory,
-        "rounds": rounds,
-    }
-    write_atomically(arguments.output, (json.dumps(record, indent=1) + "\n").encode())
+        rounds, differences = take_rounds(sides, clip, arguments.repeats)
+        rounds[BEST_PARTS] = best_parts(rounds)
+        result = recognizer.predict(clip)
+        taken = choose_precisions(bundle.manifest, "auto")
+        calibrated = " --calibration CLIPS" if INT8 in sides else ""
+        command = f"python -m benchmarks.clip_cpu {clip.name} --repeats {arguments.repeats}{calibrated}"
+        record = {
+            **new_record("clip_cpu", command, threads),
+            "clip": {"name": clip.name, "seconds": result.duration_s, "frames": result.faces.frames},
+            **summary(rounds),
+            "largest_prediction_difference": differences,
+            "int8_graphs": [name for name, precision in taken.items() if precision == "int8"],
+            "resident_mb": {
+                "paper": {"peak": peak_mb(place, clip, threads)},
+                "packaged": {"peak": peak_mb(PACKAGED_BUNDLE, clip, threads)},
+            },
+            "rounds": rounds,
+        }
+    write_record(record, arguments.output)
     print(arguments.output)
     return 0
 

@@ -1,7 +1,8 @@
-"""The table and the README's line of `benchmarks.clip_cpu`."""
+"""The section and the README's line of `benchmarks.clip_cpu`."""
 
 from collections.abc import Iterable
-from typing import Any
+
+from benchmarks.record import Record
 
 OURS, EVERY_FRAME, BEST_PARTS = "vavl_runtime", "vavl_runtime, every frame detected", "best parts"
 INT8 = "vavl_runtime, int8"
@@ -17,13 +18,12 @@ ABOUT_PARTS = (
     " *Best parts* is facenet-pytorch on every fifth frame with the same interpolation, and for each stage the faster "
     "of ONNX Runtime with default options and OpenVINO on the bundle's graphs."
 )
-STAGE_TITLES = {"alongside": "decode frames, alongside the others"}
-BUNDLES = (("paper", "these weights"), ("packaged", "the packaged bundle"))
+STAGE_TITLES = {"alongside": "decode frames, in parallel with the others"}
 ENGINES = ("torch", "onnxruntime", "openvino")
 
 
-def table(record: dict[str, Any]) -> str:
-    """The table of a result."""
+def table(record: Record) -> str:
+    """The section of a record."""
     machine, clip, whole = record["environment"], record["clip"], record["whole"]
     difference = record["largest_prediction_difference"]
     sides = [side for side in TITLES if side in whole]
@@ -32,7 +32,7 @@ def table(record: dict[str, Any]) -> str:
         "",
         f"`{record['command']}`: a clip of {clip['seconds']:.1f} s, {clip['frames']} frames; {machine['processor']}, "
         f"{machine['threads']} threads, {_versions(machine)}. Random weights, fp32; {len(record['rounds'][OURS])} "
-        "rounds in which the sides take turns, least time of each stage, ms. Scope: file in, answer out, models loaded."
+        "rounds in which the sides take turns, least time of each stage, ms. Scope: file in, result out, models loaded."
         + (ABOUT_PARTS if BEST_PARTS in whole else ""),
         "",
         "| stage | " + " | ".join(TITLES[side] for side in sides) + " |",
@@ -56,16 +56,18 @@ def table(record: dict[str, Any]) -> str:
     if INT8 in sides:
         lines[-1] += (
             f" `--precision auto`: int8 for {', '.join(record['int8_graphs'])}, which moves a probability by up to "
-            f"{difference[INT8]:.1e}; of random weights this says nothing about labels."
+            f"{difference[INT8]:.1e}; with random weights this says nothing about labels."
         )
     if memory := record.get("resident_mb"):
-        lines += ["", "| resident memory of vavl-run's part alone, MB | at its peak | after it, no mapped file |"]
-        lines += ["|---|---:|---:|"]
-        lines += [f"| {title} | {memory[name]['peak']:.0f} | {memory[name]['own']:.0f} |" for name, title in BUNDLES]
+        lines += [
+            "",
+            f"Peak memory of a process that runs vavl-run alone: {memory['paper']['peak']:.0f} MB with these weights, "
+            f"{memory['packaged']['peak']:.0f} MB with the packaged bundle.",
+        ]
     return "\n".join(lines) + "\n"
 
 
-def figure(record: dict[str, Any]) -> str:
+def figure(record: Record) -> str:
     """The README's line."""
     median = {side: times["median"] for side, times in record["whole"].items()}
     gain = {side: f"{each['of_medians']:.1f} x" for side, each in record["advantage"][OURS].items()}
@@ -74,7 +76,7 @@ def figure(record: dict[str, Any]) -> str:
         BEST_PARTS: "faster than facenet-pytorch on every fifth frame with the faster of ONNX Runtime and OpenVINO",
     }
     text = (
-        f"- A {record['clip']['seconds']:.1f} s clip, paper-sized model, file in, answer out, "
+        f"- A {record['clip']['seconds']:.1f} s clip, paper-sized model, from the file to the result, "
         f"{record['environment']['threads']} CPU threads: {median[OURS]:.1f} s, against {median['pytorch']:.1f} s for "
         f"the eager PyTorch pipeline (facenet-pytorch, timm, transformers): **{gain['pytorch']} faster**"
     )
@@ -85,7 +87,7 @@ def figure(record: dict[str, Any]) -> str:
     return f"{text}. `{record['command']}`\n"
 
 
-def _versions(machine: dict[str, Any]) -> str:
+def _versions(machine: Record) -> str:
     return ", ".join(f"{name} {machine[name].split('-')[0]}" for name in ENGINES if name in machine)
 
 

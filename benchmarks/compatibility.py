@@ -1,31 +1,26 @@
-"""Run the packaged bundle with every supported Python and ONNX Runtime, each in a fresh environment.
+"""The packaged bundle under the oldest and newest Python and ONNX Runtime, each in a fresh environment.
 
     python -m benchmarks.compatibility [-o benchmarks/results/compatibility.json]
 
 Takes the interpreters that are installed (on the path or under pyenv), installs the package with the extra `cpu`, and
-runs the example clip by all three paths. Exit code 1 if an answer differs from the first environment's.
+runs the example clip by all three paths. Exit code 1 if a result differs from the first environment's.
 """
 
-import argparse
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.environment import environment
+from benchmarks.record import Record, benchmark_parser, new_record, write_record
 from vavl_runtime.devices.cpu import usable_cores
-from vavl_runtime.files import write_atomically
 
 ROOT = Path(__file__).parent.parent
 CLIP = ROOT / "examples" / "astronaut.mp4"
-TOLERANCE = (
-    2e-3  # of a probability: kernels differ between versions of ONNX Runtime, and boxes by a fraction of a pixel
-)
+TOLERANCE = 2e-3  # of a probability: kernels differ between ONNX Runtimes, and boxes by a fraction of a pixel
 TIMEOUT_S = 1200
 NEWEST = "onnxruntime"
 
@@ -70,8 +65,8 @@ def find_python(version: str) -> Path | None:
     return None
 
 
-def run(python: Path, combination: Combination, wheel: Path, folder: Path) -> dict[str, Any]:
-    """Install into a fresh environment and answer.
+def run(python: Path, combination: Combination, wheel: Path, folder: Path) -> Record:
+    """Install into a fresh environment and predict.
 
     Args:
         python: The interpreter.
@@ -108,7 +103,7 @@ def run(python: Path, combination: Combination, wheel: Path, folder: Path) -> di
     return {"versions": versions, "backend": answer["backend"], "paths": answer["paths"]}
 
 
-def differences(result: dict[str, Any], reference: dict[str, Any]) -> dict[str, float]:
+def differences(result: Record, reference: Record) -> dict[str, float]:
     """Largest difference of a probability from the first environment's answer, by path."""
     return {
         path: max(abs(score - reference["paths"][path]["scores"][label]) for label, score in answer["scores"].items())
@@ -116,12 +111,12 @@ def differences(result: dict[str, Any], reference: dict[str, Any]) -> dict[str, 
     }
 
 
-def table(record: dict[str, Any]) -> str:
-    """The table of a result."""
+def table(record: Record) -> str:
+    """The section of a record."""
     lines = [
         "## Python and ONNX Runtime versions",
         "",
-        f"`{record['command']}`: a fresh environment each, the package with extra `cpu`, the packaged bundle on the "
+        f"`{record['command']}`: the package with its extra `cpu` in a fresh environment, the packaged bundle on the "
         f"example clip by all three paths; {record['environment']['processor']}. The last column is the largest "
         f"difference of a probability from the first row's; above {record['tolerance']:g} a row fails.",
         "",
@@ -142,7 +137,7 @@ def table(record: dict[str, Any]) -> str:
             f"| {_scientific(max(row['differences'].values()))} |"
         )
     if record["not_installed"]:
-        lines += ["", f"Not installed there, so not tried: Python {', '.join(record['not_installed'])}."]
+        lines += ["", f"Not installed there, and therefore not tried: Python {', '.join(record['not_installed'])}."]
     return "\n".join(lines) + "\n"
 
 
@@ -151,42 +146,34 @@ def _scientific(difference: float) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", "-o", type=Path, default=Path("benchmarks/results/compatibility.json"))
-    arguments = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    not_installed = []
+    """Run every combination and write the record."""
+    arguments = benchmark_parser("compatibility", __doc__).parse_args()
+    record: Record = {
+        **new_record("compatibility", "python -m benchmarks.compatibility", usable_cores()),
+        "tolerance": TOLERANCE,
+        "rows": [],
+        "not_installed": [],
+    }
     with tempfile.TemporaryDirectory() as folder:
         build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, str(ROOT)]
         subprocess.run(build, check=True, timeout=TIMEOUT_S)
         (wheel,) = Path(folder).glob("*.whl")
-        for number, combination in enumerate(COMBINATIONS):
+        for combination in COMBINATIONS:
             python = find_python(combination.python)
             if python is None:
-                not_installed.append(combination.python)
+                record["not_installed"].append(combination.python)
                 continue
-            place = Path(folder) / str(number)
-            place.mkdir()
-            row = {"python": combination.python, "requirement": combination.requirement}
-            row |= run(python, combination, wheel, place)
-            shutil.rmtree(place)
-            rows.append(row)
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                row = {**asdict(combination), **run(python, combination, wheel, Path(place))}
+            record["rows"].append(row)
             print(f"{combination}: {row.get('error') or row['versions']}", file=sys.stderr)
-    good = [row for row in rows if "error" not in row]
+    good = [row for row in record["rows"] if "error" not in row]
     for row in good:
         row["differences"] = differences(row, good[0])
         row["agrees"] = max(row["differences"].values()) <= TOLERANCE
-    record = {
-        "benchmark": "compatibility",
-        "command": "python -m benchmarks.compatibility",
-        "environment": environment(usable_cores(), ()),
-        "tolerance": TOLERANCE,
-        "rows": rows,
-        "not_installed": not_installed,
-    }
-    write_atomically(arguments.output, (json.dumps(record, indent=1) + "\n").encode())
+    write_record(record, arguments.output)
     print(table(record))
-    return 0 if rows and all(row.get("agrees") for row in rows) else 1
+    return 0 if record["rows"] and all(row.get("agrees") for row in record["rows"]) else 1
 
 
 if __name__ == "__main__":

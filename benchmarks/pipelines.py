@@ -1,20 +1,19 @@
 """From file to answer without this runtime: facenet-pytorch and PyAV around graphs that any engine runs."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import torch
 from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 
+from benchmarks.decoding import decode_frames, decode_sound
 from benchmarks.engines import Run
 from vavl_runtime.bundle.manifest import CropRecipe
 from vavl_runtime.faces import crop_face, track_face
-from vavl_runtime.media import Frame
 
 # Of the runtime, which decodes frames in a thread of its own, "decode" is what the rest waits for, and "alongside" what
 # that thread takes; here nothing runs alongside.
@@ -86,18 +85,3 @@ class PeerPipeline:
         encoded = [self._graphs["face_encoder"]({"faces": batch})["face_features"].copy() for batch in batches]
         features = np.concatenate(encoded)[None]
         return {"visual_features": features, "visual_lengths": np.array([features.shape[1]], np.int64)}
-
-
-def decode_sound(clip: Path) -> NDArray[np.float32]:
-    """Decode the sound as PyAV's documentation shows it."""
-    with av.open(str(clip)) as container:
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=16_000)
-        parts = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
-        return np.concatenate([part.to_ndarray().reshape(-1) for part in [*parts, *resampler.resample(None)]])
-
-
-def decode_frames(clip: Path) -> Iterator[Frame]:
-    """Decode the frames as PyAV's documentation shows it."""
-    with av.open(str(clip)) as container:
-        for frame in container.decode(video=0):
-            yield Frame(float(frame.time or 0.0), frame.to_ndarray(format="rgb24"))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the bundle that the package carries, from the Javanese corpus, and measures it on speakers it has never met.
+# Trains the bundle that the package carries, from the Javanese corpus, and measures it on unseen speakers.
 # About a quarter of an hour on two CPU cores; killed and started again, it goes on where it was.
 #
 #   examples/train_demo.sh [FOLDER_WITH_CORPORA] [WORK_FOLDER]

@@ -1,60 +1,49 @@
-"""Measures the paper-sized model on a GPU: ``python -m benchmarks.gpu -o OUT.json``; see README.md beside this file."""
+"""The paper-sized model on an NVIDIA GPU, against PyTorch: ``python -m benchmarks.gpu``; see README.md."""
 
-import argparse
-import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
-from benchmarks.gpu.coordinator import Coordinator
-from benchmarks.gpu.graphs import write_graphs
-from benchmarks.gpu.plan import points
-from benchmarks.gpu.record import Record
-from vavl_runtime.devices.cpu import usable_cores
+from benchmarks.bundles import export_preset
+from benchmarks.gpu.run import measure_all, measure_side, open_record, say, try_engines
+from benchmarks.record import benchmark_parser
 from vavl_runtime.errors import VavlError
 
-_WORKERS = 8  # each holds a network or a graph of a gigabyte
+LEAST_S = 60.0  # a measurement takes up to this, so none begins with less time left
+PRECISIONS = ("fp16", "bf16")
 
 
 def main() -> int:
-    """Export, then measure until everything is done or the time is up; returns 0, or 4 without the device."""
+    """Export, then measure until everything is done or the time is up."""
     begin = time.monotonic()
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--output", "-o", type=Path, default=Path("benchmarks/results/gpu.json"))
-    parser.add_argument("--work", type=Path, default=Path("/tmp/vavl-gpu"), help="keeps graphs and compiled kernels")
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--tiny", action="store_true", help="tiny networks, few runs: a dry run")
-    parser.add_argument("--budget-seconds", type=float, default=570.0, help="stop before; the same command goes on")
+    parser = benchmark_parser("gpu", __doc__)
+    parser.add_argument("--work", type=Path, default=Path("vavl-gpu"), help="keeps the exported bundle")
+    parser.add_argument("--bundle", type=Path, help="bundle of the preset; exported into --work by default")
+    parser.add_argument("--device", default="cuda:0", help="cuda:N; cpu for a rehearsal, whose figures mean nothing")
+    parser.add_argument("--preset", choices=("paper", "light"), default="paper")
+    parser.add_argument("--budget-seconds", type=float, default=570.0, help="stop before; the same command continues")
     parser.add_argument("--points", type=int, help="only the first so many points")
     arguments = parser.parse_args()
-    folder = arguments.work / ("tiny" if arguments.tiny else "paper")
-    # torch.compile takes a minute for each shape; a second command finds what the first compiled.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(arguments.work / "inductor"))
+    place = arguments.work / arguments.preset
     try:
-        record = Record(arguments.output, "python -m benchmarks.gpu", tiny=arguments.tiny)
-        coordinator = Coordinator(
+        bundle = arguments.bundle or export_preset(arguments.preset, place, PRECISIONS)
+        record = open_record(arguments.output, bundle, arguments.device, arguments.preset, arguments.points)
+        if arguments.device != "cpu":
+            try_engines(bundle)
+        finished = measure_all(
             record,
-            device=arguments.device,
-            folder=folder,
-            tiny=arguments.tiny,
-            deadline=begin + arguments.budget_seconds,
-            progress=_say,
+            partial(measure_side, preset=arguments.preset),
+            bundle,
+            arguments.output,
+            begin + arguments.budget_seconds - LEAST_S,
         )
-        coordinator.measure_ceilings()
-        workers = 1 if arguments.tiny else min(_WORKERS, usable_cores())
-        write_graphs(folder, tiny=arguments.tiny, workers=workers, progress=_say)
-        _say(f"{time.monotonic() - begin:.0f} s until the first point")
-        complete = coordinator.measure(points()[: arguments.points])
     except VavlError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    _say("all points are done" if complete else "out of time; the same command goes on")
+    say("everything is measured" if finished else "out of time: run the same command again to continue")
     print(arguments.output)
     return 0
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

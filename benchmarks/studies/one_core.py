@@ -1,16 +1,14 @@
-"""The packaged light bundle on one core: speed with everything included, and memory, by length and size of the film.
+"""The packaged bundle on one core: speed with everything included, and memory, by length and size of the video.
 
     python -m benchmarks.studies.one_core CLIP [--hours 1] [-o benchmarks/results/one_core.json]
 
-CLIP, a short film with a face and speech, is answered as it is, repeated to a minute and to hours, and enlarged. Each
-film has a process of its own, bound to one core, that opens the bundle and answers once: loading of the graphs counts.
-Another one only opens the film twice, as the runtime does: what FFmpeg's index of it takes.
+CLIP, a short video with a face and speech, is predicted as it is, repeated to a minute and to hours, and enlarged. Each
+video has a process of its own, bound to one core, that opens the bundle and predicts once, so loading the graphs
+counts. Another process only opens the video twice, as the runtime does, to measure the memory of FFmpeg's index.
 """
 
-import argparse
-import json
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,23 +19,22 @@ from typing import Any
 import av
 from PIL import Image
 
-from benchmarks.environment import environment
-from benchmarks.studies.resident import status_mb
+from benchmarks.record import Record, benchmark_parser, new_record, write_record
+from vavl_bench.memory import status_mib
 from vavl_runtime import Recognizer
 from vavl_runtime.bundle import PACKAGED_BUNDLE
-from vavl_runtime.files import write_atomically
 
 SIZES = ((1280, 720), (1920, 1080))
-ENLARGED_S = 20.0  # of enlarged film: the peak is reached within seconds
+ENLARGED_S = 20.0  # length of the enlarged videos: memory peaks within seconds
 
 
 def repeated(clip: Path, place: Path, seconds: float) -> Path:
-    """Repeat a film without encoding it anew.
+    """Repeat a video, without encoding it again, until it has at least a length.
 
     Args:
-        clip: The film.
-        place: File to write, of the same kind.
-        seconds: Its least length.
+        clip: The video.
+        place: File to write, of the same container format.
+        seconds: The length.
     """
     with av.open(str(place), "w") as output:
         streams: dict[str, Any] = {}
@@ -59,36 +56,35 @@ def repeated(clip: Path, place: Path, seconds: float) -> Path:
 
 
 def enlarged(clip: Path, place: Path, width: int, height: int) -> Path:
-    """Encode a film with larger pictures: scaled to fill the height or the width, grey beside them.
+    """Encode a video with larger frames: scaled to fit, grey beside it.
 
     Args:
-        clip: The film.
+        clip: The video.
         place: File to write.
-        width: Of the pictures.
-        height: Of the pictures.
+        width: Of the frames, pixels.
+        height: Of the frames, pixels.
     """
     with av.open(str(clip)) as source, av.open(str(place), "w") as output:
-        seen, heard = source.streams.video[0], source.streams.audio[0]
-        pictures = output.add_stream("libx264", rate=seen.average_rate, options={"preset": "veryfast"})
-        pictures.width, pictures.height = width, height
-        sound = output.add_stream_from_template(heard)
+        video = output.add_stream("libx264", rate=source.streams.video[0].average_rate, options={"preset": "veryfast"})
+        video.width, video.height = width, height
+        audio = output.add_stream_from_template(source.streams.audio[0])
         for packet in source.demux(video=0, audio=0):
             if packet.stream.type == "audio":
                 if packet.dts is not None:
-                    packet.stream = sound
+                    packet.stream = audio
                     output.mux(packet)
                 continue
             for frame in packet.decode():
                 larger = Image.new("RGB", (width, height), "grey")
                 scale = min(width / frame.width, height / frame.height)
                 larger.paste(frame.to_image().resize((round(frame.width * scale), round(frame.height * scale))))
-                output.mux(pictures.encode(av.VideoFrame.from_image(larger)))
-        output.mux(pictures.encode(None))
+                output.mux(video.encode(av.VideoFrame.from_image(larger)))
+        output.mux(video.encode(None))
     return place
 
 
 def films(clip: Path, folder: Path, hours: float) -> Iterator[tuple[str, Path]]:
-    """Titles and files of the films to answer, each made when its turn comes."""
+    """Titles and files of the videos to predict, each made when its turn comes."""
     yield "as it is", clip
     yield "a minute", repeated(clip, folder / f"minute{clip.suffix}", 60.0)
     for width, height in SIZES:
@@ -97,18 +93,14 @@ def films(clip: Path, folder: Path, hours: float) -> Iterator[tuple[str, Path]]:
     yield f"{hours:g} h", repeated(clip, folder / f"hours{clip.suffix}", 3600.0 * hours)
 
 
-def apart(film: Path, work: str) -> dict[str, Any]:
-    """Do work of `WORK` with a film in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.studies.one_core", "--only", work, str(film)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{film}: the process ends with {done.returncode}: {done.stderr}")
-    measured: dict[str, Any] = json.loads(done.stdout)
-    return measured
+def apart(work: Callable[[Path], Record], film: Path) -> Record:
+    """Do work in a process of its own, so that its memory and its cores are its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, (film,))
 
 
-def answer(film: Path) -> dict[str, Any]:
-    """Answer a film on one core: its length and the time it took, seconds; peak of the resident memory, MB."""
+def predict(film: Path) -> Record:
+    """Predict on one core: length and time taken, seconds; peak of the resident memory, MB."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     start = time.perf_counter()
     with Recognizer(PACKAGED_BUNDLE, device="cpu") as recognizer:
@@ -120,63 +112,54 @@ def answer(film: Path) -> dict[str, Any]:
             "seconds": result.duration_s,
             "frames": result.faces.frames,
             "took_s": took,
-            "peak_mb": status_mb("VmHWM"),
+            "peak_mb": _mb("VmHWM"),
         }
 
 
-def index(film: Path) -> dict[str, Any]:
-    """Memory of a film opened twice, once for each modality as the runtime does, MB: what FFmpeg knows of it."""
-    before = status_mb("RssAnon")
+def index(film: Path) -> Record:
+    """Memory that a video takes which is opened twice, once for each modality, MB: FFmpeg's index of it."""
+    before = _mb("RssAnon")
     with av.open(str(film)), av.open(str(film)):
-        return {"index_mb": status_mb("RssAnon") - before}
+        return {"index_mb": _mb("RssAnon") - before}
 
 
-WORK: dict[str, Callable[[Path], dict[str, Any]]] = {"answer": answer, "index": index}
+def _mb(field: str) -> float:
+    return (status_mib(field).value or 0.0) * 2**20 / 1e6
 
 
-def table(record: dict[str, Any]) -> str:
-    """The table of a result."""
+def table(record: Record) -> str:
+    """The section of a record."""
     machine = record["environment"]
     lines = [
         "## The packaged bundle on one core",
         "",
-        f"`{record['command']}`: from opening the bundle to the audio-visual answer, loading included, in a process "
+        f"`{record['command']}`: from opening the bundle to the audio-visual result, loading included, in a process "
         f"bound to one core; {machine['processor']}, onnxruntime {machine['onnxruntime']}. Real-time factor: seconds "
-        "for a second of film.",
+        "of work for one second of video.",
         "",
-        "| film | length, s | frames | took, s | real-time factor | peak memory, MB | of it FFmpeg's index, MB |",
+        "| video | length, s | frames | took, s | real-time factor | peak memory, MB | of it FFmpeg's index, MB |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for title, film in record["films"].items():
         lines.append(
             f"| {title} | {film['seconds']:.1f} | {film['frames']} | {film['took_s']:.2f} "
-            f"| {film['took_s'] / film['seconds']:.3f} | {film['peak_mb']:.0f} "
-            f"| {film['index_mb']:.0f} |"
+            f"| {film['took_s'] / film['seconds']:.3f} | {film['peak_mb']:.0f} | {film['index_mb']:.0f} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, and write the record after every video, so that an interruption keeps what is done."""
+    parser = benchmark_parser("one_core", __doc__)
     parser.add_argument("clip", type=Path)
     parser.add_argument("--hours", type=float, default=1.0)
-    parser.add_argument("--only", choices=WORK, help="do this in this process, and print its figures")
-    parser.add_argument("--output", "-o", type=Path, default=Path("benchmarks/results/one_core.json"))
     arguments = parser.parse_args()
-    if arguments.only:
-        print(json.dumps(WORK[arguments.only](arguments.clip)))
-        return 0
-    record: dict[str, Any] = {
-        "benchmark": "one_core",
-        "command": f"python -m benchmarks.studies.one_core {arguments.clip.name} --hours {arguments.hours:g}",
-        "environment": environment(1, ("onnxruntime", "av")),
-        "films": {},
-    }
+    command = f"python -m benchmarks.studies.one_core {arguments.clip.name} --hours {arguments.hours:g}"
+    record: Record = {**new_record("one_core", command, threads=1), "films": {}}
     with tempfile.TemporaryDirectory() as folder:
         for title, film in films(arguments.clip, Path(folder), arguments.hours):
-            record["films"][title] = apart(film, "answer") | apart(film, "index")
-            # Written after every film: what an interrupted run has measured is kept.
-            write_atomically(arguments.output, (json.dumps(record, indent=1) + "\n").encode())
+            record["films"][title] = apart(predict, film) | apart(index, film)
+            write_record(record, arguments.output)
     print(table(record))
     return 0
 

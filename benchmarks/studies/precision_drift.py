@@ -1,21 +1,18 @@
-"""What lower precision costs: the packaged bundle's answers on a labelled corpus, beside those in fp32.
+"""What lower precision costs: the packaged bundle's labels on a labelled corpus, compared with those in fp32.
 
     python -m benchmarks.studies.precision_drift javanese CORPUS --calibration CLIPS [-o JSON]
 
-Adds fp16, bf16 and int8 to a copy of the bundle as `vavl-export onnx --precision` does, and answers the corpus as
-`vavl-export verify --corpus` does. The packaged weights were trained on the Javanese corpus: F1 on it is no accuracy,
-it is there to be compared. Needs the extra `export`.
+Adds fp16, bf16 and int8 to a copy of the bundle as `vavl-export onnx --precision` does, and predicts the corpus as
+`vavl-export verify --corpus` does. The packaged weights were trained on the Javanese corpus: F1 on it says nothing
+about accuracy, it is only there to be compared. Needs the extra `export`.
 """
 
-import argparse
-import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from benchmarks.environment import environment
+from benchmarks.record import Record, benchmark_parser, new_record, write_record
 from vavl.corpora import open_corpus
 from vavl_export import golden
 from vavl_export.precision.corpus import corpus_drift
@@ -23,14 +20,12 @@ from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 from vavl_runtime.devices.cpu import usable_cores
-from vavl_runtime.files import write_atomically
 
-PRECISIONS = ("fp16", "bf16", "int8")
-DISTRIBUTIONS = ("onnxruntime", "onnx")
+WAYS = {"run": "as it is", "emulated": "rounding emulated"}
 
 
-def measure(bundle: Path, kind: str, corpus: Path, calibration: Path, folder: Path) -> dict[str, Any]:
-    """Add variants to a copy of a bundle and answer a corpus.
+def measure(bundle: Path, kind: str, corpus: Path, calibration: Path, folder: Path) -> Record:
+    """Add variants to a copy of a bundle and predict a corpus.
 
     Args:
         bundle: An fp32 bundle folder.
@@ -43,7 +38,7 @@ def measure(bundle: Path, kind: str, corpus: Path, calibration: Path, folder: Pa
         Drift by path, precision and way of running; and what became of each graph in int8.
     """
     place = shutil.copytree(bundle, folder / "bundle")
-    add_variants(place, VariantRequest(PRECISIONS, calibration), _say)
+    add_variants(place, VariantRequest(("fp16", "bf16", "int8"), calibration), _say)
     with open_bundle(place) as opened:
         drift = [found for found in corpus_drift(opened, open_corpus(kind, corpus), _say) if found.overall]
         quantised = {name: opened.manifest.graphs[name].variants["int8"] for name in VARIANT_GRAPHS}
@@ -60,24 +55,47 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def table(record: Record) -> str:
+    """The section of a record."""
+    allowed = record["allowed"]
+    lines = [
+        "## What lower precision costs: the packaged bundle",
+        "",
+        f"`{record['command']}`: onnxruntime {record['environment']['onnxruntime']}, CPU. The weights were trained on "
+        "these clips, so F1 can be compared between rows but is no accuracy. *Rounding emulated*: every tensor is "
+        "rounded, as a GPU computes. Margin: by how much the first label led the second in fp32 where the label "
+        "changed, at most.",
+        "",
+        "| path | precision | clips | changed labels | margin | macro F1, fp32 | macro F1 | within limits |",
+        "|---|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for row, passed in zip(record["drift"], record["passed"], strict=True):
+        precision, flips = row["precision"], row["flips"]
+        limits = f"flips {100 * allowed['flips'][precision]:g} %, loss {100 * allowed['loss'][precision]:g} points"
+        margin = f"{row['flip_margin']:.1e}" if flips else ""
+        lines.append(
+            f"| {row['path']} | {precision}, {WAYS[row['how']]} | {row['clips']} | {flips} "
+            f"({100 * flips / row['clips']:.2f} %) | {margin} | {row['fp32']['macro_f1']:.4f} "
+            f"| {row['variant']['macro_f1']:.4f} | {'yes' if passed else '**no**'} ({limits}) |"
+        )
+    lines += ["", "| graph in int8 | speed, x that of fp32 | why `--precision auto` keeps fp32 |", "|---|---:|---|"]
+    lines += [f"| {name} | {int8['speedup']:.2f} | {int8['reason'] or ''} |" for name, int8 in record["int8"].items()]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
     """Measure and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser("precision_drift", __doc__)
     parser.add_argument("kind")
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--calibration", type=Path, required=True)
-    parser.add_argument("--output", "-o", type=Path, default=Path("benchmarks/results/precision_drift.json"))
     arguments = parser.parse_args()
+    command = f"python -m benchmarks.studies.precision_drift {arguments.kind} CORPUS --calibration CLIPS"
+    record = new_record("precision_drift", command, usable_cores())
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(PACKAGED_BUNDLE, arguments.kind, arguments.corpus, arguments.calibration, Path(folder))
-    record = {
-        "benchmark": "precision_drift",
-        "command": f"python -m benchmarks.studies.precision_drift {arguments.kind} CORPUS --calibration CLIPS",
-        "environment": environment(usable_cores(), DISTRIBUTIONS),
-        **found,
-    }
-    write_atomically(arguments.output, (json.dumps(record, indent=1) + "\n").encode())
-    print(arguments.output)
+        record |= measure(PACKAGED_BUNDLE, arguments.kind, arguments.corpus, arguments.calibration, Path(folder))
+    write_record(record, arguments.output)
+    print(table(record))
     return 0
 
 

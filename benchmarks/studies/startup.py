@@ -2,12 +2,11 @@
 
     python -m benchmarks.studies.startup CLIP [--rounds 15] [-o benchmarks/results/startup.json]
 
-Each round starts the command line anew with the packaged bundle and reads one line of JSON from it. The line holds the
-time of the inference by the command's own clock, from opening the clip to the answer, loading of the graphs included.
-Between the rounds a process that only imports the libraries shows what no runtime made of them could do without.
+Each round starts the command again with the packaged bundle and reads one line of JSON from it, which holds the time of
+the inference by the command's own clock, loading of the graphs included. After each round a process that only imports
+the libraries shows what any program built on them would need.
 """
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -15,30 +14,24 @@ import sys
 import sysconfig
 import time
 from pathlib import Path
-from typing import Any
 
-from benchmarks.environment import environment
+from benchmarks.record import Record, benchmark_parser, new_record, write_record
 from vavl_runtime.bundle import PACKAGED_BUNDLE
 from vavl_runtime.devices.cpu import usable_cores
-from vavl_runtime.files import write_atomically
 
 LIBRARIES = ("numpy", "onnxruntime", "av", "pydantic", "typer")
 COMMAND = Path(sysconfig.get_path("scripts")) / "vavl-run"
 
 
-def libraries() -> float:
-    """Seconds of a process that imports what the command needs of others, and nothing else."""
-    begin = time.perf_counter()
-    subprocess.run([sys.executable, "-c", f"import {', '.join(LIBRARIES)}"], check=True)
-    return time.perf_counter() - begin
-
-
 def start(clip: Path) -> dict[str, float]:
-    """Run the command line once, and after it the libraries alone.
+    """Run the command once, and after it the imports alone.
 
     Returns:
-        Seconds to the printed result (``whole``), of the inference (``inference``), of loading in it (``load``), of the
-        clip (``clip``), and of a process that only imports the libraries (``libraries``).
+        Seconds: ``whole``, to the printed result; ``inference``; ``load``, the part of it that loads graphs; ``clip``,
+        the clip's length; ``libraries``, of a process that only imports them.
+
+    Raises:
+        RuntimeError: The command failed.
     """
     begin = time.perf_counter()
     command = [COMMAND, clip, "--bundle", PACKAGED_BUNDLE, "--format", "jsonl", "--device", "cpu"]
@@ -46,22 +39,23 @@ def start(clip: Path) -> dict[str, float]:
         line = process.stdout.readline()  # type: ignore[union-attr]  # stdout is a pipe
         whole = time.perf_counter() - begin
     if process.returncode:
-        raise RuntimeError(f"{COMMAND} ends with {process.returncode}")
-    answer = json.loads(line)
-    timings = answer["timings_ms"]
+        raise RuntimeError(f"{COMMAND} ended with exit code {process.returncode}")
+    result = json.loads(line)
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, "-c", f"import {', '.join(LIBRARIES)}"], check=True)
     return {
         "whole": whole,
-        "inference": timings["total"] / 1000,
-        "load": timings["load"] / 1000,
-        "clip": answer["duration_s"],
-        "libraries": libraries(),
+        "inference": result["timings_ms"]["total"] / 1000,
+        "load": result["timings_ms"]["load"] / 1000,
+        "clip": result["duration_s"],
+        "libraries": time.perf_counter() - begin,
     }
 
 
-def table(record: dict[str, Any]) -> str:
-    """The table of a result."""
-    machine, median = record["environment"], record["median"]
-    around = median["whole"] - median["inference"]
+def table(record: Record) -> str:
+    """The section of a record."""
+    machine, median, ratio = record["environment"], record["median"], record["ratio"]
+    ms = {name: f"{1000 * seconds:.0f}" for name, seconds in median.items()}
     lines = [
         "## From the start of the process to the printed result",
         "",
@@ -70,35 +64,33 @@ def table(record: dict[str, Any]) -> str:
         f"{machine['onnxruntime']}. Medians of {len(record['rounds'])} processes, ms.",
         "",
         "| start to printed result | before and after the inference | importing the libraries alone | inference "
-        "| of it loading graphs | ratio |",
+        "| of it loading graphs | ratio of the first to the inference |",
         "|---:|---:|---:|---:|---:|---:|",
-        f"| {1000 * median['whole']:.0f} | {1000 * around:.0f} | {1000 * median['libraries']:.0f} "
-        f"| {1000 * median['inference']:.0f} "
-        f"| {1000 * median['load']:.0f} | {record['ratio']['median']:.2f} ({record['ratio']['least']:.2f} to "
-        f"{record['ratio']['largest']:.2f}) |",
+        f"| {ms['whole']} | {1000 * (median['whole'] - median['inference']):.0f} | {ms['libraries']} "
+        f"| {ms['inference']} | {ms['load']} | {ratio['median']:.2f} "
+        f"({ratio['least']:.2f} to {ratio['largest']:.2f}) |",
     ]
     return "\n".join(lines) + "\n"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure and write the record."""
+    parser = benchmark_parser("startup", __doc__)
     parser.add_argument("clip", type=Path)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--output", "-o", type=Path, default=Path("benchmarks/results/startup.json"))
     arguments = parser.parse_args()
     start(arguments.clip)  # fills the page cache
     rounds = [start(arguments.clip) for _ in range(arguments.rounds)]
     ratios = [each["whole"] / each["inference"] for each in rounds]
+    command = f"python -m benchmarks.studies.startup {arguments.clip.name} --rounds {arguments.rounds}"
     record = {
-        "benchmark": "startup",
-        "command": f"python -m benchmarks.studies.startup {arguments.clip.name} --rounds {arguments.rounds}",
-        "environment": environment(usable_cores(), LIBRARIES),
+        **new_record("startup", command, usable_cores()),
         "median": {key: statistics.median(each[key] for each in rounds) for key in rounds[0]},
         "ratio": {"median": statistics.median(ratios), "least": min(ratios), "largest": max(ratios)},
         "rounds": rounds,
     }
-    write_atomically(arguments.output, (json.dumps(record, indent=1) + "\n").encode())
-    print(json.dumps({key: record[key] for key in ("median", "ratio")}))
+    write_record(record, arguments.output)
+    print(table(record))
     return 0
 
 

@@ -1,30 +1,28 @@
-"""What building TensorRT engines takes, by TensorRT-RTX on a machine that needs no GPU for it.
+"""What building TensorRT engines takes, with TensorRT-RTX on a machine that needs no GPU for it.
 
     python -m benchmarks.studies.tensorrt_build [--work FOLDER] [-o benchmarks/results/tensorrt_build.json]
 
 Exports bundles with random weights, builds every graph in fp16 and bf16 with the shipped profiles for four kinds of
-GPU, and records time, size, activation memory and how much of the attention became fused kernels. With ``--work``
-bundles and engines stay there, so that a run that was cut off goes on.
+GPU, and records time, size, activation memory and how much of the attention became fused kernels. With ``--work``,
+bundles and engines stay in that folder, and an interrupted run continues.
 """
 
-import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from benchmarks.environment import environment
+from benchmarks.bundles import export_preset
+from benchmarks.record import Record, benchmark_parser, new_record, write_record
 from vavl.config import VavlConfig, light_config, paper_config
 from vavl.encoders.wav2vec2 import LARGE_ROBUST_LAYERS
 from vavl_export import build_engines
 from vavl_export.tensorrt.profiles import GRAPHS
 from vavl_runtime.backends.trt.engine_store import Engine
-from vavl_runtime.files import write_atomically
 
 TARGETS = ("SM80", "SM86", "SM89", "SM120")  # A100, most of Ampere, Ada and L4, Blackwell
 PRECISIONS = ("fp16", "bf16")
 PRESETS = {"paper": (paper_config, LARGE_ROBUST_LAYERS), "light": (light_config, 0)}
+SHOWN = ("audio_encoder", "face_encoder", "audio_visual", "audio", "visual")
 
 # TensorRT-RTX writes the name of its fused kernel three times into the plan for each attention it replaced.
 _KERNEL = b"_gemm_mha_v2_0x"
@@ -50,19 +48,11 @@ def fused_attention(engine: Engine) -> float:
     return count / _NAMES_PER_BLOCK / len(engine.record.key.profiles)
 
 
-def measure(preset: str, bundle: Path) -> list[dict[str, Any]]:
-    """Build a bundle for all targets and precisions.
-
-    Args:
-        preset: ``paper`` or ``light``.
-        bundle: The bundle.
-
-    Returns:
-        One row for each engine.
-    """
+def measure(preset: str, bundle: Path) -> list[Record]:
+    """Build a bundle for all targets and precisions; one row for each engine."""
     configure, layers = PRESETS[preset]
     blocks = attention_blocks(configure(), layers)
-    rows: dict[Path, dict[str, Any]] = {}  # by plan: the detector is fp32 in every precision
+    rows: dict[Path, Record] = {}  # by plan: the detector is fp32 in every precision
     for target in TARGETS:
         for precision in PRECISIONS:
             for engine in build_engines(
@@ -87,41 +77,54 @@ def measure(preset: str, bundle: Path) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def export(preset: str, folder: Path) -> Path:
-    """Export a bundle of a preset with random weights, in fp32, fp16 and bf16, if it is not there."""
-    from typer.testing import CliRunner
+def table(record: Record) -> str:
+    """The section of a record."""
+    rows = [row for row in record["engines"] if row["graph"] in SHOWN]
+    environment = record["environment"]
+    attention = [row for row in rows if row["attention_blocks"]]
+    fused = [row for row in attention if row["fused_blocks"] == row["attention_blocks"]]
+    lines = [
+        "## TensorRT engines, built without a GPU",
+        "",
+        f"`{record['command']}`: TensorRT-RTX {environment['tensorrt-rtx-cu13']} on {environment['processor']}, random "
+        f"weights, the shipped profiles, for {', '.join(dict.fromkeys(row['target'] for row in rows))}. "
+        f"{len(record['engines'])} engines without a parser error; all attention is fused in {len(fused)} of the "
+        f"{len(attention)} engines that have any. No engine was run: time, size and memory are the builder's, smallest "
+        "and largest over the targets.",
+        "",
+        "| size | graph | precision | profiles | attention blocks fused | build, s | plan, MB | activations, MB |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for key in dict.fromkeys((row["preset"], row["graph"], row["precision"]) for row in rows):
+        same = [row for row in rows if (row["preset"], row["graph"], row["precision"]) == key]
+        blocks = {f"{row['fused_blocks']:g} of {row['attention_blocks']}" for row in same}
+        lines.append(
+            f"| {' | '.join(key)} | {same[0]['profiles']} | {', '.join(sorted(blocks))} "
+            f"| {_range([row['build_seconds'] for row in same], 1, 1)} "
+            f"| {_range([row['plan_bytes'] for row in same], 1e6, 1)} "
+            f"| {_range([row['activation_bytes'] for row in same], 1e6, 0)} |"
+        )
+    return "\n".join(lines) + "\n"
 
-    from vavl_export.cli import app
 
-    place = folder / preset
-    if place.is_dir():
-        return place
-    arguments = ["onnx", "--preset", preset, "--precision", ",".join(("fp32", *PRECISIONS)), "-o", str(place)]
-    result = CliRunner().invoke(app, arguments)
-    if result.exit_code:
-        raise SystemExit(result.output)
-    return place
+def _range(values: list[float], unit: float, digits: int) -> str:
+    low, high = (f"{value / unit:.{digits}f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, help="where bundles and engines stay; they are removed by default")
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path(__file__).parents[1] / "results" / "tensorrt_build.json"
-    )
+def main() -> int:
+    """Build and write the record."""
+    parser = benchmark_parser("tensorrt_build", __doc__)
+    parser.add_argument("--work", type=Path, help="where bundles and engines stay; removed at the end by default")
     arguments = parser.parse_args()
-    rows: list[dict[str, Any]] = []
+    record: Record = {**new_record("tensorrt_build", "python -m benchmarks.studies.tensorrt_build", 1), "engines": []}
     with tempfile.TemporaryDirectory() as folder:
         for preset in PRESETS:
-            rows += measure(preset, export(preset, arguments.work or Path(folder)))
-    record = {
-        "benchmark": "tensorrt_build",
-        "command": "python -m benchmarks.studies.tensorrt_build",
-        "environment": environment(1, ("tensorrt-rtx-cu13", "torch", "onnx")),
-        "engines": rows,
-    }
-    write_atomically(arguments.output, (json.dumps(record, indent=1) + "\n").encode())
+            place = (arguments.work or Path(folder)) / preset
+            record["engines"] += measure(preset, export_preset(preset, place, PRECISIONS))
+    write_record(record, arguments.output)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,1 +1,1 @@
-"""Latency and throughput that can be believed: what is timed, how, on what, and how it is told."""
+"""`vavl-bench`: measures latency, throughput, memory and energy of a bundle, and reports them."""

@@ -1,4 +1,4 @@
-"""The clock that measurement reads and waits on; a simulated one makes tests of the harness exact."""
+"""The clock that measurements read and wait on. A simulated clock makes tests of the harness exact."""
 
 import time
 from typing import Protocol

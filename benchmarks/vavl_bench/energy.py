@@ -10,12 +10,12 @@ from vavl_bench.clock import Clock
 from vavl_bench.nvml import Nvml, NvmlError, open_nvml
 from vavl_bench.schema import Energy, Quantity
 
-IDLE_S = 3.0  # how long the idle power is observed; jtop renews its figures once a second
+IDLE_S = 3.0  # seconds over which idle power is averaged; jtop updates once a second
 _RAIL_PERIOD_S = 0.1
 
 
 class EnergyLostError(Exception):
-    """A counter that worked does not any more."""
+    """A counter that worked can no longer be read."""
 
 
 class EnergyCounter(Protocol):
@@ -25,7 +25,7 @@ class EnergyCounter(Protocol):
         """Energy since some start.
 
         Raises:
-            EnergyLostError: It cannot be read any more.
+            EnergyLostError: The counter can no longer be read.
         """
 
 
@@ -57,7 +57,7 @@ class RailCounter:
     def __init__(self, jetson: Any) -> None:
         self._jetson = jetson
         self._joules = 0.0
-        self._watts()  # a board without sensors has no such figure
+        self._watts()  # raises KeyError on a board without sensors
         self._failed: str | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="power rails", daemon=True)
@@ -91,7 +91,7 @@ class RailCounter:
 
 @contextlib.contextmanager
 def open_energy_counter(gpu: int | None) -> Iterator[EnergyCounter | str]:
-    """Find what counts energy here.
+    """Find an energy counter of this machine.
 
     Args:
         gpu: Number of the GPU in use; None for the CPU alone.
@@ -141,7 +141,7 @@ class EnergyMeter:
         self._start_j = self._start_s = 0.0
 
     def _joules(self) -> float:
-        """Read the counter; one that is lost is from then on its reason."""
+        """Read the counter. Once it is lost, the reason takes its place."""
         if isinstance(self._counter, str):
             return 0.0
         try:
@@ -151,24 +151,24 @@ class EnergyMeter:
             return 0.0
 
     def observe_idle(self) -> None:
-        """Watch the idle power; call it before anything is loaded."""
+        """Measure the idle power. Call it before anything is loaded."""
         if not isinstance(self._counter, str):
             start_s, start_j = self._clock.now(), self._joules()
             self._clock.wait_until(start_s + IDLE_S)
             self._idle_w = (self._joules() - start_j) / (self._clock.now() - start_s)
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start counting."""
         self._start_s, self._start_j = self._clock.now(), self._joules()
 
     def stop(self, clips: int) -> Energy:
-        """Share what was used above idle among the clips.
+        """Divide the energy above idle by the number of clips.
 
         Args:
             clips: Clips answered since `start`.
 
         Returns:
-            Energy per clip, which may come out slightly negative where the work hardly shows.
+            Energy per clip; slightly negative values are possible where the work draws hardly any power.
         """
         used_j = self._joules() - self._start_j
         if isinstance(self._counter, str):

@@ -1,4 +1,4 @@
-"""What figures are taken on: processor, governor, load, memory, GPUs, versions."""
+"""The machine that measurements are taken on: processor, governor, load, memory, GPUs, versions."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -17,8 +17,12 @@ DISTRIBUTIONS = (
     "tensorrt-cu12",
     "tensorrt-cu13",
     "tensorrt-rtx",
+    "tensorrt-rtx-cu13",
     "openvino",
     "torch",
+    "timm",
+    "transformers",
+    "onnx",
     "numpy",
     "av",
     "pillow",

@@ -1,4 +1,4 @@
-"""What subjects are fed when no file is: noise of the right shapes. Their speed does not depend on the values."""
+"""Inputs for measurements without a file: noise of the right shapes, since speed does not depend on the values."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def noise_faces(count: int) -> NDArray[np.uint8]:
 
 
 def check_length(seconds: float, limits: Limits) -> None:
-    """Refuse lengths that the runtime never answers at once.
+    """Refuse lengths that the runtime never processes in one window.
 
     Raises:
         InputError: Shorter than the shortest sound, or longer than a window.
@@ -34,8 +34,8 @@ def check_length(seconds: float, limits: Limits) -> None:
     shortest = limits.minimum_samples / SAMPLE_RATE
     if not shortest <= seconds <= limits.window_s:
         raise InputError(
-            f"media length: got {seconds:g} s, expected {shortest:g} to {limits.window_s:g} s, the longest stretch "
-            "that this bundle answers at once; measure longer clips with --scope clip --clip FILE"
+            f"media length: got {seconds:g} s, expected {shortest:g} to {limits.window_s:g} s, this bundle's "
+            "longest window; measure longer media as files, in the clip scope"
         )
 
 
@@ -52,7 +52,7 @@ def graph_inputs(name: str, graph: GraphRecord, batch: int, seconds: float) -> d
         Inputs by name.
 
     Raises:
-        InputError: A graph that this program does not know how to feed.
+        InputError: The graph is none of those in docs/bundle.md.
     """
     if name == "audio_encoder":
         waveform = noise_waveform(batch, seconds)

@@ -1,4 +1,4 @@
-"""Measures one measurement: load, first result, windows or trials, memory, energy, the machine's state."""
+"""Measures one subject: loading, first result, windows or trials, memory, energy, state of the machine."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ SERVER_SHARES = (
 
 
 def measure_one(spec: MeasurementSpec, clock: Clock | None = None, backend: Backend | None = None) -> Measurement:
-    """Measure one combination in this process.
+    """Measure one combination of a bundle in this process.
 
     Args:
         spec: What to measure.
@@ -54,16 +54,30 @@ def measure_one(spec: MeasurementSpec, clock: Clock | None = None, backend: Back
     Raises:
         VavlError: The bundle, the device, the precision or the input is at fault.
     """
-    clock = clock or SystemClock()
+    return measure_subject(spec, lambda stack: _make_subject(spec, _open(spec, backend, stack)), clock or SystemClock())
+
+
+def measure_subject(
+    spec: MeasurementSpec, open_subject: Callable[[contextlib.ExitStack], Subject], clock: Clock
+) -> Measurement:
+    """Measure anything that can be queried.
+
+    Args:
+        spec: What to measure: scenario, batch and windows are obeyed, the rest becomes the measurement's key.
+        open_subject: Opens the subject; what it puts on the stack is closed at the end.
+        clock: Where time is read.
+
+    Returns:
+        The measurement with its figures.
+    """
     gpu = _gpu_index(spec.device)
     with contextlib.ExitStack() as stack:
         meter = EnergyMeter(stack.enter_context(open_energy_counter(gpu)), clock)
         meter.observe_idle()
         memory = MemoryProbe(gpu)
         start = clock.now()
-        opened = _open(spec, backend, stack)
+        subject = open_subject(stack)
         opened_s = clock.now() - start
-        subject = _make_subject(spec, opened)
         start = clock.now()
         subject.load()
         load_s = opened_s + clock.now() - start
@@ -84,7 +98,7 @@ def measure_one(spec: MeasurementSpec, clock: Clock | None = None, backend: Back
         latencies = [latency for window in counted for latency in window.latencies_s]
         seconds = sum(window.seconds for window in counted)
         budgets = subject.budgets[-len(latencies) * spec.batch :]  # windows that count come last
-        key = spec.planned_key().model_copy(update={"backend": _described(opened), "media": subject.media})
+        key = spec.planned_key().model_copy(update={"backend": subject.backend, "media": subject.media})
         return Measurement(
             key=MeasurementKey.model_validate(key.model_dump()),
             metrics=Metrics(
@@ -113,7 +127,9 @@ def measure_one(spec: MeasurementSpec, clock: Clock | None = None, backend: Back
 def _gpu_index(device: str) -> int | None:
     parsed = parse_device(device)
     if parsed.kind == "auto":
-        raise InputError("device: got auto; a measurement names its device: cpu or cuda:N")
+        raise InputError(
+            "device: got auto, which is not allowed in benchmarks; name cpu or cuda:N so that results are comparable"
+        )
     return parsed.index if parsed.kind == "cuda" else None
 
 
@@ -136,23 +152,19 @@ def _make_subject(spec: MeasurementSpec, opened: GraphRunner | Recognizer) -> Su
     path = cast(PathName, spec.subject)
     if isinstance(opened, Recognizer):
         if spec.clip is None:
-            raise InputError("scope clip: got no media file; name one with --clip")
+            raise InputError("scope clip: got no media file to measure")
         return ClipSubject(opened, spec.clip, path, spec.batch)
     if spec.scope == "graph":
         return GraphSubject(opened, spec.subject, spec.batch, spec.seconds or 1.0)
     if spec.seconds is None:
-        raise InputError("scope model: got no media length; name one with --seconds")
+        raise InputError("scope model: got no length of the media")
     return ModelSubject(opened, path, spec.batch, spec.seconds)
-
-
-def _described(opened: GraphRunner | Recognizer) -> str:
-    return str(opened.backend if isinstance(opened, Recognizer) else opened.backend.info)
 
 
 def _play(
     spec: MeasurementSpec, query: Callable[[], None], clock: Clock
 ) -> tuple[Sequence[Window], Stability, ServerOutcome | None]:
-    """Play the scenario; returns what counts, whether it was steady, and the server's outcome."""
+    """Run the scenario; returns the windows that count, their stability, and the server's outcome."""
     settings = spec.windows
     if spec.scenario != "server":
         windows = measure_windows(query, clock, settings)

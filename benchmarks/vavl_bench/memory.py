@@ -28,10 +28,11 @@ class MemoryProbe:
             grown = before if before.value is None else now
         else:
             grown = Quantity(value=now.value - before.value)
-        return Memory(resident_mib=_status_mib("VmRSS"), peak_mib=_peak_mib(), device_mib=grown)
+        return Memory(resident_mib=status_mib("VmRSS"), peak_mib=_peak_mib(), device_mib=grown)
 
 
-def _status_mib(field: str) -> Quantity:
+def status_mib(field: str) -> Quantity:
+    """Read a field of ``/proc/self/status``, MiB: ``VmRSS``, ``VmHWM`` (the peak), ``RssAnon`` (no mapped files)."""
     try:
         lines = _STATUS.read_text("utf-8").splitlines()
     except OSError as error:
@@ -41,7 +42,7 @@ def _status_mib(field: str) -> Quantity:
 
 
 def _peak_mib() -> Quantity:
-    peak = _status_mib("VmHWM")
+    peak = status_mib("VmHWM")
     if peak.value is None:
         try:
             import resource

@@ -1,4 +1,4 @@
-"""NVIDIA's management library through ctypes: what a GPU draws, holds and how fast it runs. Nothing to install."""
+"""NVIDIA's management library (NVML) through ctypes: power, memory and clocks of a GPU, without another package."""
 
 import contextlib
 import ctypes
@@ -20,7 +20,7 @@ _THROTTLING = {
 
 
 class NvmlError(Exception):
-    """NVML is missing or cannot say; the message is the reason to show."""
+    """NVML is missing or has no such value; the message is the reason to show."""
 
 
 class _Memory(ctypes.Structure):
@@ -100,12 +100,12 @@ class Nvml:
         return self._number("nvmlDeviceGetTemperature", ctypes.c_uint, gpu, ctypes.c_uint(_GPU_TEMPERATURE))
 
     def throttling(self, gpu: ctypes.c_void_p) -> tuple[str, ...]:
-        """What holds the GPU back at this moment."""
+        """Why the GPU is throttled at this moment; empty if it is not."""
         reasons = self._number("nvmlDeviceGetCurrentClocksThrottleReasons", ctypes.c_ulonglong, gpu)
         return tuple(text for bit, text in _THROTTLING.items() if reasons & bit)
 
     def close(self) -> None:
-        """Let go of the library."""
+        """Shut NVML down."""
         self._call("nvmlShutdown")
 
 

@@ -1,4 +1,4 @@
-"""What a run measures: the combinations asked for, as specifications that a process of its own can work off."""
+"""What a run measures: each requested combination as a specification that a separate process can measure."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -19,11 +19,11 @@ ITEM_GRAPHS = (
 
 @dataclass(frozen=True)
 class MeasurementSpec:
-    """One combination to measure; the fields are those of `vavl_bench.schema.CellKey`.
+    """One combination to measure; the fields are those of `vavl_bench.schema.MeasurementKey`.
 
     Attributes:
         bundle: The bundle.
-        backend: The backend asked for.
+        backend: The requested backend.
         seconds: Length of a clip; None where the subject has none or a file decides.
         clip: The media file of the clip scope.
         bound_ms: Latency bound of the server scenario.
@@ -68,7 +68,7 @@ class MeasurementSpec:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything asked for; all combinations that make sense are measured.
+    """Everything requested; all combinations that make sense are measured.
 
     Attributes:
         bundle: The bundle.

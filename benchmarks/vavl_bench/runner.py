@@ -1,6 +1,6 @@
-"""Works off a plan, each measurement in a process of its own, and hands over what is finished after every measurement.
+"""Measures a plan, each measurement in a process of its own, and hands over the report after every measurement.
 
-A process of its own starts without the memory, the loaded libraries and the thread pools of the measurements before.
+A new process starts without the memory, the loaded libraries and the thread pools of earlier measurements.
 """
 
 import datetime
@@ -19,17 +19,26 @@ from vavl_runtime.errors import BackendUnavailableError, GraphFailedError, VavlE
 
 log = logging.getLogger(__name__)
 
+Measure = Callable[[MeasurementSpec], Measurement]
 
-def measure_apart(spec: MeasurementSpec) -> Measurement:
-    """Measure a measurement in a process of its own, which does not outlive an interruption.
+
+def measure_apart(spec: MeasurementSpec, measure: Measure = measure_one) -> Measurement:
+    """Measure one combination in a process of its own, which does not outlive an interruption.
+
+    Args:
+        spec: What to measure.
+        measure: Measures it in that process; it must be picklable.
+
+    Returns:
+        The measurement.
 
     Raises:
-        VavlError: As `measure_one`.
+        VavlError: As ``measure`` raised it.
         MeasuringProcessError: The process died.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_measure_and_send, args=(spec, sender), daemon=True)
+    process = context.Process(target=_measure_and_send, args=(spec, measure, sender), daemon=True)
     process.start()
     sender.close()
     try:
@@ -37,8 +46,8 @@ def measure_apart(spec: MeasurementSpec) -> Measurement:
     except EOFError:
         process.join()
         raise MeasuringProcessError(
-            f"{spec}: the measuring process died with exit code {process.exitcode}, of too little memory or in the "
-            "backend; free memory, or see above what it printed"
+            f"{spec}: the measuring process died with exit code {process.exitcode}, perhaps out of "
+            "memory or by a crash in the backend; free memory, or read its output above"
         ) from None
     except BaseException:
         process.terminate()
@@ -50,10 +59,10 @@ def measure_apart(spec: MeasurementSpec) -> Measurement:
     return outcome
 
 
-def _measure_and_send(spec: MeasurementSpec, sender: Connection) -> None:
+def _measure_and_send(spec: MeasurementSpec, measure: Measure, sender: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
     try:
-        sender.send(measure_one(spec))
+        sender.send(measure(spec))
     except VavlError as error:
         sender.send(error)
 
@@ -81,12 +90,17 @@ def new_report(command: str, bundle: BundleRecord | None, settings: dict[str, Se
     )
 
 
+def failed_measurement(spec: MeasurementSpec, error: VavlError) -> Measurement:
+    """The measurement of a combination that could not be measured."""
+    return Measurement(key=spec.planned_key(), error=Failure(kind=error.kind, message=str(error)))
+
+
 def run_plan(
     measurements: Sequence[MeasurementSpec],
     report: Report,
     *,
     keep: Callable[[Report], object],
-    measure: Callable[[MeasurementSpec], Measurement] = measure_apart,
+    measure: Measure = measure_apart,
 ) -> Report:
     """Measure one after the other. Progress is logged.
 
@@ -110,7 +124,7 @@ def run_plan(
             if isinstance(error, BackendUnavailableError) and not isinstance(error, GraphFailedError):
                 raise
             log.info("failed: %s", error.kind)  # the report has the message
-            measurement = Measurement(key=spec.planned_key(), error=Failure(kind=error.kind, message=str(error)))
+            measurement = failed_measurement(spec, error)
         report = report.model_copy(update={"measurements": (*report.measurements, measurement)})
         keep(report)
     report = report.model_copy(update={"finished": True})

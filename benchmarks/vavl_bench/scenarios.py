@@ -1,8 +1,8 @@
-"""The scenarios of MLPerf inference that need more than one query after the other: the server's.
+"""The server scenario of MLPerf inference.
 
 Single stream, multi stream and offline are closed loops (`vavl_bench.steady_state`) that differ in the clips of a
-query. The server's queries arrive whether or not earlier ones are answered, and a latency counts from the scheduled
-arrival: waiting behind a slow query is part of it, which a loop that sends late would leave out (coordinated omission).
+query. The server's queries arrive whether or not earlier ones are finished, and a latency counts from the scheduled
+arrival. Waiting behind a slow query is thus included; a loop that sends late would omit it (coordinated omission).
 """
 
 import math
@@ -28,13 +28,13 @@ LEAST_QUERIES = 20  # of a trial, however slow they are
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """How the server scenario is played.
+    """Settings of the server scenario.
 
     Attributes:
         bound_s: Latency that the percentile must keep, seconds.
         percentile: Of MLPerf's server.
         queries: Arrivals of a trial.
-        trial_s: Longest trial, seconds: slow queries are fewer, but never below `LEAST_QUERIES`.
+        trial_s: Longest trial, seconds: slow queries get fewer arrivals, but never below `LEAST_QUERIES`.
         limit_s: Time after which no further trial is begun, seconds; at least one is played.
         resolution: The search ends when the rates that kept and broke the bound differ by at most this share.
         seed: Of the arrivals; every trial plays the same pattern, faster or slower.
@@ -51,11 +51,11 @@ class ServerSettings:
 
 @dataclass(frozen=True)
 class Served:
-    """What a trial gave.
+    """Result of a trial.
 
     Attributes:
         window: Latencies from scheduled arrival to answer, and the time from the trial's start to the last answer.
-        kept: Whether the percentile kept the bound; a trial that cannot any more is broken off.
+        kept: Whether the percentile kept the bound; a trial that can no longer keep it is stopped.
     """
 
     window: Window
@@ -79,7 +79,7 @@ def arrivals(queries: int, rate: float, seed: int) -> NDArray[np.float64]:
 
 
 def serve(query: Query, clock: Clock, rate: float, queries: int, settings: ServerSettings) -> Served:
-    """Play one trial: a queue, first come first served, and one server.
+    """Run one trial: one server with a queue, first come first served.
 
     Args:
         query: Asks and waits for the answer.

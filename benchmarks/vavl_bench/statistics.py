@@ -1,4 +1,4 @@
-"""Figures of latencies: nearest-rank percentiles of everything measured, and intervals for comparing two runs."""
+"""Latency statistics: nearest-rank percentiles of all measured values, and intervals for comparing two runs."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ CONFIDENCE = 0.99
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least a share of all values does not exceed; a value that really occurred.
+    """The smallest value that at least a given share of all values does not exceed; always a measured value.
 
     Args:
         values: At least one, in any order.
@@ -50,7 +50,7 @@ def summarise(latencies_s: Sequence[float]) -> Latency:
 def ratio_interval(base: Sequence[float], other: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
     """Estimate how many times larger one run's typical value is than another's, by the bootstrap over windows.
 
-    Whole windows are drawn, not single queries: neighbouring queries share the machine's mood.
+    Whole windows are drawn, not single queries, because neighbouring queries are correlated.
 
     Args:
         base: One figure for each window of the baseline.

@@ -1,7 +1,6 @@
-"""Steady state: warm up, then measure in windows until three in a row agree, or say that they never did.
+"""Steady state: warm up, then repeat windows until three in a row agree, or report that they never did.
 
-Windows before the agreement are kept apart as settling. From the first agreeing window on everything counts, and
-nothing is clipped.
+Earlier windows are set aside as settling. From the first agreeing window on everything counts; outliers are kept.
 """
 
 import statistics
@@ -91,7 +90,7 @@ def spread(values: Sequence[float]) -> float:
 
 
 def measure_windows(query: Query, clock: Clock, settings: WindowSettings) -> Windows:
-    """Send queries one after the other, each as soon as the one before is answered.
+    """Send queries one after the other, each as soon as the previous one is finished.
 
     Args:
         query: Asks and waits for the answer.
@@ -108,7 +107,7 @@ def measure_windows(query: Query, clock: Clock, settings: WindowSettings) -> Win
     while first_counted is None or len(windows) - first_counted < settings.windows:
         if len(windows) >= AGREEING and clock.now() - start >= settings.limit_s:
             break
-        windows.append(_measure_window(query, clock, settings.window_s))
+        windows.append(measure_window(query, clock, settings.window_s))
         latest = [window.median_s for window in windows[-AGREEING:]]
         if first_counted is None and len(latest) == AGREEING and spread(latest) <= settings.tolerance:
             first_counted = len(windows) - AGREEING
@@ -127,7 +126,17 @@ def _warm_up(query: Query, clock: Clock, settings: WindowSettings) -> None:
         done += 1
 
 
-def _measure_window(query: Query, clock: Clock, least_s: float) -> Window:
+def measure_window(query: Query, clock: Clock, least_s: float) -> Window:
+    """Send queries one after the other for a time.
+
+    Args:
+        query: Asks and waits for the answer.
+        clock: Where time is read.
+        least_s: Time after which no further query is sent, seconds; one is always sent.
+
+    Returns:
+        The window.
+    """
     latencies: list[float] = []
     start = now = clock.now()
     while not latencies or now - start < least_s:

@@ -1,4 +1,4 @@
-"""The machine's state at one moment: clock rates, temperatures, throttling. What cannot be read says why."""
+"""The state of the machine at one moment: clock rates, temperatures, throttling. What is missing carries its reason."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The three timing scopes: one graph; the model from waveform and face crops on; a clip from its file on.
+"""The three timing scopes: one graph; the model, from waveform and face crops; a clip, from its file.
 
 Making a subject prepares its inputs and `load` loads its graphs, so that `query` is the work alone.
 """
@@ -30,12 +30,16 @@ class Subject(Protocol):
     """Something to measure.
 
     Attributes:
-        media: What one clip of a query is.
+        media: One clip of a query.
         budgets: Stage budget of every query, where the scope has stages.
     """
 
     media: Media
     budgets: list[StageBudget]
+
+    @property
+    def backend(self) -> str:
+        """What ran the queries so far, in its own words."""
 
     def load(self) -> None:
         """Load the graphs."""
@@ -68,6 +72,11 @@ class GraphSubject:
         self.media = Media(seconds=seconds if timed else None, frames=frames)
         self.budgets: list[StageBudget] = []
 
+    @property
+    def backend(self) -> str:
+        """What ran the queries so far, in its own words."""
+        return str(self._graphs.backend.info)
+
     def load(self) -> None:
         """Load the graph."""
         self._graphs.load(self._name, StageTimer())
@@ -99,6 +108,11 @@ class ModelSubject:
         self.media = Media(seconds=seconds, frames=frames)
         self.budgets: list[StageBudget] = []
 
+    @property
+    def backend(self) -> str:
+        """What ran the queries so far, in its own words."""
+        return str(self._graphs.backend.info)
+
     def load(self) -> None:
         """Load the path and its encoders."""
         if self._waveform is not None:
@@ -108,7 +122,7 @@ class ModelSubject:
         self._graphs.load(self._path, self._timer)
 
     def query(self) -> None:
-        """Encode and answer."""
+        """Encode and predict."""
         inputs: dict[str, NDArray[Any]] = {}
         if self._waveform is not None:
             samples = np.full(self._batch, self._waveform.shape[1], np.int64)
@@ -136,8 +150,8 @@ class ClipSubject:
     Args:
         recognizer: An open recogniser.
         clip: The media file.
-        path: The path to answer by.
-        batch: Clips of a query, answered one after the other.
+        path: The path to measure.
+        batch: Clips of a query, predicted one after the other.
     """
 
     def __init__(self, recognizer: Recognizer, clip: Path, path: PathName, batch: int) -> None:
@@ -148,20 +162,25 @@ class ClipSubject:
         self.budgets: list[StageBudget] = []
         self.media = Media(seconds=None)  # known after the first query
 
+    @property
+    def backend(self) -> str:
+        """What ran the queries so far, in its own words."""
+        return str(self._recognizer.backend)
+
     def load(self) -> None:
         """Nothing: the recogniser loads a graph when a clip first needs it."""
 
     def query(self) -> None:
-        """Answer the clip."""
+        """Predict the clip."""
         for _ in range(self._batch):
             result = self._recognizer.predict(self._clip, use=PATH_USES[self._path])
             self.budgets.append(result.budget)
         if self.media.seconds is None:
             if result.path != self._path:
                 raise InputError(
-                    f"{self._clip}: answered by {result.path}, not by the path {self._path} to be measured "
+                    f"{self._clip}: the runtime took the path {result.path}, expected {self._path} "
                     f"(audio: {result.reasons.audio or 'used'}, visual: {result.reasons.visual or 'used'}); "
-                    "name a clip with both, or another --path"
+                    "measure a clip with both modalities, or another path"
                 )
             self.media = Media(
                 seconds=result.duration_s,

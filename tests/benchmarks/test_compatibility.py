@@ -63,7 +63,7 @@ def test_the_table_tells_what_failed_and_what_is_missing() -> None:
     assert "| sad 0.60 | sad 0.60 | sad 0.60 | < 1e-06 |" in text
     assert "| 3e-03 |" in text
     assert "failed: pip ended with 1: no such wheel" in text
-    assert "so not tried: Python 3.12" in text
+    assert "therefore not tried: Python 3.12" in text
 
 
 @pytest.mark.slow

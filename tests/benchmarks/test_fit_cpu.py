@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from benchmarks import fit_cpu, tables
+from benchmarks import fit_cpu
 from vavl.config import light_config
-from vavl.systems.batch import Batch, Sequences
 
 CLIPS = 14
 
@@ -30,27 +28,6 @@ def test_files_and_cache_hold_the_same(material: fit_cpu.Material) -> None:
         np.testing.assert_array_equal(read.target, cached.target)
 
 
-def _values(batch: Batch) -> list[torch.Tensor]:
-    def of(sequences: Sequences | None) -> list[torch.Tensor]:
-        assert sequences is not None
-        return [sequences.features, sequences.lengths, sequences.rows]
-
-    return [*of(batch.audio), *of(batch.visual), batch.target]
-
-
-def test_batches_in_memory_are_those_of_the_cache(material: fit_cpu.Material) -> None:
-    cached, prepared = material.features(), material.features()
-    prepared.in_memory = []
-    for _ in range(2):
-        made, kept = list(cached.shuffled(2, 0)), list(prepared.shuffled(2, 0))
-        assert sum(map(len, made)) == CLIPS
-        for ours, theirs in zip(made, kept, strict=True):
-            assert all(torch.equal(a, b) for a, b in zip(_values(ours), _values(theirs), strict=True))
-    assert prepared.in_memory is not None
-    assert all(a is b for a, b in zip(prepared.in_memory, kept, strict=True))
-    assert 0.0 < cached.loading_seconds <= cached.seconds
-
-
 @pytest.mark.slow
 def test_record_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "fit_cpu.json"
@@ -63,8 +40,7 @@ def test_record_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert 0.0 < min(rounds) <= record["clips_per_second"][name] <= max(rounds)
     for gain in record["gain"].values():
         assert gain["least"] <= gain["largest"]
-    assert 0.0 < record["loading_share"] < 1.0
-    table, figure = (make(record) for make in tables.TABLES[record["benchmark"]])
+    table, figure = fit_cpu.table(record), fit_cpu.figure(record)
     for text in (table, figure):
         assert f"{record['clips_per_second']['fit']:.0f}" in text
         assert record["command"] in text

@@ -8,6 +8,7 @@ import pytest
 from benchmarks.studies import one_core
 from vavl_runtime.bundle import open_bundle
 from vavl_runtime.bundle.manifest import Limits
+from vavl_runtime.errors import InputError
 from vavl_runtime.media import open_source
 
 
@@ -36,8 +37,8 @@ def test_an_enlarged_film_has_its_size(example_clip: Path, tmp_path: Path, limit
     assert len(frames) == len(list(open_source(example_clip, limits).frames()))
 
 
-def test_an_answer_has_one_core(example_clip: Path) -> None:
-    film = one_core.apart(example_clip, "answer") | one_core.apart(example_clip, "index")
+def test_a_prediction_has_one_core(example_clip: Path) -> None:
+    film = one_core.apart(one_core.predict, example_clip) | one_core.apart(one_core.index, example_clip)
     assert film["backend"].endswith(" x1")
     assert film["path"] == "audio_visual"
     assert film["took_s"] > 0
@@ -48,5 +49,5 @@ def test_an_answer_has_one_core(example_clip: Path) -> None:
 
 
 def test_a_process_that_fails_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="no such file|missing"):
-        one_core.apart(tmp_path / "missing.mp4", "answer")
+    with pytest.raises(InputError, match="missing"):
+        one_core.apart(one_core.predict, tmp_path / "missing.mp4")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.studies.precision_drift import measure
-from benchmarks.studies.precision_table import table
+from benchmarks.studies.precision_drift import measure, table
 from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 

@@ -23,5 +23,5 @@ def test_the_parts_lie_within_the_whole(example_clip: Path, tmp_path: Path, monk
 
 
 def test_a_failing_command_is_no_measurement(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="ends with 3"):
+    with pytest.raises(RuntimeError, match="ended with exit code 3"):
         startup.start(tmp_path / "missing.mp4")

@@ -120,9 +120,9 @@ def test_memory_of_this_process_is_measured() -> None:
     [
         ({"subject": "nonsense"}, InputError, "graph nonsense: not in bundle"),
         ({"seconds": 60.0}, InputError, r"got 60 s, expected 0\.085 to 12 s"),
-        ({"scope": "model", "seconds": None}, InputError, "got no media length"),
+        ({"scope": "model", "seconds": None}, InputError, "got no length of the media"),
         ({"scope": "clip"}, InputError, "got no media file"),
-        ({"device": "auto"}, InputError, "names its device"),
+        ({"device": "auto"}, InputError, "auto, which is not allowed in benchmarks"),
         ({"precision": "int4"}, InputError, "precision: got 'int4'"),
         ({"precision": "bf16"}, VariantMissingError, "has no bf16"),
     ],
@@ -147,7 +147,7 @@ def test_a_clip_that_takes_another_path_is_refused(tmp_path: Path) -> None:
         file.setsampwidth(2)
         file.setframerate(16_000)
         file.writeframes((1000 * np.sin(np.arange(16_000))).astype("<i2").tobytes())
-    with pytest.raises(InputError, match=r"answered by audio, not by the path audio_visual .*no_video_stream"):
+    with pytest.raises(InputError, match=r"took the path audio, expected audio_visual .*no_video_stream"):
         measure_one(spec(scope="clip", clip=silent_film, subject="audio_visual"))
 
 

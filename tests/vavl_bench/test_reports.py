@@ -17,9 +17,10 @@ from PIL import Image
 from tests.vavl_bench.fakes import QUICK, always, jittered
 from tests.vavl_bench.reports import made_measurement, made_report
 from vavl_bench.compare import compare_reports
+from vavl_bench.reports.colours import COLOURS
+from vavl_bench.reports.html_bars import percentile_bars, stage_rows
 from vavl_bench.reports.notes import notes
 from vavl_bench.reports.page import report_page
-from vavl_bench.reports.plots import COLOURS, draw_plots
 from vavl_bench.reports.table import comparison_table, report_table
 from vavl_bench.reports.text import report_csv, report_markdown
 from vavl_bench.reports.writing import check_output, write_as
@@ -32,7 +33,7 @@ BUDGET = Budget(
     concurrent_ms=15.0,
     busy_ms={"MainThread": {"decode_video": 20.0, "detect": 60.0}, "sound": {"audio_encoder": 34.0}},
 )
-PLOTS = ["Latency distributions", "Throughput against batch", "Stage waterfall", "Latency against length"]
+CHARTS = ["Latency", "Stages of a clip", "Throughput against batch", "Latency against length"]
 
 
 def with_budget(measurement: Measurement) -> Measurement:
@@ -128,9 +129,55 @@ def test_the_page_needs_nothing_from_outside(rich: Report) -> None:
     assert "<script" not in page
 
 
-def test_a_plot_without_points_is_left_out() -> None:
-    assert list(draw_plots(made_report(made_measurement(always(0.01))))) == ["Latency distributions"]
-    assert draw_plots(made_report()) == {}
+def headings(page: str) -> list[str]:
+    return re.findall(r"<h2>(.*?)</h2>", page)
+
+
+def test_a_chart_without_points_is_left_out() -> None:
+    assert headings(report_page(made_report(made_measurement(always(0.01))))) == ["Results", "Latency", "Every figure"]
+    assert headings(report_page(made_report())) == ["Results", "Every figure"]
+
+
+def test_every_table_of_the_page_is_in_a_container_that_scrolls(rich: Report) -> None:
+    page = report_page(rich)
+    assert page.count("<table") == page.count('<div class="wide"><table') == 2
+    assert ".wide { overflow-x: auto; }" in page
+
+
+def test_the_summary_has_state_and_memory_beside_few_figures(rich: Report) -> None:
+    (summary,) = re.findall(r'<table class="summary">(.*?)</table>', report_page(rich))
+    head, *rows = re.findall(r"<tr.*?</tr>", summary)
+    titles = re.findall(r"<th.*?>(.*?)</th>", head)
+    assert titles[:2] == ["measurement", "state"] and "peak MiB" in titles
+    assert len(titles) <= 9
+    assert len(rows) == len(rich.measurements)
+    for measurement, row in zip(rich.measurements, rows, strict=True):
+        state = "failed" if measurement.metrics is None else measurement.metrics.stability.verdict
+        assert f'class="state {state}"' in row
+        assert re.findall(r'data-title="(.*?)"', row) == titles[2:]
+
+
+def test_each_measurement_has_three_bars_on_one_scale(rich: Report) -> None:
+    measurements = [m for m in rich.measurements if m.metrics is not None]
+    drawn = [float(width) for width in re.findall(r"width:([\d.]+)%", percentile_bars(rich.measurements))]
+    latencies = [m.metrics.latency for m in measurements if m.metrics is not None]
+    values = [value for latency in latencies for value in (latency.p50_ms, latency.p95_ms, latency.p99_ms)]
+    assert drawn == pytest.approx([100 * value / max(values) for value in values], abs=0.01)
+
+
+def test_stages_follow_one_another_up_to_the_wall_time() -> None:
+    rows = list(stage_rows(BUDGET))
+    places = [tuple(map(float, re.findall(r"(?:left|width):([\d.]+)%", row))) for row in rows]
+    assert places == [(0.0, 20.0), (20.0, 60.0), (), (0.0, 34.0), (0.0, 100.0)]
+    assert "detect" in rows[1] and "60.0 ms, 60%" in rows[1]
+    assert "sound" in rows[2]
+    assert "wall time" in rows[-1] and "100.0 ms" in rows[-1]
+
+
+def test_a_thread_that_outlasts_the_clip_still_fits() -> None:
+    long = BUDGET.model_copy(update={"busy_ms": {"MainThread": {"detect": 50.0}, "frames": {"decode_video": 400.0}}})
+    places = [tuple(map(float, re.findall(r"(?:left|width):([\d.]+)%", row))) for row in stage_rows(long)]
+    assert max(sum(place) for place in places) == 100.0
 
 
 def test_html_without_matplotlib_is_refused_before_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,9 +209,9 @@ def test_a_browser_shows_the_page(rich: Report, browser: str, tmp_path: Path) ->
         done = subprocess.run([*command, *what, address], capture_output=True, text=True, timeout=240, env=environment)
         assert done.returncode == 0, done.stderr
         if what == ["--dump-dom"]:
-            assert re.findall(r"<h2>(.*?)</h2>", done.stdout) == ["Metrics", *PLOTS]
-            assert done.stdout.count("<svg") == len(PLOTS)
-            assert done.stdout.count("<tr") == len(rich.measurements) + 1
+            assert headings(done.stdout) == ["Results", *CHARTS, "Every figure"]
+            assert done.stdout.count("<svg") >= len(CHARTS)
+            assert done.stdout.count("<tr") == 2 * (len(rich.measurements) + 1)
     with Image.open(picture) as image:
         pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
     for colour in COLOURS[:3]:

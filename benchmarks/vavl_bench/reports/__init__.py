@@ -1,1 +1,1 @@
-"""A report for its readers: terminal, CSV, Markdown, one HTML page. JSON is the record itself."""
+"""Reports for people and programs: terminal, CSV, Markdown, one HTML page. The JSON file is the record itself."""

@@ -1,4 +1,4 @@
-"""The sentences around the figures: what was measured on, what was not measured and why, what to mistrust."""
+"""The sentences around the figures: the machine, what was not measured and why, and what not to trust."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,8 @@ SCOPES = {
     "model": "waveform and face crops in, prediction out",
     "clip": "media file in, result out",
 }
-WIDE = 0.05  # a gap between the rates that kept and broke the bound, as a share, that the time limit has left
-STALLED = 1.5  # a mean that many times the median comes from a few queries that took very long
+WIDE = 0.05  # a gap that the time limit left between the rates that kept and broke the bound, as a share
+STALLED = 1.5  # a mean this many times the median comes from a few very slow queries
 
 
 def headline(report: Report) -> list[str]:
@@ -42,12 +42,12 @@ def notes(report: Report) -> list[str]:
         f"scope {name}: {SCOPES[name]}" for name in SCOPES if any(c.key.scope == name for c in report.measurements)
     ]
     if not report.finished:
-        lines.append("INTERRUPTED: measurements that were asked for are missing")
+        lines.append("INTERRUPTED: some requested measurements are missing")
     unstable = sum(c.metrics is not None and c.metrics.stability.verdict == "unstable" for c in report.measurements)
     if unstable:
         lines.append(
             f"{unstable} of {len(report.measurements)} measurements UNSTABLE: windows disagreed by more than "
-            f"{100 * float(report.settings.get('tolerance') or 0):g} %; compare them with nothing"
+            f"{100 * float(report.settings.get('tolerance') or 0):g} %; do not compare them"
         )
     stalled = sum(
         c.metrics is not None and c.metrics.latency.mean_ms > STALLED * c.metrics.latency.p50_ms
@@ -56,7 +56,7 @@ def notes(report: Report) -> list[str]:
     if stalled:
         lines.append(
             f"{stalled} of {len(report.measurements)} measurements have a mean above {STALLED:g} x their median: other "
-            "processes, or the work itself, held some queries up"
+            "processes, or the work itself, delayed some queries"
         )
     lines += [line for measurement in report.measurements for line in _unresolved(measurement)]
     load = report.environment.load_average.value
@@ -89,7 +89,7 @@ def _throttling(measurement: Measurement) -> Iterator[str]:
     if (after.cpu_throttle_events.value or 0) > (before.cpu_throttle_events.value or 0):
         yield "the processor throttled during the measurement"
     for reason in sorted({*(before.gpu_throttle_reasons or ()), *(after.gpu_throttle_reasons or ())}):
-        yield f"the GPU was held back: {reason}"
+        yield f"the GPU was throttled: {reason}"
 
 
 def _not_measured(report: Report) -> list[str]:

@@ -1,26 +1,16 @@
 """A report as one HTML page that needs nothing else: no script, no font, no address."""
 
-import html
+from collections.abc import Callable, Iterable, Iterator
+from html import escape
+from pathlib import Path
 
-from vavl_bench.reports.columns import Column, shown_columns
+from vavl_bench.reports.html_bars import percentile_bars, stage_rows
+from vavl_bench.reports.html_tables import all_figures, detail, summary_table
 from vavl_bench.reports.notes import headline, notes
-from vavl_bench.reports.plots import draw_plots
-from vavl_bench.schema import Measurement, Report
+from vavl_bench.reports.plots import distribution, lines, series
+from vavl_bench.schema import Measurement, Metrics, Report
 
-STYLE = """
-:root { color-scheme: light; }
-body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 2rem auto; max-width: 92rem;
-       padding: 0 1.25rem; }
-h1 { font-size: 1.5rem; margin-bottom: .25rem; } h2 { font-size: 1.15rem; margin-top: 2.25rem; }
-code { background: #f2f2f2; padding: .1rem .3rem; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem; }
-th, td { padding: .3rem .55rem; text-align: left; border-bottom: 1px solid #ddd; white-space: nowrap; }
-th.number, td.number { text-align: right; } tr.unstable { background: #fff4e0; } tr.failed { background: #fde8e8; }
-td.error { white-space: normal; min-width: 20rem; }
-svg { max-width: 100%; height: auto; }
-.warning { border-left: 4px solid #D55E00; padding: .4rem .8rem; background: #fff4e0; }
-"""
+STYLE = Path(__file__).with_name("style.css")
 
 
 def report_page(report: Report) -> str:
@@ -35,42 +25,78 @@ def report_page(report: Report) -> str:
     Raises:
         OutputError: Matplotlib is not installed.
     """
-    name = report.bundle.name if report.bundle else "peers"
-    title = html.escape(f"vavl-bench: {name}")
+    title = escape(f"vavl-bench: {report.bundle.name if report.bundle else 'peers'}")
     parts = [
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<style>{STYLE}</style></head><body>",
-        f"<h1>{title}</h1><p><code>{html.escape(report.command)}</code>, {html.escape(report.started)}</p>",
+        f"<style>{STYLE.read_text('utf-8')}</style></head><body>",
+        f"<h1>{title}</h1><p><code>{escape(report.command)}</code>, {escape(report.started)}</p>",
     ]
     if not report.finished:
-        parts.append('<p class="warning">Interrupted: measurements that were asked for are missing.</p>')
-    parts += [_listed(headline(report)), "<h2>Figures</h2>", _table(report), _listed(notes(report))]
-    for heading, svg in draw_plots(report).items():
-        parts.append(
-            f'<h2>{html.escape(heading)}</h2><figure role="img" aria-label="{html.escape(heading)}">{svg}</figure>'
-        )
-    return "\n".join([*parts, "</body></html>"]) + "\n"
+        parts.append('<p class="warning">Interrupted: some requested measurements are missing.</p>')
+    parts += [
+        _listed(headline(report)),
+        '<h2>Results</h2><p class="grey">Latency in milliseconds (p50, p95, p99); RTF: seconds of work for a second '
+        "of media; memory: the process at its peak.</p>",
+        summary_table(report),
+        _listed(notes(report)),
+        *_sections(report.measurements),
+        f"<h2>Every figure</h2><details><summary>Show the full table</summary>{all_figures(report)}</details>",
+        "</body></html>",
+    ]
+    return "\n".join(parts) + "\n"
 
 
-def _listed(lines: list[str]) -> str:
-    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
+def _sections(measurements: tuple[Measurement, ...]) -> Iterator[str]:
+    """The charts, those that would be empty left out."""
+    yield from _section("Latency", _latency_cards(measurements))
+    yield from _section("Stages of a clip", _stage_cards(measurements))
+    yield from _section(
+        "Throughput against batch",
+        _line_cards(measurements, "batch", "batch", "clips/s", lambda metrics: metrics.throughput.clips_per_s),
+    )
+    yield from _section(
+        "Latency against length",
+        _line_cards(measurements, "seconds", "media, s", "p50, ms", lambda metrics: metrics.latency.p50_ms),
+    )
 
 
-def _table(report: Report) -> str:
-    columns = shown_columns(report.measurements)
-    head = "".join(f"<th{_class(column)}>{html.escape(column.title)}</th>" for column in columns)
-    rows = "".join(_row(measurement, columns) for measurement in report.measurements)
-    return f'<p>Latencies in milliseconds.</p><div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+def _section(title: str, cards: Iterable[str]) -> Iterator[str]:
+    if drawn := list(cards):
+        yield f'<h2>{title}</h2><div class="cards">{"".join(drawn)}</div>'
 
 
-def _row(measurement: Measurement, columns: tuple[Column, ...]) -> str:
-    state = "failed" if measurement.metrics is None else measurement.metrics.stability.verdict
-    values = "".join(f"<td{_class(column)}>{html.escape(column.text(measurement))}</td>" for column in columns)
-    return f'<tr class="{state}">{values}</tr>'
+def _latency_cards(measurements: tuple[Measurement, ...]) -> Iterator[str]:
+    """Percentiles as bars and the distribution beside them, one card for each subject and scenario."""
+    groups: dict[str, list[Measurement]] = {}
+    for measurement in measurements:
+        if measurement.metrics is not None:
+            key = measurement.key
+            groups.setdefault(f"{key.scope} {key.subject}, {key.scenario}", []).append(measurement)
+    for title, group in groups.items():
+        figure = f'<figure role="img" aria-label="Latency distribution: {escape(title)}">{distribution(group)}</figure>'
+        yield _card(title, f'<div class="pair"><div>{percentile_bars(group)}</div>{figure}</div>')
 
 
-def _class(column: Column) -> str:
-    if column.digits is not None:
-        return ' class="number"'
-    return ' class="error"' if column.name == "error" else ""
+def _stage_cards(measurements: tuple[Measurement, ...]) -> Iterator[str]:
+    for measurement in measurements:
+        if measurement.metrics is not None and measurement.metrics.budget is not None:
+            key = measurement.key
+            title = f"{key.scope} {key.subject}, {key.scenario}, {detail(measurement)}"
+            yield _card(title, "".join(stage_rows(measurement.metrics.budget)))
+
+
+def _line_cards(
+    measurements: tuple[Measurement, ...], axis: str, x: str, y: str, of: Callable[[Metrics], float]
+) -> Iterator[str]:
+    for title, named in series(measurements, axis).items():
+        label = escape(f"{y} against {x}: {title}")
+        yield _card(title, f'<figure role="img" aria-label="{label}">{lines(named, x, y, of)}</figure>')
+
+
+def _card(title: str, content: str) -> str:
+    return f'<section class="card"><h3>{escape(title)}</h3>{content}</section>'
+
+
+def _listed(texts: list[str]) -> str:
+    return '<ul class="grey">' + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"

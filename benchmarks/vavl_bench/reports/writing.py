@@ -1,4 +1,4 @@
-"""Writes a report in the format that a file's name asks for."""
+"""Writes a report in the format given by the file's suffix."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ FORMATS: dict[str, Callable[[Report], str]] = {".csv": report_csv, ".md": report
 
 
 def check_output(path: Path) -> None:
-    """Refuse a file whose name asks for no known format, before anything is measured.
+    """Refuse a file with an unknown suffix, before anything is measured.
 
     Raises:
         OutputError: Another suffix, or HTML without matplotlib.

@@ -6,34 +6,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.rounds import advantage, least_and_median, take_turns
+from vavl_bench.clock import SimulatedClock
+from vavl_bench.turns import advantage, least_and_median, take_turns
 
 times = st.floats(1e-6, 1e3)
 unhurried = settings(deadline=None)
 
 
-class FakeClock:
+class CallingClock(SimulatedClock):
     """Time passes only in what is called."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        super().__init__()
         self.calls: list[str] = []
-
-    def __call__(self) -> float:
-        return self.now
 
     def side(self, name: str, *seconds: float) -> Callable[[], None]:
         """Make a side whose calls take so long, over and over."""
 
         def call() -> None:
-            self.now += seconds[self.calls.count(name) % len(seconds)]
+            self.advance(seconds[self.calls.count(name) % len(seconds)])
             self.calls.append(name)
 
         return call
 
 
 def test_order_turns_round_and_a_first_call_does_not_count() -> None:
-    clock = FakeClock()
+    clock = CallingClock()
     turns = take_turns({"a": clock.side("a", 100.0, 1.0), "b": clock.side("b", 3.0)}, 2, 0.0, clock)
     assert "".join(clock.calls) == "aabb" + "bbaa"
     assert turns == {"a": [1.0, 1.0], "b": [3.0, 3.0]}
@@ -42,7 +40,7 @@ def test_order_turns_round_and_a_first_call_does_not_count() -> None:
 @unhurried
 @given(seconds=st.floats(0.5, 10.0), turn=st.floats(0.0, 20.0), rounds=st.integers(1, 4))
 def test_a_turn_lasts_as_long_as_asked(seconds: float, turn: float, rounds: int) -> None:
-    clock = FakeClock()
+    clock = CallingClock()
     turns = take_turns({"a": clock.side("a", seconds)}, rounds, turn, clock)
     assert turns["a"] == pytest.approx([seconds] * rounds)
     counted = len(clock.calls) / rounds - 1
@@ -50,7 +48,7 @@ def test_a_turn_lasts_as_long_as_asked(seconds: float, turn: float, rounds: int)
 
 
 def test_a_turn_is_the_median_of_its_calls() -> None:
-    clock = FakeClock()
+    clock = CallingClock()
     turns = take_turns({"a": clock.side("a", 9.0, 1.0, 2.0, 30.0)}, 1, 20.0, clock)
     assert turns["a"] == [2.0]
 
