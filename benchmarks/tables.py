@@ -1,6 +1,7 @@
 """Turns the JSON files of `benchmarks/results` into `docs/benchmarks.md` and the README's figures: none is typed.
 
-The run of `vavl-bench` in `benchmarks/results/vavl_bench` becomes `docs/bench-light.md`.
+The run of `vavl-bench` in `benchmarks/results/vavl_bench` becomes `docs/bench-light.md`, the checked platforms
+`docs/platforms.md`.
 
 python -m benchmarks.tables [--check]
 """
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import clip_table, compatibility, fit_cpu, goals, graphs_table
+from benchmarks import clip_table, compatibility, fit_cpu, goals, graphs_table, platform_rows
 from benchmarks.gpu import tables as gpu_tables
 from benchmarks.record import RESULTS, Record
 from benchmarks.studies import one_core, precision_drift, startup, tensorrt_build
@@ -23,6 +24,7 @@ README = Path(__file__).parent.parent / "README.md"
 LIGHT_RUN = RESULTS / "vavl_bench" / "light.json"
 LIGHT_PAGE = README.parent / "docs" / "bench-light.md"
 PAGE = README.parent / "docs" / "benchmarks.md"
+PLATFORMS_PAGE = PAGE.parent / "platforms.md"
 START = "<!-- figures: python -m benchmarks.tables -->"
 END = "<!-- end of figures -->"
 HEADER = """# Benchmarks
@@ -59,6 +61,7 @@ def pages() -> dict[Path, str]:
     return {
         PAGE: page(records),
         LIGHT_PAGE: report_markdown(read_report(LIGHT_RUN)),
+        PLATFORMS_PAGE: platform_rows.page(records["platforms"]),
         README: f"{before}{START}\n{figures}{END}{rest.split(END)[1]}",
     }
 
