@@ -13,10 +13,10 @@ demo: $(RUNTIME)  ## the example clip by all three paths, with the runtime alone
 	$(BIN)/vavl-run examples/astronaut.mp4 --visual-only
 
 test: $(DEV)  ## the fast tests, builds by TensorRT-RTX among them
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu"
 
 test-slow: $(DEV)  ## paper-sized models, long media, a fresh installation
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 lint: $(DEV)  ## style, types, imports, spelling, generated pages
 	$(BIN)/ruff check .
@@ -48,7 +48,8 @@ $(RUNTIME): pyproject.toml | $(VENV)
 	$(BIN)/pip install --editable ".[cpu]"
 	touch $@
 
+# Without --no-compile pip compiles every module, most of which nobody imports: that takes more than a minute.
 $(DEV): pyproject.toml | $(VENV)
 	@echo "Installing the development tools and PyTorch into $(VENV): some GB to download, several minutes"
-	$(BIN)/pip install --editable ".[dev]"
+	$(BIN)/pip install --no-compile --editable ".[dev]"
 	touch $@ $(RUNTIME)

@@ -28,6 +28,7 @@ SYSTEMS = {
 }
 
 
+@pytest.mark.slow
 def test_feature_files_to_a_report(tmp_path: Path) -> None:
     """The light encoders only say how wide the cache is: the corpus brings its features along."""
     manifest, cache = write_corpus(tmp_path / "corpus", LIGHT), tmp_path / "cache"

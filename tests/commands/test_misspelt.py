@@ -13,7 +13,7 @@ from tests.commands.programs import run
         (("vavl-run", "clip.mp4", "--precison", "fp16"), "--precision"),
         (("vavl-doctor", "--jsn"), "--json"),
         (("vavl-bench", "compare", "a", "b", "--tolerence", "3"), "--tolerance"),
-        (("vavl-bench", "compre", "a", "b"), "'compare'"),
+        (("vavl-bench", "compaer", "a", "b"), "'compare'"),
         (("vavl-bench", "will-it-rum"), "'will-it-run'"),
         (("vavl-export", "verifyy", "bundle"), "'verify'"),
         (("vavl-export", "verify", "--bundel", "bundle"), "--bundle"),

@@ -1,6 +1,7 @@
-"""Small exported graphs for tests, with the sessions that run them."""
+"""Models whose graphs tests export, and the sessions that run them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -8,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from vavl.config import VavlConfig
+from vavl.encoders import load_audio_encoder, load_face_encoder
+from vavl.encoders.mtcnn import load_mtcnn
 from vavl.model import Vavl
-from vavl_export.graph_lint import lint_graph
-from vavl_export.graph_specs import GraphSpec
-from vavl_export.to_onnx import export_graph
+from vavl_export.graph_specs import GraphSpec, detector_specs, encoder_specs, path_specs
+from vavl_export.request import random_checkpoint
 
 TINY = {
     "audio_dim": 24,
@@ -55,10 +57,42 @@ class Exported:
         return list(self.session.run(list(self.plan.outputs), named))
 
 
-def export(plan: GraphSpec) -> Exported:
-    """Export a plan and open it."""
-    model = export_graph(plan)
-    lint_graph(model, plan.name)
+def _specs(kind: str) -> list[GraphSpec]:
+    if kind == "classification":
+        return path_specs(tiny_model())
+    if kind == "ablated":
+        return path_specs(tiny_model(residual=False, reconstruction=False, audio_visual_head=False))
+    if kind == "released":
+        return path_specs(tiny_model(layout="released", projection_kernel=1))
+    if kind == "pretrained":
+        return encoder_specs(load_audio_encoder("light").module, load_face_encoder("light").module)
+    if kind == "tiny bundle":
+        audio, face = load_audio_encoder("light").module, load_face_encoder("random:light@0").module
+        model = tiny_model(audio_dim=audio.dim, visual_dim=face.dim, visual_dynamics=True, **REGRESSION)
+        return [*path_specs(model), *encoder_specs(audio, face), *detector_specs(load_mtcnn())]
+    assert kind == "paper"
+    checkpoint = random_checkpoint("paper", 0)
+    audio = load_audio_encoder(checkpoint.description.audio_encoder).module
+    return [
+        *path_specs(checkpoint.model),
+        *encoder_specs(audio, load_face_encoder(checkpoint.description.face_encoder).module),
+    ]
+
+
+def spec_of(kind: str, name: str) -> GraphSpec:
+    """A graph by the kind of its model and its name; the modules have seeded weights, the same in every process.
+
+    Args:
+        kind: A tiny model of six classes (``classification``), without its optional parts (``ablated``) or in the
+            released layout (``released``); the light encoders, whose face network is pretrained (``pretrained``); or
+            whatever is in the ``tiny bundle`` or in the bundle of the ``paper`` preset.
+        name: Of the graph.
+    """
+    return next(plan for plan in _specs(kind) if plan.name == name)
+
+
+def open_graph(plan: GraphSpec, file: Path) -> Exported:
+    """Open the ONNX file of a plan."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    return Exported(plan, ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]))
+    return Exported(plan, ort.InferenceSession(file, options, providers=["CPUExecutionProvider"]))

@@ -12,10 +12,6 @@ import pytest
 from onnx import TensorProto, helper
 from typer.testing import CliRunner, Result
 
-from tests.export.exported import REGRESSION, tiny_model
-from vavl.checkpoint import Checkpoint, CheckpointDescription, save_checkpoint
-from vavl.encoders import load_audio_encoder, load_face_encoder, save_encoder
-from vavl.encoders.light_audio import LightAudioEncoder
 from vavl_export.checks import bundle_checks, weight_bytes
 from vavl_export.cli import app
 from vavl_export.errors import ExportError, ParityError
@@ -23,64 +19,33 @@ from vavl_export.golden import check_parity, golden_bytes, read_golden, relative
 from vavl_export.graph_lint import lint_graph
 from vavl_runtime import Recognizer, open_bundle
 
-RANDOM_FACE = "random:light@0"
-
 
 def _cli(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny regression model with its own audio encoder inside the checkpoint folder."""
-    folder = tmp_path_factory.mktemp("checkpoint")
-    audio, face = LightAudioEncoder(width=8, blocks=1, bands=16), load_face_encoder(RANDOM_FACE).module
-    model = tiny_model(audio_dim=audio.dim, visual_dim=face.dim, visual_dynamics=True, **REGRESSION)
-    save_encoder(audio, folder / "audio")
-    description = CheckpointDescription(
-        model=model.config,
-        audio_encoder="audio",
-        face_encoder=RANDOM_FACE,
-        audio_encoder_sha256=load_audio_encoder(str(folder / "audio")).weights_sha256,
-        face_encoder_sha256=load_face_encoder(RANDOM_FACE).weights_sha256,
-        trained=True,
-        provenance="a test",
-    )
-    save_checkpoint(Checkpoint(model, description), folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("bundle") / "tiny"
-    result = _cli("onnx", checkpoint, "-o", place, "--fused")
-    assert result.exit_code == 0, result.output
-    assert result.stdout.strip() == str(place)
-    return place
-
-
-def test_a_bundle_passes_its_own_checks(bundle: Path) -> None:
-    result = _cli("verify", bundle)
+def test_a_bundle_passes_its_own_checks(tiny_bundle: Path) -> None:
+    result = _cli("verify", tiny_bundle)
     assert result.exit_code == 0, result.output
     assert "all checks passed" in result.stdout
     assert result.stdout.count("golden") == 8 + 3
 
 
-def test_a_bundle_says_what_it_is(bundle: Path) -> None:
-    text = _cli("inspect", bundle).stdout
+def test_a_bundle_says_what_it_is(tiny_bundle: Path) -> None:
+    text = _cli("inspect", tiny_bundle).stdout
     assert "tiny: regression of arousal, dominance, valence" in text
     assert "UNTRAINED" in text  # the face encoder is random
     assert "waveform [batch, samples_padded] float32" in text
-    manifest = json.loads(_cli("inspect", bundle, "--json").stdout)
+    manifest = json.loads(_cli("inspect", tiny_bundle, "--json").stdout)
     assert manifest["schema_version"] == 1
     assert manifest["encoders"]["audio"]["reference"] == "audio"  # no path of the exporting machine
     assert not any(
-        str(bundle.parent) in path.read_text(errors="ignore") for path in bundle.rglob("*") if path.is_file()
+        str(tiny_bundle.parent) in path.read_text(errors="ignore") for path in tiny_bundle.rglob("*") if path.is_file()
     )
 
 
-def test_the_runtime_answers_with_attribute_scores(bundle: Path, example_clip: Path) -> None:
-    with Recognizer(bundle) as recognizer:
+def test_the_runtime_answers_with_attribute_scores(tiny_bundle: Path, example_clip: Path) -> None:
+    with Recognizer(tiny_bundle) as recognizer:
         result = recognizer.predict(example_clip, all_paths=True)
     assert result.path == "audio_visual"
     assert result.label is None
@@ -104,15 +69,18 @@ def test_the_three_paths_of_a_paper_sized_bundle_store_each_weight_once(paper_bu
     assert _sharing_ratio(paper_bundle) <= 1.05
 
 
-def test_a_unimodal_graph_holds_nothing_of_the_other_modality(bundle: Path) -> None:
-    names = {tensor.name for tensor in onnx.load(bundle / "audio.onnx", load_external_data=False).graph.initializer}
+def test_a_unimodal_graph_holds_nothing_of_the_other_modality(tiny_bundle: Path) -> None:
+    names = {
+        tensor.name for tensor in onnx.load(tiny_bundle / "audio.onnx", load_external_data=False).graph.initializer
+    }
     assert any(".audio." in name for name in names)
     assert not any(".visual." in name for name in names)
 
 
-def test_fused_graphs_equal_encoder_then_path(bundle: Path) -> None:
+def test_fused_graphs_equal_encoder_then_path(tiny_bundle: Path) -> None:
     sessions = {
-        name: ort.InferenceSession(bundle / graph.file) for name, graph in open_bundle(bundle).manifest.graphs.items()
+        name: ort.InferenceSession(tiny_bundle / graph.file)
+        for name, graph in open_bundle(tiny_bundle).manifest.graphs.items()
     }
     generator = np.random.default_rng(0)
     waveform = 0.1 * generator.standard_normal((1, 9000), np.float32)
@@ -134,27 +102,29 @@ def test_fused_graphs_equal_encoder_then_path(bundle: Path) -> None:
             assert relative_l2(got, expected) <= 1e-5, path
 
 
-def test_an_archive_is_the_same_bundle(checkpoint: Path, bundle: Path, tmp_path: Path, example_clip: Path) -> None:
+def test_an_archive_is_the_same_bundle(
+    tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path, example_clip: Path
+) -> None:
     archive = tmp_path / "tiny.vavl"
     with zipfile.ZipFile(archive, "w") as pack:
-        for path in bundle.rglob("*"):
-            pack.write(path, path.relative_to(bundle))
-    with Recognizer(archive) as packed, Recognizer(bundle) as folder:
+        for path in tiny_bundle.rglob("*"):
+            pack.write(path, path.relative_to(tiny_bundle))
+    with Recognizer(archive) as packed, Recognizer(tiny_bundle) as folder:
         assert packed.identity == folder.identity
         answers = [opened.predict(example_clip, use="audio").scores for opened in (packed, folder)]
     assert answers[0] == answers[1]
 
 
-def test_an_existing_output_is_kept_without_force(bundle: Path, checkpoint: Path) -> None:
-    before = (bundle / "manifest.json").read_bytes()
-    result = _cli("onnx", checkpoint, "-o", bundle)
+def test_an_existing_output_is_kept_without_force(tiny_bundle: Path, tiny_checkpoint: Path) -> None:
+    before = (tiny_bundle / "manifest.json").read_bytes()
+    result = _cli("onnx", tiny_checkpoint, "-o", tiny_bundle)
     assert result.exit_code == 3
     assert "already exists" in result.output
-    assert (bundle / "manifest.json").read_bytes() == before
+    assert (tiny_bundle / "manifest.json").read_bytes() == before
 
 
 def test_a_failing_export_leaves_nothing_and_loses_nothing(
-    bundle: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_bundle: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import vavl_export.graph_export
 
@@ -162,12 +132,12 @@ def test_a_failing_export_leaves_nothing_and_loses_nothing(
         raise ExportError("planted")
 
     monkeypatch.setattr(vavl_export.graph_export, "export_graph", fail)
-    before = (bundle / "manifest.json").read_bytes()
-    result = _cli("onnx", checkpoint, "-o", bundle, "--force")
+    before = (tiny_bundle / "manifest.json").read_bytes()
+    result = _cli("onnx", tiny_checkpoint, "-o", tiny_bundle, "--force")
     assert (result.exit_code, "planted" in result.output) == (1, True)
-    assert (bundle / "manifest.json").read_bytes() == before
-    assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
-    assert _cli("onnx", checkpoint, "-o", tmp_path / "new").exit_code == 1
+    assert (tiny_bundle / "manifest.json").read_bytes() == before
+    assert [path.name for path in tiny_bundle.parent.iterdir()] == [tiny_bundle.name]
+    assert _cli("onnx", tiny_checkpoint, "-o", tmp_path / "new").exit_code == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -190,19 +160,15 @@ def test_bad_command_lines(arguments: list[str], code: int, message: str) -> Non
     assert "Traceback" not in result.output
 
 
-def test_verify_finds_a_graph_that_computes_something_else(bundle: Path) -> None:
-    opened = open_bundle(bundle)
+def test_verify_finds_a_graph_that_computes_something_else(tiny_bundle: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_bundle, tmp_path / "tiny")
+    opened = open_bundle(folder)
     opened._verified.update(opened.manifest.files)  # pretend the hashes are fine: golden vectors must still object
-    file = bundle / "visual.onnx"
-    original = file.read_bytes()
+    file = folder / "visual.onnx"
     model = onnx.load(file, load_external_data=False)
-    softmax = next(node for node in model.graph.node if node.op_type == "Softmax")
-    softmax.op_type = "LogSoftmax"
-    try:
-        file.write_bytes(model.SerializeToString())
-        failed = {check.name: check.detail for check in bundle_checks(opened) if not check.passed}
-    finally:
-        file.write_bytes(original)
+    next(node for node in model.graph.node if node.op_type == "Softmax").op_type = "LogSoftmax"
+    file.write_bytes(model.SerializeToString())
+    failed = {check.name: check.detail for check in bundle_checks(opened) if not check.passed}
     assert "relative L2 error" in failed["golden visual"]
 
 
@@ -239,9 +205,9 @@ def test_golden_vectors_survive_a_round_trip_and_parity_can_fail(tmp_path: Path)
             check_parity("g", {"y": wrong}, outputs, 1e-4)
 
 
-def test_verify_misses_golden_vectors_that_are_gone(bundle: Path, tmp_path: Path) -> None:
+def test_verify_misses_golden_vectors_that_are_gone(tiny_bundle: Path, tmp_path: Path) -> None:
 
-    copy = shutil.copytree(bundle, tmp_path / "copy")
+    copy = shutil.copytree(tiny_bundle, tmp_path / "copy")
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["files"] = {path: record for path, record in manifest["files"].items() if not path.startswith("golden/")}
     (copy / "manifest.json").write_text(json.dumps(manifest))
@@ -252,9 +218,9 @@ def test_verify_misses_golden_vectors_that_are_gone(bundle: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["audio", "face"])
-def test_another_encoder_than_in_training_is_refused(checkpoint: Path, tmp_path: Path, kind: str) -> None:
+def test_another_encoder_than_in_training_is_refused(tiny_checkpoint: Path, tmp_path: Path, kind: str) -> None:
     copy = tmp_path / "checkpoint"
-    shutil.copytree(checkpoint, copy)
+    shutil.copytree(tiny_checkpoint, copy)
     description = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(description | {f"{kind}_encoder_sha256": "0" * 64}))
     result = _cli("onnx", copy, "-o", tmp_path / "bundle")
@@ -276,9 +242,9 @@ def test_a_window_longer_than_the_position_table_makes_no_bundle(tmp_path: Path)
     from vavl_runtime.bundle.manifest import Limits
 
     request = build_request(None, preset="light", seed=0, audio_encoder=None, face_encoder=None, name="x", fused=False)
-    plan, *_ = path_specs(request.model)
+    spec, *_ = path_specs(request.model)
     graphs = [
-        ExportedGraph(replace(plan, name=name), onnx.ModelProto(), record)
+        ExportedGraph(replace(spec, name=name), onnx.ModelProto(), record)
         for name, record in open_bundle().manifest.graphs.items()
     ]
     with pytest.raises(ConfigError, match="a window of 60 s has more than max_tokens 1500"):

@@ -72,6 +72,7 @@ def test_the_cost_on_the_corpus_stands_in_the_bundle(bundle: Path, corpus: Path)
     assert (written["flips"], written["loss"]) == (golden.FLIPS, golden.METRIC_LOSS)
 
 
+@pytest.mark.slow
 def test_labels_that_flip_fail_the_export_unless_it_is_allowed(
     bundle: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +88,7 @@ def test_labels_that_flip_fail_the_export_unless_it_is_allowed(
     assert [drift.passed for drift in report.corpus if drift.overall].count(False) == 2
 
 
+@pytest.mark.slow
 def test_a_metric_that_falls_fails_the_export(bundle: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CheckedGraph", _Flipping)
     monkeypatch.setitem(golden.FLIPS, "fp16", 1.0)  # flips are fine, so F1 alone decides

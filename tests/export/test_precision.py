@@ -1,7 +1,6 @@
 """Lower precisions, graph by graph: parity, tensors kept in fp32 against overflow, emulation, quantisation."""
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
@@ -11,12 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-from tests.export.exported import REGRESSION, tiny_model
-from vavl.encoders import load_audio_encoder, load_face_encoder
+from tests.export.conftest import FindGraph
+from tests.export.exported import spec_of
 from vavl.errors import ConfigError
 from vavl_export.golden import TOLERANCE, Arrays, record_golden, relative_l2
 from vavl_export.graph_lint import lint_graph
-from vavl_export.graph_specs import GraphSpec, encoder_specs, path_specs
+from vavl_export.graph_specs import GraphSpec
 from vavl_export.precision.emulate import emulate
 from vavl_export.precision.half_conversion import (
     ELEMENT_TYPES,
@@ -29,39 +28,38 @@ from vavl_export.precision.half_overflow import HalfGraph, activation_peaks, con
 from vavl_export.precision.int8 import quantizable, quantization_drift, quantize, with_unsigned_activations
 from vavl_export.precision.sessions import open_session
 from vavl_export.precision.variants import VariantRequest
-from vavl_export.to_onnx import export_graph
 
 ALWAYS_FP32 = {"LayerNormalization", "Softmax", "ReduceSum", "ReduceMean", "AveragePool", "Log", "Exp", "Sqrt"}
 Graph = tuple[GraphSpec, onnx.ModelProto, list[tuple[Arrays, Arrays]]]
 
 
-def _plan(kind: str, name: str) -> GraphSpec:
-    if kind == "encoders":
-        plans = encoder_specs(load_audio_encoder("light").module, load_face_encoder("light").module)
-    else:
-        plans = path_specs(tiny_model(**(REGRESSION if kind == "regression" else {})))
-    return next(plan for plan in plans if plan.name == name)
+ReadGraph = Callable[[str, str], Graph]
 
 
-@cache
-def _exported(kind: str, name: str) -> Graph:
-    plan = _plan(kind, name)
-    return plan, export_graph(plan), record_golden(plan)
+@pytest.fixture(scope="module")
+def read_graph(find_graph: FindGraph) -> ReadGraph:
+    """Gives plan, model and what PyTorch computes of a graph of `spec_of`."""
+
+    def read(kind: str, name: str) -> Graph:
+        plan = spec_of(kind, name)
+        return plan, onnx.load(find_graph(kind, name)), record_golden(plan)
+
+    return read
 
 
 @pytest.fixture(
     scope="module",
     params=[
-        ("classification", "audio"),
+        ("tiny bundle", "audio"),
         ("classification", "audio_visual"),
-        ("regression", "visual"),
-        ("encoders", "audio_encoder"),
-        ("encoders", "face_encoder"),
+        ("tiny bundle", "visual"),
+        ("tiny bundle", "audio_encoder"),
+        ("pretrained", "face_encoder"),
     ],
     ids="-".join,
 )
-def graph(request: pytest.FixtureRequest) -> Graph:
-    return _exported(*request.param)
+def graph(request: pytest.FixtureRequest, read_graph: ReadGraph) -> Graph:
+    return read_graph(*request.param)
 
 
 def _lower(model: onnx.ModelProto, precision: str, inputs: Sequence[Arrays]) -> HalfGraph:
@@ -98,8 +96,8 @@ def test_half_precision_keeps_the_signature_and_what_must_stay_fp32(graph: Graph
             assert low.isdisjoint((*node.input, *node.output)), node.name
 
 
-def test_all_products_of_a_path_but_the_first_and_the_head_are_lowered() -> None:
-    _, model, _ = _exported("classification", "audio_visual")
+def test_all_products_of_a_path_but_the_first_and_the_head_are_lowered(read_graph: ReadGraph) -> None:
+    _, model, _ = read_graph("classification", "audio_visual")
     low = choose_half_operators(model, "fp16", float_tensors(model), frozenset())
     products = [node for node in model.graph.node if node.op_type in ("MatMul", "Conv", "Gemm")]
     weights = {tensor.name: tensor.dims for tensor in model.graph.initializer}
@@ -189,8 +187,8 @@ def test_emulation_rounds_and_onnxruntime_does_not_undo_it() -> None:
     assert open_session(emulate(model, "bf16"), optimize=False).run(None, {"x": value})[0].tolist() == [[1.0, 3.0]]
 
 
-def test_int8_leaves_first_last_and_attention_products_alone() -> None:
-    _, model, _ = _exported("classification", "audio")
+def test_int8_leaves_first_last_and_attention_products_alone(read_graph: ReadGraph) -> None:
+    _, model, _ = read_graph("tiny bundle", "audio")
     names = quantizable(model)
     products = [node for node in model.graph.node if node.op_type in ("MatMul", "Conv", "Gemm")]
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -201,8 +199,8 @@ def test_int8_leaves_first_last_and_attention_products_alone() -> None:
     assert not any(attribute.name == "group" and attribute.i > 1 for node in chosen for attribute in node.attribute)
 
 
-def test_int8_has_explicit_pairs_per_channel_and_fp32_residuals() -> None:
-    _, model, recorded = _exported("classification", "audio")
+def test_int8_has_explicit_pairs_per_channel_and_fp32_residuals(read_graph: ReadGraph) -> None:
+    _, model, recorded = read_graph("tiny bundle", "audio")
     inputs = [fed for fed, _ in recorded]
     quantized = quantize(model, inputs)
     assert quantized is not None
@@ -258,11 +256,11 @@ def test_what_an_int8_convolution_adds_to_a_residual_is_not_rounded_first() -> N
 
 
 @pytest.mark.parametrize("convolutions", [True, False])
-def test_unsigned_activations_compute_the_same(convolutions: bool) -> None:
+def test_unsigned_activations_compute_the_same(read_graph: ReadGraph, convolutions: bool) -> None:
     if convolutions:
         model, inputs = _residual_convolutions(), [{"x": np.linspace(-3, 5, 128, dtype=np.float32).reshape(1, 4, 32)}]
     else:
-        _, model, recorded = _exported("classification", "audio")
+        _, model, recorded = read_graph("tiny bundle", "audio")
         inputs = [fed for fed, _ in recorded]
     signed = quantize(model, inputs)
     assert signed is not None
@@ -276,8 +274,8 @@ def test_unsigned_activations_compute_the_same(convolutions: bool) -> None:
         assert all(relative_l2(got, expected) < 1e-6 for expected, got in pairs)
 
 
-def test_no_pair_of_int8_products_overflows_sixteen_bits() -> None:
-    _, model, recorded = _exported("classification", "audio")
+def test_no_pair_of_int8_products_overflows_sixteen_bits(read_graph: ReadGraph) -> None:
+    _, model, recorded = read_graph("tiny bundle", "audio")
     quantized = quantize(model, [fed for fed, _ in recorded])
     assert quantized is not None
     weights = [numpy_helper.to_array(t) for t in quantized.graph.initializer if t.data_type == TensorProto.INT8]

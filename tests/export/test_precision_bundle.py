@@ -9,7 +9,6 @@ import onnx
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.export.made_bundles import without_variants
 from vavl.corpora import Clip, Corpus
 from vavl.errors import ConfigError
 from vavl_export import golden
@@ -18,7 +17,7 @@ from vavl_export.cli import app
 from vavl_export.errors import ParityError
 from vavl_export.precision.calibration import calibration_inputs
 from vavl_export.precision.corpus import CorpusDrift, corpus_drift
-from vavl_export.precision.report import ParityReport
+from vavl_export.precision.report import read_report
 from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_runtime import Recognizer, open_bundle
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS
@@ -36,27 +35,8 @@ def _quietly(line: str) -> None:
     pass
 
 
-@pytest.fixture(scope="module")
-def clips(example_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("clips")
-    shutil.copy(example_clip, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def exact(light_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packaged bundle without whatever variants it has."""
-    return without_variants(light_bundle, tmp_path_factory.mktemp("exact") / "light")
-
-
-@pytest.fixture(scope="module")
-def made(exact: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ParityReport]:
-    folder = shutil.copytree(exact, tmp_path_factory.mktemp("variants") / "light")
-    return folder, add_variants(folder, VariantRequest(PRECISIONS, clips), _quietly)
-
-
-def test_every_graph_has_every_variant_with_the_signature_of_fp32(made: tuple[Path, ParityReport]) -> None:
-    with open_bundle(made[0]) as bundle:
+def test_every_graph_has_every_variant_with_the_signature_of_fp32(lowered_bundle: Path) -> None:
+    with open_bundle(lowered_bundle) as bundle:
         bundle.verify_all()
         for name in VARIANT_GRAPHS:
             graph = bundle.manifest.graphs[name]
@@ -69,8 +49,8 @@ def test_every_graph_has_every_variant_with_the_signature_of_fp32(made: tuple[Pa
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
-def test_the_paths_share_their_weights_in_each_precision(made: tuple[Path, ParityReport], precision: str) -> None:
-    with open_bundle(made[0]) as bundle:
+def test_the_paths_share_their_weights_in_each_precision(lowered_bundle: Path, precision: str) -> None:
+    with open_bundle(lowered_bundle) as bundle:
         assert {bundle.manifest.graphs[path].variants[precision].data for path in PATHS} == {  # type: ignore[index]
             f"weights.{precision}.bin"
         }
@@ -80,8 +60,8 @@ def test_the_paths_share_their_weights_in_each_precision(made: tuple[Path, Parit
         assert shared <= 0.7 * bundle.manifest.files["weights.bin"].bytes
 
 
-def test_int8_that_gains_nothing_says_so_with_a_figure(made: tuple[Path, ParityReport]) -> None:
-    with open_bundle(made[0]) as bundle:
+def test_int8_that_gains_nothing_says_so_with_a_figure(lowered_bundle: Path) -> None:
+    with open_bundle(lowered_bundle) as bundle:
         for name in VARIANT_GRAPHS:
             variant = bundle.manifest.graphs[name].variants["int8"]
             assert variant.speed is not None
@@ -91,10 +71,10 @@ def test_int8_that_gains_nothing_says_so_with_a_figure(made: tuple[Path, ParityR
                 assert variant.speed.reason is not None and variant.speed.reason.startswith("stays fp32")
 
 
-def test_the_report_is_in_the_bundle_and_says_how_each_figure_came_about(made: tuple[Path, ParityReport]) -> None:
-    folder, report = made
-    read = ParityReport.model_validate_json((folder / "parity.json").read_bytes())
-    assert read == report
+def test_the_report_is_in_the_bundle_and_says_how_each_figure_came_about(lowered_bundle: Path) -> None:
+    with open_bundle(lowered_bundle) as bundle:
+        report = read_report(bundle)
+    assert report is not None
     ways = {(found.precision, found.how) for found in report.graphs}
     assert ways == {("fp16", "run"), ("fp16", "emulated"), ("bf16", "emulated"), ("int8", "run")}
     assert {found.inputs for found in report.graphs} == {"golden", "calibration"}
@@ -109,28 +89,26 @@ def test_the_report_is_in_the_bundle_and_says_how_each_figure_came_about(made: t
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8", "auto"])
-def test_the_runtime_answers_in_a_precision(
-    made: tuple[Path, ParityReport], example_clip: Path, precision: str
-) -> None:
-    with Recognizer(made[0], device="cpu", threads=1) as recognizer:
+def test_the_runtime_answers_in_a_precision(lowered_bundle: Path, example_clip: Path, precision: str) -> None:
+    with Recognizer(lowered_bundle, device="cpu", threads=1) as recognizer:
         expected = recognizer.predict(example_clip)
-    with Recognizer(made[0], device="cpu", threads=1, precision=precision) as recognizer:  # type: ignore[arg-type]
+    with Recognizer(lowered_bundle, device="cpu", threads=1, precision=precision) as recognizer:  # type: ignore[arg-type]
         got = recognizer.predict(example_clip)
     assert got.label == expected.label
     scores = [np.array(list(result.scores.values())) for result in (got, expected)]
     assert np.abs(scores[0] - scores[1]).max() <= golden.TOLERANCE["fp16" if precision == "fp16" else "int8"]
 
 
-def test_verify_passes_and_covers_every_variant(made: tuple[Path, ParityReport]) -> None:
-    with open_bundle(made[0]) as bundle:
+def test_verify_passes_and_covers_every_variant(lowered_bundle: Path) -> None:
+    with open_bundle(lowered_bundle) as bundle:
         checks = {check.name: check for check in bundle_checks(bundle)}
     assert [check for check in checks.values() if not check.passed] == []
     assert {f"drift {name} {precision}" for name in VARIANT_GRAPHS for precision in PRECISIONS} <= checks.keys()
     assert {f"weights stored once {precision}" for precision in PRECISIONS} <= checks.keys()
 
 
-def test_verify_finds_a_variant_that_computes_something_else(made: tuple[Path, ParityReport], tmp_path: Path) -> None:
-    folder = shutil.copytree(made[0], tmp_path / "light")
+def test_verify_finds_a_variant_that_computes_something_else(lowered_bundle: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(lowered_bundle, tmp_path / "light")
     file = folder / "audio.fp16.onnx"
     model = onnx.load(file, load_external_data=False)
     next(node for node in model.graph.node if node.op_type == "Softmax").op_type = "LogSoftmax"
@@ -146,10 +124,10 @@ def test_verify_finds_a_variant_that_computes_something_else(made: tuple[Path, P
 
 
 def test_drift_beyond_the_tolerance_fails_unless_it_is_allowed(
-    exact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exact_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(golden.TOLERANCE, "fp16", 1e-7)
-    folder = shutil.copytree(exact, tmp_path / "light")
+    folder = shutil.copytree(exact_bundle, tmp_path / "light")
     with pytest.raises(ParityError, match="relative L2 .*, at most 1e-07.*allow_drift=True"):
         add_variants(folder, VariantRequest(("fp16",)), _quietly)
     said: list[str] = []
@@ -171,13 +149,13 @@ def test_calibration_needs_clips_that_reach_every_graph(light_bundle: Path, tmp_
         calibration_inputs(bundle, tmp_path, _quietly)
 
 
-def test_a_corpus_is_answered_in_every_precision(made: tuple[Path, ParityReport], example_clip: Path) -> None:
-    with open_bundle(made[0]) as bundle:
+def test_a_corpus_is_answered_in_every_precision(lowered_bundle: Path, example_clip: Path) -> None:
+    with open_bundle(lowered_bundle) as bundle:
         labels = bundle.manifest.labels
         target = tuple(float(number == 0) for number in range(len(labels)))
         clip = Clip("astronaut", "her", target, example_clip, example_clip, "a test")
         found = corpus_drift(bundle, Corpus("tiny", "classification", labels, (clip,)), _quietly)
-        with Recognizer(made[0], device="cpu", threads=1) as recognizer:
+        with Recognizer(lowered_bundle, device="cpu", threads=1) as recognizer:
             expected = recognizer.predict(example_clip, all_paths=True)
     everything = [drift for drift in found if drift.overall]
     assert {(drift.path, drift.precision, drift.how) for drift in everything} == {
@@ -193,9 +171,12 @@ def test_a_corpus_is_answered_in_every_precision(made: tuple[Path, ParityReport]
     assert len(found) == 2 * len(everything)  # over all lengths, and in the one bin that the clip is in
 
 
-def test_a_corpus_of_something_else_is_refused(made: tuple[Path, ParityReport], example_clip: Path) -> None:
+def test_a_corpus_of_something_else_is_refused(lowered_bundle: Path, example_clip: Path) -> None:
     clip = Clip("x", "s", (1.0, 0.0), example_clip, None, "a test")
-    with open_bundle(made[0]) as bundle, pytest.raises(ConfigError, match="classification of joy, grief; the bundle"):
+    with (
+        open_bundle(lowered_bundle) as bundle,
+        pytest.raises(ConfigError, match="classification of joy, grief; the bundle"),
+    ):
         corpus_drift(bundle, Corpus("tiny", "classification", ("joy", "grief"), (clip,)), _quietly)
 
 

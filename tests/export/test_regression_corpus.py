@@ -9,24 +9,17 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from tests.export.exported import REGRESSION, tiny_model
 from tests.export.made_bundles import manifest, write_manifest
 from tests.runtime.made_media import pcm16, write_wav
-from vavl.checkpoint import CheckpointDescription
 from vavl.corpora import Clip, Corpus
-from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.errors import ConfigError
 from vavl_export import golden
-from vavl_export.bundle_writer import write_bundle
 from vavl_export.checks import corpus_checks
 from vavl_export.errors import ParityError
 from vavl_export.precision.corpus import CorpusDrift, corpus_drift
 from vavl_export.precision.variants import VariantRequest, add_variants
-from vavl_export.request import ExportRequest
 from vavl_runtime import Recognizer, open_bundle
 
-LOADERS = (load_audio_encoder, load_face_encoder)
-ENCODERS = ("prosody", "landmarks")
 CLIPS = 6
 
 
@@ -35,26 +28,9 @@ def _quietly(line: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny regression bundle."""
-    audio, face = (load(name).module.dim for load, name in zip(LOADERS, ENCODERS, strict=True))
-    model = tiny_model(audio_dim=audio, visual_dim=face, visual_dynamics=True, **REGRESSION)
-    description = CheckpointDescription(
-        model=model.config,
-        audio_encoder=ENCODERS[0],
-        face_encoder=ENCODERS[1],
-        trained=False,
-        provenance="a test",
-    )
-    place = tmp_path_factory.mktemp("exact") / "attributes"
-    write_bundle(ExportRequest(model, description, "attributes"), place, progress=_quietly)
-    return place
-
-
-@pytest.fixture(scope="module")
-def bundle(exact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with fp16."""
-    folder = Path(shutil.copytree(exact, tmp_path_factory.mktemp("lowered") / "attributes"))
+def bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny regression bundle with fp16."""
+    folder = Path(shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("lowered") / "attributes"))
     add_variants(folder, VariantRequest(("fp16",)), _quietly)
     return folder
 
@@ -138,10 +114,10 @@ def test_another_scale_is_refused(bundle: Path, corpus: Corpus) -> None:
 
 
 def test_a_loss_of_ccc_fails_the_export(
-    exact: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_bundle: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Labels that fp32 hits exactly leave nothing to gain: a bound just below 0 is overstepped."""
-    folder = shutil.copytree(exact, tmp_path / "attributes")
+    folder = shutil.copytree(tiny_bundle, tmp_path / "attributes")
     monkeypatch.setitem(golden.METRIC_LOSS, "fp16", -1e-9)
     with pytest.raises(ParityError, match=r"sounds audio fp16 \(run\): 6 clips, ccc_arousal 1\.0000"):
         add_variants(folder, VariantRequest(("fp16",), corpus=corpus), _quietly)

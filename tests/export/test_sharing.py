@@ -6,23 +6,14 @@ from pathlib import Path
 import onnx
 import pytest
 
-from tests.export.made_bundles import manifest, without_variants, write_manifest
+from tests.export.made_bundles import manifest, write_manifest
 from vavl_export.bundle_files import BundleFiles
 from vavl_export.checks import Check, bundle_checks
-from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_export.weights import WeightFiles
 from vavl_runtime import open_bundle
 
 PATHS = ("audio", "visual", "audio_visual")
 SHARED = "weights.fp16.bin"
-
-
-@pytest.fixture(scope="module")
-def lowered(light_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packaged bundle with fp16."""
-    folder = without_variants(light_bundle, tmp_path_factory.mktemp("sharing") / "light")
-    add_variants(folder, VariantRequest(("fp16",)), lambda line: None)
-    return folder
 
 
 def _store(lowered: Path, folder: Path, stored: dict[str, str]) -> Path:
@@ -59,24 +50,26 @@ def _check(folder: Path) -> Check:
         ({}, "audio, visual, audio_visual stay fp32"),
     ],
 )
-def test_paths_that_share_pass(lowered: Path, tmp_path: Path, stored: dict[str, str], detail: str) -> None:
-    check = _check(_store(lowered, tmp_path / "light", stored))
+def test_paths_that_share_pass(half_bundle: Path, tmp_path: Path, stored: dict[str, str], detail: str) -> None:
+    check = _check(_store(half_bundle, tmp_path / "light", stored))
     assert check.passed and check.detail.startswith(detail), check
     rest = [path for path in PATHS if path not in stored]
     assert not stored or check.detail.endswith(f"; fp32: {', '.join(rest)}" if rest else "audio_visual")
 
 
 @pytest.mark.parametrize("rest", [(), ("audio",), ("audio_visual",)])
-def test_paths_that_do_not_share_fail_whoever_stays_fp32(lowered: Path, tmp_path: Path, rest: tuple[str, ...]) -> None:
+def test_paths_that_do_not_share_fail_whoever_stays_fp32(
+    half_bundle: Path, tmp_path: Path, rest: tuple[str, ...]
+) -> None:
     """Each has a file of its own, though both have the shared layers."""
     stored = {path: f"{path}.fp16.bin" for path in PATHS if path not in rest}
-    check = _check(_store(lowered, tmp_path / "light", stored))
+    check = _check(_store(half_bundle, tmp_path / "light", stored))
     assert not check.passed
     assert check.detail.startswith(", ".join(stored) + " store ") and "at most 1.05 expected" in check.detail
 
 
-def test_weights_that_nobody_reads_fail(lowered: Path, tmp_path: Path) -> None:
-    folder = _store(lowered, tmp_path / "light", dict.fromkeys(("audio", "visual"), SHARED))
+def test_weights_that_nobody_reads_fail(half_bundle: Path, tmp_path: Path) -> None:
+    folder = _store(half_bundle, tmp_path / "light", dict.fromkeys(("audio", "visual"), SHARED))
     with (folder / SHARED).open("ab") as file:
         file.write(bytes((folder / SHARED).stat().st_size))
     write_manifest(folder, manifest(folder))

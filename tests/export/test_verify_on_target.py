@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.export.made_bundles import without_variants
 from tests.export.made_clips import write_corpus
 from vavl.corpora import Clip, Corpus
 from vavl_export.checks import corpus_checks, target_checks
@@ -16,7 +15,6 @@ from vavl_export.cli import app
 from vavl_export.precision import target_device as module
 from vavl_export.precision.corpus import corpus_drift
 from vavl_export.precision.target_device import TargetDevice
-from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_runtime import open_bundle
 from vavl_runtime.backends import choice
 from vavl_runtime.backends.base import Arrays, BackendInfo
@@ -60,12 +58,10 @@ class Gpu(OnnxRuntimeBackend):
         return BackendInfo("made-up", device=self._device)
 
 
-@pytest.fixture(scope="module")
-def bundle(light_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def bundle(half_bundle: Path) -> Path:
     """The packaged bundle with fp16 and bf16."""
-    folder = without_variants(light_bundle, tmp_path_factory.mktemp("target") / "light")
-    add_variants(folder, VariantRequest(("fp16", "bf16")), lambda line: None)
-    return folder
+    return half_bundle
 
 
 def _take(monkeypatch: pytest.MonkeyPatch, **planted: Any) -> list[Precision]:
@@ -205,6 +201,7 @@ def test_a_corpus_is_answered_by_the_target(
     assert "skipping a precision on cuda:0: bf16: graph audio_encoder: refused" in said
 
 
+@pytest.mark.slow
 def test_a_corpus_is_answered_by_the_target_through_the_command_line(
     bundle: Path, example_clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

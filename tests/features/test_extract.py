@@ -163,21 +163,16 @@ def test_features_are_what_the_path_graphs_get(
 
 
 @pytest.mark.slow
-def test_features_equal_those_of_an_exported_bundle(media: dict[str, Path], tmp_path: Path) -> None:
-    from typer.testing import CliRunner
-
-    from vavl_export.cli import app
+def test_features_equal_those_of_an_exported_bundle(media: dict[str, Path], random_light_bundle: Path) -> None:
     from vavl_export.request import PRESETS
 
-    exported = CliRunner().invoke(app, ["onnx", "--preset", "light", "-o", str(tmp_path / "bundle")])
-    assert exported.exit_code == 0, exported.output
     _, audio, face = PRESETS["light"]
     choice = EncoderChoice(audio.format(seed=0), face.format(seed=0))
     graphs = TorchGraphs(load_audio_encoder(choice.audio).module, load_face_encoder(choice.face).module)
     made_by = identify(choice, CropRecipe(), Limits())
     for name in ("example", "long film", "silent film"):
         backend = RecordingBackend()
-        with Recognizer(tmp_path / "bundle", backend=backend) as recognizer:
+        with Recognizer(random_light_bundle, backend=backend) as recognizer:
             result = recognizer.predict(media[name], all_paths=True)
             manifest = recognizer.manifest
         assert manifest.encoders["audio"].weights_sha256 == made_by.encoders["audio"]

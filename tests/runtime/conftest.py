@@ -1,12 +1,15 @@
-"""Copies of the packaged bundle for tests to damage."""
+"""Copies of the packaged bundle for tests to damage, and a made-up ONNX Runtime with a GPU."""
 
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.runtime.damaged_bundles import copy_bundle, zip_folder
+from tests.runtime.fake_onnxruntime import FakeOnnxRuntime
+from tests.runtime.gpu_graph import RECORD, compute
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +30,12 @@ def bundle(original: Path, tmp_path: Path) -> Path:
 def archive(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle as a compressed archive."""
     return zip_folder(original, tmp_path_factory.mktemp("archive") / "light.vavl", zipfile.ZIP_DEFLATED)
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeOnnxRuntime:
+    """An ONNX Runtime with a GPU, made up, that knows one graph."""
+    fake = FakeOnnxRuntime(compute)
+    fake.records["graph"] = RECORD
+    monkeypatch.setitem(sys.modules, "onnxruntime", fake)
+    return fake

@@ -214,6 +214,7 @@ def test_following_a_face_misses_none(sides: list[int], follow: float) -> None:
         previous = side
 
 
+@pytest.mark.slow
 def test_following_a_face_finds_the_same_boxes(detector: Mtcnn, shared: Path) -> None:
     clips = sorted((shared / "corpora" / "javanese" / "video").glob("*.mp4"))[::48]
     clips += [shared / "clips" / name for name in ("face_pexels.mp4", "face_then_none_vfr.mov")]

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from vavl_export.tensorrt.adapter import BuiltPlan, ShareDone, build_plan
 from vavl_export.tensorrt.process import Job
 from vavl_runtime.backends.trt import backend
 from vavl_runtime.backends.trt.library import find_tensorrt
+from vavl_runtime.bundle import Bundle, open_bundle
 from vavl_runtime.devices import cuda as cuda_module
 from vavl_runtime.devices.gpu import Driver, Gpu
 
@@ -34,6 +35,13 @@ class Machine:
 def folder(light_bundle: Path, tmp_path: Path) -> Path:
     """A copy of the packaged bundle, where engines may be written."""
     return Path(shutil.copytree(light_bundle, tmp_path / "bundle"))
+
+
+@pytest.fixture
+def bundle(folder: Path) -> Iterator[Bundle]:
+    """That copy, opened."""
+    with open_bundle(folder) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """``vavl-export verify --backend tensorrt``: engines are measured, and those that nobody built are named."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from typer.testing import CliRunner, Result
 from tests.tensorrt.conftest import ORIN, Machine
 from tests.tensorrt.engine_folder import build
 from vavl_export.cli import app
-from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_runtime.backends import choice
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 from vavl_runtime.devices.gpu import Driver
@@ -27,14 +27,14 @@ def _verify(folder: Path) -> Result:
     return CliRunner().invoke(app, ["verify", str(folder), "--device", "cuda:0", "--backend", "tensorrt"])
 
 
-def test_engines_are_measured_and_missing_ones_are_named(folder: Path) -> None:
-    add_variants(folder, VariantRequest(("fp16",)), lambda line: None)
+def test_engines_are_measured_and_missing_ones_are_named(half_bundle: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(half_bundle, tmp_path / "half"))
     build(folder, precision="fp16")
     result = _verify(folder)
     assert result.exit_code == 0, result.output
     lines = [line for line in result.stdout.splitlines() if " on cuda:0 tensorrt: " in line]
     measured = [line for line in lines if line.startswith("ok      drift")]
-    # The detector is always fp32; engines of the others were built in fp16 alone.
+    # The detector is always fp32; engines of the others were built in fp16 alone, and the bundle has bf16, too.
     assert [line.split()[2:4] for line in measured] == [[name, "fp32"] for name in ("pnet", "rnet", "onet")] + [
         [name, "fp16"] for name in ("audio", "visual", "audio_visual", "audio_encoder", "face_encoder")
     ]
@@ -42,7 +42,9 @@ def test_engines_are_measured_and_missing_ones_are_named(folder: Path) -> None:
     audio = next(line for line in measured if " audio fp16 " in line)
     assert "input skipped: graph audio: got inputs" in audio and "its engines serve" in audio  # a batch of two
     skipped = [line for line in lines if line.startswith("skipped")]
-    assert [line.split()[2:4] for line in skipped] == [[name, "fp32"] for name in VARIANT_GRAPHS]
+    assert [line.split()[2:4] for line in skipped] == [
+        [name, precision] for precision in ("fp32", "bf16") for name in VARIANT_GRAPHS
+    ]
     assert all("not built: " in line and "vavl-export tensorrt" in line for line in skipped)
     assert result.stdout.endswith(f"all checks passed, {len(skipped)} skipped\n")
 

@@ -5,9 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from vavl_export.cli import app
 from vavl_export.precision.variants import VariantRequest, add_variants
 
 
@@ -18,37 +16,32 @@ def tensorrt_rtx() -> None:
         pytest.skip("needs pip install 'vavl-edge[tensorrt-rtx]'")
 
 
-def export(preset: str, folder: Path, precision: str = "fp32,fp16,bf16", *options: str) -> Path:
-    arguments = ["onnx", "--preset", preset, "--precision", precision, *options, "-o", str(folder / preset)]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
-    return folder / preset
-
-
 @pytest.fixture(scope="session")
-def light_variants(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def light_variants(random_light_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A light bundle with random weights."""
-    return export("light", tmp_path_factory.mktemp("light"))
+    return lower(random_light_bundle, tmp_path_factory.mktemp("light"))
 
 
 @pytest.fixture(scope="session")
-def packaged_variants(light_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packaged_variants(half_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packaged bundle, whose encoders and trained model are others than the preset's."""
-    folder = Path(shutil.copytree(light_bundle, tmp_path_factory.mktemp("packaged") / "light"))
-    add_variants(folder, VariantRequest(("fp16", "bf16")), lambda line: None)
-    return folder
+    return Path(shutil.copytree(half_bundle, tmp_path_factory.mktemp("packaged") / "light"))
 
 
 @pytest.fixture(scope="session")
-def light_int8(example_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with int8 graphs, calibrated on one clip."""
-    clips = tmp_path_factory.mktemp("clips")
-    shutil.copy(example_clip, clips)
-    options = ("--calibration", str(clips), "--allow-drift")
-    return export("light", tmp_path_factory.mktemp("int8"), "fp32,int8", *options)
+def packaged_int8(lowered_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with int8 graphs."""
+    return Path(shutil.copytree(lowered_bundle, tmp_path_factory.mktemp("int8") / "light"))
 
 
 @pytest.fixture(scope="session")
-def paper_variants(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def paper_variants(paper_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A paper-sized bundle with random weights."""
-    return export("paper", tmp_path_factory.mktemp("paper"))
+    return lower(paper_bundle, tmp_path_factory.mktemp("paper"))
+
+
+def lower(bundle: Path, folder: Path) -> Path:
+    """Copy a bundle into a folder and add fp16 and bf16 graphs; engines may be written there."""
+    place = Path(shutil.copytree(bundle, folder / bundle.name))
+    add_variants(place, VariantRequest(("fp16", "bf16")), lambda line: None)
+    return place

@@ -4,6 +4,7 @@ An error of the parser or the builder raises.
 """
 
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,11 @@ def check_light(bundle: Path, precision: str, target: str) -> None:
     check(engines, attention_blocks(light_config(), 0), precision)
 
 
-# Before each push the packaged bundle and one kind of GPU will do; the slow tier builds everything for all.
-PACKAGED = [pytest.param(target, marks=() if target == "SM86" else pytest.mark.slow) for target in TARGETS]
+# The fast tier builds the packaged bundle in one precision for one kind of GPU; the slow tier builds everything.
+FAST = ("fp16", "SM86")
+PACKAGED = [
+    pytest.param(*build, marks=() if build == FAST else pytest.mark.slow) for build in product(PRECISIONS, TARGETS)
+]
 
 
 @pytest.mark.slow
@@ -50,16 +54,16 @@ def test_the_light_bundle(light_variants: Path, precision: str, target: str) -> 
     check_light(light_variants, precision, target)
 
 
-@pytest.mark.parametrize("target", PACKAGED)
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("precision", "target"), PACKAGED)
 def test_the_packaged_bundle(packaged_variants: Path, precision: str, target: str) -> None:
     check_light(packaged_variants, precision, target)
 
 
-def test_int8_graphs_are_written_as_tensorrt_reads_them(light_int8: Path) -> None:
+@pytest.mark.slow
+def test_int8_graphs_are_written_as_tensorrt_reads_them(packaged_int8: Path) -> None:
     paths = ("audio", "visual", "audio_visual")
-    graphs = read_manifest(light_int8).graphs
-    engines = build(light_int8, precision="int8", compute_capability="SM86", graphs=paths)
+    graphs = read_manifest(packaged_int8).graphs
+    engines = build(packaged_int8, precision="int8", compute_capability="SM86", graphs=paths)
     assert [engine.record.key.graph for engine in engines] == list(paths)
     for engine in engines:
         assert engine.record.key.precision == "int8"

@@ -127,8 +127,9 @@ def run(
         try:
             run_plan(list(plan.measurements()), keeper.report, keep=keeper.keep)
         finally:  # an interruption loses only the current measurement
-            sys.stdout.write(report_table(keeper.report))
-            keeper.write_all()
+            if keeper.report.measurements:
+                sys.stdout.write(report_table(keeper.report))
+                keeper.write_all()
         failed = sum(measurement.error is not None for measurement in keeper.report.measurements)
         if failed:
             raise typer.Exit(3 if failed == len(keeper.report.measurements) else 1)
@@ -151,12 +152,12 @@ class _Keeper:
                 write_report(report, place)
 
     def write_all(self) -> None:
-        """Write every format, unless nothing was measured."""
+        """Write every format."""
         from vavl_bench.reports.writing import write_as
         from vavl_runtime.errors import VavlError
 
         failed: list[VavlError] = []
-        for place in self._outputs if self.report.measurements else []:
+        for place in self._outputs:
             try:
                 write_as(self.report, place)
             except VavlError as error:  # the other formats must not be lost with this one

@@ -81,6 +81,7 @@ class Lowering:
         quantized: dict[str, onnx.ModelProto] = {}
         reasons: dict[str, str] = {}
         for name in VARIANT_GRAPHS:
+            # One graph at a time: with their weights, all graphs of a paper-sized model need several gigabytes.
             model = onnx.load(self._bundle.graph_file(name))
             if half:
                 self._write_half(name, model, half)

@@ -7,6 +7,8 @@ from vavl_runtime.backends.ort.session import CPU, CUDA
 from vavl_runtime.backends.trt.library import OLDEST
 from vavl_runtime.doctor.facts import Machine, cuda_python, newest_tensorrt
 
+NO_ONNXRUNTIME = "onnxruntime cannot be imported"  # the facts say why, and the advice what to install
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -35,7 +37,7 @@ def cpu_verdict(machine: Machine) -> Verdict:
     """
     build = machine.onnxruntime
     if isinstance(build, str):
-        return Verdict(False, build)
+        return Verdict(False, NO_ONNXRUNTIME)
     if CPU not in build.providers:
         return Verdict(False, f"onnxruntime {build.version} has no {CPU}")
     return Verdict(True, f"onnxruntime {build.version}")
@@ -68,7 +70,7 @@ def _working(machine: Machine) -> Iterator[str]:
 def _why_no_cuda(machine: Machine) -> str | None:
     build = machine.onnxruntime
     if isinstance(build, str):
-        return build
+        return NO_ONNXRUNTIME
     if CUDA not in build.providers:
         return f"onnxruntime {build.version} is built for the CPU"
     reason = machine.providers.get(CUDA)
