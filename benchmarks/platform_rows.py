@@ -6,15 +6,19 @@ from typing import Any, Literal
 How = Literal["run", "emulated", "imitated"]
 Scores = dict[str, dict[str, float]]  # by path and label
 
-INTRODUCTION = """# Platforms
+COMPATIBILITY = "`python -m benchmarks.compatibility`"
+AARCH64 = "`python -m pytest -m slow tests/platforms/test_aarch64.py`"
+ELSEWHERE = "`python -m pytest -m 'slow or not slow' tests/platforms/test_elsewhere.py`"
+
+INTRODUCTION = f"""# Platforms
 
 `python -m benchmarks.tables` makes this page from `benchmarks/results/platforms.json`; do not edit it.
 
 | platform | status | how to repeat it |
 |---|---|---|
-| Linux, x86-64, Python 3.10 to 3.13, ONNX Runtime 1.19 to the newest, CPU | run | `python -m benchmarks.compatibility` ([table](benchmarks.md#python-and-onnx-runtime-versions)) |
-| Linux, aarch64, CPU, with the ONNX Runtime of JetPack 6 | emulated, not run on a board | `python -m pytest -m slow tests/platforms/test_aarch64.py` |
-| macOS and Windows, CPU | made to work, not run | `python -m pytest -m "slow or not slow" tests/platforms/test_elsewhere.py` |
+| Linux, x86-64, CPU ([all versions](benchmarks.md#python-and-onnx-runtime-versions)) | run | {COMPATIBILITY} |
+| Linux, aarch64, CPU, with the ONNX Runtime of JetPack 6 | emulated, not run on a board | {AARCH64} |
+| macOS and Windows, CPU | made to work, not run | {ELSEWHERE} |
 | NVIDIA GPUs and Jetsons | Linux only | [what was executed](jetson.md#what-was-executed-and-what-was-not) |
 
 - **run**: the packaged bundle answered the example clip on such a machine.
@@ -112,14 +116,13 @@ def page(record: dict[str, Any]) -> str:
     """The page of all checked platforms."""
     rows = [Row(**row) for row in record["rows"]]
     lines = [
-        "| system | processor | Python | onnxruntime | status | date | labels of the clip | golden vectors | same pixels "
-        "| the clip's file |",
+        "| system | processor | Python | onnxruntime | status | date | labels | golden vectors | same pixels | file |",
         "|---|---|---|---|---|---|---|---:|---:|---:|",
     ]
     for row in rows:
         labels = "as in the first row" if row.labels == rows[0].labels and row is not rows[0] else _text(row.labels)
         differences = [row.largest_difference(rows[0], "arrays"), row.largest_difference(rows[0], "file")]
-        shown = " | ".join(f"{value:.0e}" if value else "0" for value in [max(row.golden.values()), *differences])
+        shown = " | ".join(f"{value:.2g}" for value in [max(row.golden.values()), *differences])
         first = f"| {row.system} | {row.machine} | {row.python} | {row.onnxruntime}"
         lines.append(f"{first} | {STATUS[row.how]} | {row.date} | {labels} | {shown} |")
     return INTRODUCTION + "\n".join(lines) + "\n" + NOTES
