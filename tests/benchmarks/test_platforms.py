@@ -34,7 +34,7 @@ def test_each_kind_of_difference_counts(change: dict[str, object]) -> None:
 def test_the_page_shows_rows_and_differences() -> None:
     other = replace(ROW, how="emulated", machine="aarch64", file=FLIPPED)
     text = page({"rows": [ROW.to_dict(), other.to_dict()]})
-    first, second = (line for line in text.splitlines() if line.startswith("| Linux"))
+    first, second = (line for line in text.splitlines() if line.startswith("| Linux |"))
     assert "| run |" in first and "audio sad" in first
     assert "| emulated |" in second and "visual happy" in second and second.endswith("| 1e-06 | 0 | 0.2 |")
 
