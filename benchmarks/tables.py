@@ -1,6 +1,7 @@
 """Turns the JSON files of `benchmarks/results` into `docs/benchmarks.md`: no figure is typed.
 
-The run of `vavl-bench` in `benchmarks/results/vavl_bench` becomes `docs/bench-light.md`.
+The run of `vavl-bench` in `benchmarks/results/vavl_bench` becomes `docs/bench-light.md`, the checked platforms
+`docs/platforms.md`.
 
 python -m benchmarks.tables [--check]
 """
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import clip_table, compatibility, fit_cpu, goals, graphs_table
+from benchmarks import clip_table, compatibility, fit_cpu, goals, graphs_table, platform_rows
 from benchmarks.gpu import tables as gpu_tables
 from benchmarks.record import RESULTS, Record
 from benchmarks.studies import one_core, precision_drift, startup, tensorrt_build
@@ -23,6 +24,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 LIGHT_RUN = RESULTS / "vavl_bench" / "light.json"
 LIGHT_PAGE = DOCS / "bench-light.md"
 PAGE = DOCS / "benchmarks.md"
+PLATFORMS_PAGE = DOCS / "platforms.md"
 HEADER = """# Benchmarks
 
 `python -m benchmarks.tables` makes this page from `benchmarks/results/*.json`; do not edit it. Above each table stands
@@ -47,7 +49,11 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
 def pages() -> dict[Path, str]:
     """The generated text of every page, by path."""
     records = {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
-    return {PAGE: page(records), LIGHT_PAGE: report_markdown(read_report(LIGHT_RUN))}
+    return {
+        PAGE: page(records),
+        LIGHT_PAGE: report_markdown(read_report(LIGHT_RUN)),
+        PLATFORMS_PAGE: platform_rows.page(records["platforms"]),
+    }
 
 
 def page(records: Mapping[str, Record]) -> str:
