@@ -77,7 +77,7 @@ def convert_without_overflow(
             break
         kept |= overflowing
     data = _computed_from_data(model)  # the padding mask is large on purpose, and the same for every clip
-    activations = {name: exact[name] for name in inside & exact.keys() & data}
+    activations = {name: exact[name] for name in sorted(inside & exact.keys() & data)}  # equal peaks: the first name
     worst = max(activations.items(), key=lambda item: item[1], default=None)
     # An operator that always runs in fp32 may exceed the limit. Report only tensors that would have been in half.
     unrestricted = choose_half_operators(model, precision, floats, frozenset())
