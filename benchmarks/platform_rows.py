@@ -6,44 +6,58 @@ from typing import Any, Literal
 How = Literal["run", "emulated", "imitated"]
 Scores = dict[str, dict[str, float]]  # by path and label
 
-INTRODUCTION = """# Platforms
+COMPATIBILITY = "`python -m benchmarks.compatibility`"
+AARCH64 = "`python -m pytest -m slow tests/platforms/test_aarch64.py`"
+ELSEWHERE = "`python -m pytest -m 'slow or not slow' tests/platforms/test_elsewhere.py`"
 
-Made by `python -m benchmarks.tables` from `benchmarks/results/platforms.json`; do not edit.
+INTRODUCTION = f"""# Platforms
+
+`python -m benchmarks.tables` makes this page from `benchmarks/results/platforms.json`; do not edit it.
+
+| platform | status | how to repeat it |
+|---|---|---|
+| Linux, x86-64, CPU ([all versions](benchmarks.md#python-and-onnx-runtime-versions)) | run | {COMPATIBILITY} |
+| Linux, aarch64, CPU, with the ONNX Runtime of JetPack 6 | emulated, not run on a board | {AARCH64} |
+| macOS and Windows, CPU | made to work, not run | {ELSEWHERE} |
+| NVIDIA GPUs and Jetsons | Linux only | [what was executed](jetson.md#what-was-executed-and-what-was-not) |
+
+- **run**: the packaged bundle answered the example clip on such a machine.
+- **emulated**: the same on an emulated processor (QEMU). The packages are the real ones; only the speed means nothing.
+- **made to work**: on Linux, a test takes away what these systems lack (modules and functions of POSIX, `/proc` and
+  `/sys`, replacing and deleting open files, flushing read-only handles, a default encoding), and the runtime still
+  answers. pip finds wheels of all dependencies, onnxruntime included, for macOS and for Windows on x86-64 and arm64.
+
+## Answers by platform
 
 Each row is one run of `python -m benchmarks.platform_check`: the golden vectors of every graph of the packaged bundle,
-and the example clip by all three paths. Differences are the largest of any probability (of any value for golden
-vectors): golden vectors from what PyTorch computed at export, the others from the first row.
-
-- **run**: on such a machine.
-- **emulated**: the processor was emulated in software (QEMU); the same packages run, only slower.
-- **imitated**: made to work, not run there. On Linux, what these systems lack was taken away: modules and functions of
-  POSIX, `/proc` and `/sys`, replacing or deleting open files, flushing read-only handles, a default encoding
-  (`tests/platforms/restrictions`). Wheels of every dependency of the base install and of `[cpu]` exist for them.
+and the example clip by all three paths. The last three columns are largest differences: of any value from the golden
+vectors that PyTorch computed at export, and of any probability from the first row.
 
 """
 
+STATUS = {"run": "run", "emulated": "emulated", "imitated": "made to work"}
+
 NOTES = """
 The last two columns differ in the pixels. FFmpeg converts a video's colours to RGB with other rounding on each kind of
-processor, by up to 3 of 255 levels, and the packaged model reacts to that; the same pixels give the same answer.
-
-Not in this table, since nobody ran them yet: a Jetson or another aarch64 board, macOS, Windows, and NVIDIA GPUs
-([jetson.md](jetson.md) says what was executed of the GPU backends, which are for Linux only). Other versions of Python
-and onnxruntime: [the table of versions](benchmarks.md#python-and-onnx-runtime-versions).
+processor, here by up to 3 of 255 levels, and the packaged model reacts to that. From the same pixels it gives the same
+probabilities.
 
 ## Check your platform
 
 ```
 pip install '.[cpu]'
 python -m benchmarks.platform_check
-python -m benchmarks.platforms                      # the same, and adds a row to the JSON file
 ```
 
-For aarch64 on a Debian machine with an x86-64 processor, as root (the first command sets up the emulated machine):
+`python -m benchmarks.platforms` does the same and adds a row to the JSON file. For aarch64 on a Debian machine with
+another processor, as root; the first command sets up the emulated machine:
 
 ```
 python -m tests.platforms.emulator /tmp/aarch64 --version
 python -m benchmarks.platforms --how emulated --python /tmp/aarch64/python
 ```
+
+Did you run it on something else? Please tell us with the issue template *I ran it on another device*.
 """
 
 
@@ -52,7 +66,7 @@ class Row:
     """One checked platform.
 
     Attributes:
-        how: In which way the platform was there.
+        how: Whether the platform was there, emulated, or only imitated on another one.
         system: Operating system.
         machine: Kind of processor.
         python: Version of Python.
@@ -102,16 +116,15 @@ def page(record: dict[str, Any]) -> str:
     """The page of all checked platforms."""
     rows = [Row(**row) for row in record["rows"]]
     lines = [
-        "| system | processor | Python | onnxruntime | | date | labels of the clip | golden vectors | same pixels "
-        "| the clip's file |",
+        "| system | processor | Python | onnxruntime | status | date | labels | golden vectors | same pixels | file |",
         "|---|---|---|---|---|---|---|---:|---:|---:|",
     ]
     for row in rows:
         labels = "as in the first row" if row.labels == rows[0].labels and row is not rows[0] else _text(row.labels)
         differences = [row.largest_difference(rows[0], "arrays"), row.largest_difference(rows[0], "file")]
-        shown = " | ".join(f"{value:.0e}" if value else "0" for value in [max(row.golden.values()), *differences])
+        shown = " | ".join(f"{value:.2g}" for value in [max(row.golden.values()), *differences])
         first = f"| {row.system} | {row.machine} | {row.python} | {row.onnxruntime}"
-        lines.append(f"{first} | **{row.how}** | {row.date} | {labels} | {shown} |")
+        lines.append(f"{first} | {STATUS[row.how]} | {row.date} | {labels} | {shown} |")
     return INTRODUCTION + "\n".join(lines) + "\n" + NOTES
 
 

@@ -1,6 +1,7 @@
-"""Turns the JSON files of `benchmarks/results` into `docs/benchmarks.md` and the README's figures: none is typed.
+"""Turns the JSON files of `benchmarks/results` into `docs/benchmarks.md`: no figure is typed.
 
-The run of `vavl-bench` in `benchmarks/results/vavl_bench` becomes `docs/bench-light.md`.
+The run of `vavl-bench` in `benchmarks/results/vavl_bench` becomes `docs/bench-light.md`, the checked platforms
+`docs/platforms.md`.
 
 python -m benchmarks.tables [--check]
 """
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import clip_table, compatibility, fit_cpu, goals, graphs_table
+from benchmarks import clip_table, compatibility, fit_cpu, goals, graphs_table, platform_rows
 from benchmarks.gpu import tables as gpu_tables
 from benchmarks.record import RESULTS, Record
 from benchmarks.studies import one_core, precision_drift, startup, tensorrt_build
@@ -19,12 +20,11 @@ from vavl_bench.reports.text import report_markdown
 from vavl_bench.storage import read_report
 from vavl_runtime.files import write_atomically
 
-README = Path(__file__).parent.parent / "README.md"
+DOCS = Path(__file__).parent.parent / "docs"
 LIGHT_RUN = RESULTS / "vavl_bench" / "light.json"
-LIGHT_PAGE = README.parent / "docs" / "bench-light.md"
-PAGE = README.parent / "docs" / "benchmarks.md"
-START = "<!-- figures: python -m benchmarks.tables -->"
-END = "<!-- end of figures -->"
+LIGHT_PAGE = DOCS / "bench-light.md"
+PAGE = DOCS / "benchmarks.md"
+PLATFORMS_PAGE = DOCS / "platforms.md"
 HEADER = """# Benchmarks
 
 `python -m benchmarks.tables` makes this page from `benchmarks/results/*.json`; do not edit it. Above each table stands
@@ -44,22 +44,15 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "tensorrt_build": tensorrt_build.table,
     "compatibility": compatibility.table,
 }
-FIGURES: dict[str, Callable[[Record], str]] = {
-    "clip_cpu": clip_table.figure,
-    "gpu": gpu_tables.figure,
-    "fit_cpu": fit_cpu.figure,
-}
 
 
 def pages() -> dict[Path, str]:
     """The generated text of every page, by path."""
     records = {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
-    before, rest = README.read_text("utf-8").split(START)
-    figures = "".join(write(records[name]) for name, write in FIGURES.items() if name in records)
     return {
         PAGE: page(records),
         LIGHT_PAGE: report_markdown(read_report(LIGHT_RUN)),
-        README: f"{before}{START}\n{figures}{END}{rest.split(END)[1]}",
+        PLATFORMS_PAGE: platform_rows.page(records["platforms"]),
     }
 
 

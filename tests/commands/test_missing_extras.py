@@ -69,6 +69,14 @@ def test_one_line_names_the_extra(
     assert not (tmp_path / "out").exists()
 
 
+def test_tools_leave_the_choice_of_onnxruntime(without: Path) -> None:
+    """Their extras name neither the CPU's nor the GPU's, which must not be installed together."""
+    done = run_apart("vavl-export", "verify", path=block(without, ENGINES))
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 4
+    assert line.startswith("error: onnxruntime is not installed; pip install 'vavl-edge[cpu]', or 'vavl-edge[gpu]'")
+
+
 def test_verbose_adds_the_traceback(without: Path) -> None:
     done = run_apart("vavl-train", "evaluate", "run", "-o", "out", "-v", path=block(without, TRAINING))
     assert done.stderr.startswith("error: ")

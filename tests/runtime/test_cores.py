@@ -63,6 +63,16 @@ def test_the_mask_counts_if_it_is_tighter(tmp_path: Path, monkeypatch: pytest.Mo
     assert cpu.usable_cores(made(tmp_path, "0::/\n", **{"cpu.max": "800000 100000"})) == 1
 
 
+@pytest.mark.parametrize(("cores", "expected"), [(6, 6), (None, 1)])
+def test_systems_without_a_mask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int | None, expected: int
+) -> None:
+    """macOS and Windows."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert cpu.usable_cores(tmp_path) == expected
+
+
 @given(st.one_of(st.text(max_size=30), st.tuples(st.integers(), st.integers()).map("{0[0]} {0[1]}".format)))
 def test_whatever_the_files_hold_there_is_a_core(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     root = made(tmp_path_factory.mktemp("root"), "0::/\n", **{"cpu.max": text})

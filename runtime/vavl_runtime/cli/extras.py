@@ -27,6 +27,10 @@ def exit_without_extra(extra: str | None) -> Iterator[None]:
             raise  # a defect of ours, not of the installation
         import logging
 
-        print_line(f"error: {missing} is not installed; pip install 'vavl-edge[{extra}]'")
+        from vavl_runtime.backends.ort.session import INSTALL
+
+        # No extra for tools names onnxruntime, so that the CPU's never comes beside the GPU's.
+        command = INSTALL if missing == "onnxruntime" else f"pip install 'vavl-edge[{extra}]'"
+        print_line(f"error: {missing} is not installed; {command}")
         logging.getLogger(__name__).debug("where the error came from", exc_info=error)
         raise typer.Exit(BackendUnavailableError.exit_code) from error
