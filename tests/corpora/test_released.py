@@ -46,7 +46,7 @@ def test_crema_d_is_read_with_all_its_partitions(tmp_path: Path) -> None:
 def test_a_class_that_is_not_trained_is_a_note(tmp_path: Path) -> None:
     corpus = open_corpus("crema-d", crema_d(tmp_path, [ROWS]))
     assert [note.split(":")[1] for note in corpus.notes] == [
-        f" no train clip of class {name}" for name in ("sad", "disgust", "fear", "neutral")
+        f" no training clip of class {name}" for name in ("sad", "disgust", "fear", "neutral")
     ]
 
 

@@ -141,7 +141,7 @@ def test_polarity_is_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("flipped", [True, False])
 def test_classes_have_no_polarity(flipped: bool, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="classes have none"):
+    with pytest.raises(ConfigError, match="given for classification, which has none"):
         import_folder(tmp_path, "classification", flipped=flipped)
 
 

@@ -207,7 +207,7 @@ def _check_splits(corpus: Corpus, clips: dict[str, Clip], partition: Partition) 
         trained = {_voted(clips[id_]) for id_ in partition.ids("train") if id_ in clips and clips[id_].target}
         for number, label in enumerate(corpus.labels):
             if number not in trained:
-                message = f"no training clip of class {label}; it will hardly ever be predicted"
+                message = f"no training clip of class {label}: it will hardly ever be predicted"
                 yield Problem(partition.name, "", "untrained_class", message)
 
 

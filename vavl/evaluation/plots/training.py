@@ -79,7 +79,7 @@ def _draw_panel(axes: "Axes", epochs: Records, title: str, curves: Mapping[str, 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     if len(curves) > 1:
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the curves, not over them
 
 
 def _plain(name: str) -> str:
