@@ -1,4 +1,4 @@
-"""The section and the README's line of `benchmarks.clip_cpu`."""
+"""The section and the README's table of `benchmarks.clip_cpu`."""
 
 from collections.abc import Iterable
 
@@ -14,6 +14,12 @@ TITLES = {
     EVERY_FRAME: "vavl-run, every frame detected",
     INT8: "vavl-run --precision auto",
 }
+FRONT_PEERS = {
+    "pytorch": "PyTorch eager (facenet-pytorch, timm, transformers)",
+    "torch.compile": "the same with `torch.compile`",
+    BEST_PARTS: "the fastest part of other libraries for each stage, combined",
+}
+FRONT_OURS = {OURS: "VAVL Edge, fp32", INT8: "VAVL Edge, `--precision auto`"}
 ABOUT_PARTS = (
     " *Best parts* is facenet-pytorch on every fifth frame with the same interpolation, and for each stage the faster "
     "of ONNX Runtime with default options and OpenVINO on the bundle's graphs."
@@ -68,23 +74,23 @@ def table(record: Record) -> str:
 
 
 def figure(record: Record) -> str:
-    """The README's line."""
-    median = {side: times["median"] for side, times in record["whole"].items()}
-    gain = {side: f"{each['of_medians']:.1f} x" for side, each in record["advantage"][OURS].items()}
-    others = {
-        "torch.compile": "faster than torch.compile",
-        BEST_PARTS: "faster than facenet-pytorch on every fifth frame with the faster of ONNX Runtime and OpenVINO",
-    }
-    text = (
-        f"- A {record['clip']['seconds']:.1f} s clip, paper-sized model, from the file to the result, "
-        f"{record['environment']['threads']} CPU threads: {median[OURS]:.1f} s, against {median['pytorch']:.1f} s for "
-        f"the eager PyTorch pipeline (facenet-pytorch, timm, transformers): **{gain['pytorch']} faster**"
-    )
-    text += "".join(f"; {gain[side]} {words}" for side, words in others.items() if side in gain)
-    if INT8 in record["advantage"]:
-        lowered = record["advantage"][INT8]["pytorch"]["of_medians"]
-        text += f"; with `--precision auto` (int8 where worth it) {lowered:.1f} x faster than PyTorch"
-    return f"{text}. `{record['command']}`\n"
+    """The README's table: the median time of a clip on each side, and how much faster the runtime is than its peers."""
+    clip, machine, whole = record["clip"], record["environment"], record["whole"]
+    ours = {side: title for side, title in FRONT_OURS.items() if side in whole}
+    peers = {side: title for side, title in FRONT_PEERS.items() if side in whole}
+    lines = [
+        f"One clip of {clip['seconds']:.1f} s with sound and a face, a model of the paper's size, from the file to the "
+        f"result, on {machine['threads']} threads of a CPU ({machine['processor']}). `--precision auto` takes int8 "
+        "where it was measured to be faster.",
+        "",
+        "| | Median time | " + " | ".join(f"{title} is faster by" for title in ours.values()) + " |",
+        "|---|---:|" + "---:|" * len(ours),
+    ]
+    for side, title in (peers | {side: f"**{title}**" for side, title in ours.items()}).items():
+        gains = [record["advantage"][mine].get(side) if side in peers else None for mine in ours]
+        cells = " | ".join(f"{gain['of_medians']:.1f} x" if gain else "" for gain in gains)
+        lines.append(f"| {title} | {whole[side]['median']:.1f} s | {cells} |")
+    return "\n".join([*lines, "", f"Measured by `{record['command']}`."]) + "\n"
 
 
 def _versions(machine: Record) -> str:

@@ -1,4 +1,4 @@
-"""Turns the JSON files of `benchmarks/results` into `docs/benchmarks.md` and the README's figures: none is typed.
+"""Turns the JSON files of `benchmarks/results` into `docs/benchmarks.md`: no figure is typed.
 
 The run of `vavl-bench` in `benchmarks/results/vavl_bench` becomes `docs/bench-light.md`, the checked platforms
 `docs/platforms.md`.
@@ -20,13 +20,18 @@ from vavl_bench.reports.text import report_markdown
 from vavl_bench.storage import read_report
 from vavl_runtime.files import write_atomically
 
-README = Path(__file__).parent.parent / "README.md"
+DOCS = Path(__file__).parent.parent / "docs"
 LIGHT_RUN = RESULTS / "vavl_bench" / "light.json"
+<<<<<<< HEAD
 LIGHT_PAGE = README.parent / "docs" / "bench-light.md"
 PAGE = README.parent / "docs" / "benchmarks.md"
 PLATFORMS_PAGE = PAGE.parent / "platforms.md"
 START = "<!-- figures: python -m benchmarks.tables -->"
 END = "<!-- end of figures -->"
+=======
+LIGHT_PAGE = DOCS / "bench-light.md"
+PAGE = DOCS / "benchmarks.md"
+>>>>>>> main
 HEADER = """# Benchmarks
 
 `python -m benchmarks.tables` makes this page from `benchmarks/results/*.json`; do not edit it. Above each table stands
@@ -46,16 +51,12 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "tensorrt_build": tensorrt_build.table,
     "compatibility": compatibility.table,
 }
-FIGURES: dict[str, Callable[[Record], str]] = {
-    "clip_cpu": clip_table.figure,
-    "gpu": gpu_tables.figure,
-    "fit_cpu": fit_cpu.figure,
-}
 
 
 def pages() -> dict[Path, str]:
     """The generated text of every page, by path."""
     records = {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
+<<<<<<< HEAD
     before, rest = README.read_text("utf-8").split(START)
     figures = "".join(write(records[name]) for name, write in FIGURES.items() if name in records)
     return {
@@ -64,6 +65,9 @@ def pages() -> dict[Path, str]:
         PLATFORMS_PAGE: platform_rows.page(records["platforms"]),
         README: f"{before}{START}\n{figures}{END}{rest.split(END)[1]}",
     }
+=======
+    return {PAGE: page(records), LIGHT_PAGE: report_markdown(read_report(LIGHT_RUN))}
+>>>>>>> main
 
 
 def page(records: Mapping[str, Record]) -> str:

@@ -1,4 +1,4 @@
-"""Checkpoints: ``config.json`` and ``model.safetensors`` in a folder; never pickle."""
+"""Checkpoints: a folder with ``config.json`` and ``model.safetensors``; pickle is not used."""
 
 import json
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ WEIGHTS = "model.safetensors"
 
 
 class CheckpointDescription(StrictModel):
-    """What ``config.json`` holds.
+    """The content of ``config.json``.
 
     Attributes:
         format_version: Version of this layout.
         model: The model's configuration.
-        audio_encoder: Reference string of the audio encoder it was trained with; relative paths are relative
-            to the checkpoint folder.
+        audio_encoder: Reference of the audio encoder that the model was trained with (see
+            `vavl.encoders.reference`). Relative paths are relative to the checkpoint folder.
         face_encoder: The same for the face encoder.
-        audio_encoder_sha256: Hash of that encoder as it was in training (`LoadedEncoder.weights_sha256`); export
-            refuses another one. None where that is not known.
+        audio_encoder_sha256: Hash of that encoder in training (`LoadedEncoder.weights_sha256`); export refuses an
+            encoder with another hash. None if it is not known.
         face_encoder_sha256: The same for the face encoder.
-        trained: False for random weights.
-        provenance: Free text: data, command, version.
+        trained: False if the weights are random.
+        provenance: Data, command and version, as free text.
     """
 
     format_version: int = 1
@@ -41,21 +41,38 @@ class CheckpointDescription(StrictModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model with its description."""
+    """A model and its description.
+
+    Attributes:
+        model: The network.
+        description: Configuration, encoders and provenance.
+    """
 
     model: Vavl
     description: CheckpointDescription
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write a checkpoint; each file is complete or absent.
+    """Write a checkpoint. A file is written completely or not at all.
 
     Args:
-        checkpoint: What to write.
-        folder: Created if need be.
+        checkpoint: The checkpoint to write.
+        folder: Created if it does not exist.
 
     Raises:
         OutputError: The folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from vavl.config import light_config
+        >>> config = light_config(audio_dim=10, visual_dim=8)
+        >>> description = CheckpointDescription(
+        ...     model=config, audio_encoder="prosody", face_encoder="landmarks", trained=False
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_checkpoint(Checkpoint(Vavl(config), description), Path(folder))
+        ...     load_checkpoint(Path(folder)).description.model == config
+        True
     """
     from safetensors.torch import save
 
@@ -71,11 +88,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         folder: A folder written by `save_checkpoint`.
 
     Returns:
-        The model in evaluation mode, with its description.
+        The model in evaluation mode, and its description.
 
     Raises:
-        ConfigError: A file is missing or malformed, or the tensors do not fit the configuration; all
-            mismatches are named.
+        ConfigError: A file is missing or malformed, or the tensors do not fit the configuration.
     """
     from pydantic import ValidationError
     from safetensors import SafetensorError

@@ -1,15 +1,17 @@
-"""One validated object that describes a VAVL model completely; importable without PyTorch.
+"""The complete, validated configuration of a VAVL model; importable without PyTorch.
 
-Numbers default to the paper (§4.3). D-numbers are the catalogued differences between the paper and the
+The defaults are the paper's (§4.3). D-numbers are the catalogued differences between the paper and the
 released code; `docs/decisions.md` lists the ones that matter here.
 """
 
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vavl.errors import ConfigError
+from vavl.errors import ConfigError, list_invalid
 
 Positive = Annotated[int, Field(gt=0)]
 Task = Literal["classification", "regression"]
@@ -25,12 +27,12 @@ class StrictModel(BaseModel):
 
 
 class WaveformNormalization(StrictModel):
-    """How sound is normalised inside the audio encoder graph, before anything else sees it.
+    """How the audio encoder normalises the waveform, as its first operation.
 
     Attributes:
-        kind: ``utterance`` subtracts the clip's mean and divides by its standard deviation (what wav2vec2's
-            own feature extractor does); ``global`` uses two training-set scalars (released VAVL, D12);
-            ``none`` leaves samples in [-1, 1] as they are.
+        kind: ``utterance`` subtracts the clip's mean and divides by its standard deviation, as wav2vec2's own
+            feature extractor does; ``global`` takes two training-set scalars, as released VAVL does (D12);
+            ``none`` leaves samples in [-1, 1] unchanged.
         mean: The training-set mean, for ``global``.
         std: The training-set standard deviation, for ``global``.
     """
@@ -44,18 +46,18 @@ class VavlConfig(StrictModel):
     """Architecture, task and feature widths of one VAVL model.
 
     Attributes:
-        layout: ``paper`` attends over time and masks padding everywhere; ``released`` reproduces the
-            arithmetic of the released code, which attends over the batch and so must run at batch 1 (D1).
+        layout: ``paper`` attends over time and masks padding everywhere; ``released`` reproduces the arithmetic of
+            the released code, which attends over the batch and must therefore run at batch 1 (D1).
         task: ``classification`` (softmax over classes) or ``regression`` (attribute scores).
-        labels: Class or attribute names in output order; never implicit (D17, D18).
+        labels: Class or attribute names in output order (D17, D18).
         scale: Lowest and highest label of the annotation scale; regression targets are mapped to [0, 1]
             for training and back inside the graph (D19).
-        flipped: Attribute names that the network predicts upside down (D3); undone inside the graph.
+        flipped: Attributes that the network predicts inverted (D3); the graph inverts them back.
         audio_dim: Width of the audio features, F_a.
         visual_dim: Width of the visual features, F_v.
         projection_dim: Width after the temporal projection.
-        projection_kernel: Taps of the temporal projection, odd. The paper wants each frame "aware of its
-            neighboring elements" but gives no size; the released code uses 1 (D5).
+        projection_kernel: Taps of the temporal projection, odd. The paper asks for frames
+            "aware of its neighboring elements" but gives no size; the released code uses 1 (D5).
         width: Width of the conformer encoders, D.
         heads: Attention heads.
         audio_layers: Conformer blocks of the audio branch.
@@ -66,21 +68,24 @@ class VavlConfig(StrictModel):
         dropout: Dropout inside the conformer.
         head_dropout: Dropout inside the prediction and reconstruction heads.
         head_hidden: Widths of the two hidden layers of every head.
-        residual: Keep the residual over the shared layers (off in ablation 1).
-        reconstruction: Keep the reconstruction heads (off in ablation 2).
-        audio_visual_head: Keep the audio-visual head; without it the two unimodal predictions are averaged
-            (ablation 3).
+        residual: Use the residual over the shared layers (off in ablation 1).
+        reconstruction: Use the reconstruction heads (off in ablation 2).
+        audio_visual_head: Use the audio-visual head. Without it (ablation 3) the two unimodal predictions are averaged.
         discriminants: Replace each modality's features by their C - 1 linear discriminants (Fisher), fitted to the
-            means of the training set's windows, and add their log likelihoods to the logits, so that the network learns
-            what they leave open. Not in the paper: for small corpora, where how much speakers differ in a feature
-            tells how little it is worth, and a network alone is worse on new speakers than the discriminants alone.
-        visual_dynamics: Show the visual branch, beside each feature, how far it gets from its mean over the clip and
-            how much it changes between frames. Not in the paper: for encoders that see one frame at a time, whose
-            features say more about who is seen than about what the face does.
-        visual_pool: How many frames are averaged to one token before the projection; 1 in the paper. Faces change
-            more slowly than frames come, and the encoder's work grows with the square of the tokens.
-        max_tokens: Longest sequence of features; the position table covers it.
-        waveform_normalization: Applied inside the audio encoder graph.
+            means of the training set's windows, and add their log likelihoods to the logits; the network learns a
+            correction to them. Not in the paper. It helps on small corpora, where a network alone is worse on new
+            speakers than the discriminants alone.
+        visual_dynamics: Append to each visual feature its mean distance from its mean over the clip and its mean change
+            between frames. Not in the paper. It helps encoders that see one frame at a time, whose features describe
+            the person more than the expression.
+        visual_pool: Number of frames that are averaged to one token before the projection; 1 in the paper. Faces change
+            slowly compared with the frame rate, and the encoder's work grows with the square of the tokens.
+        max_tokens: Longest sequence of features; size of the position table.
+        waveform_normalization: Applied inside the audio encoder.
+
+    Example:
+        >>> VavlConfig(width=256, heads=4).labels
+        ('angry', 'sad', 'disgust', 'fear', 'neutral', 'happy')
     """
 
     layout: Literal["paper", "released"] = "paper"
@@ -113,46 +118,57 @@ class VavlConfig(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "VavlConfig":
-        problems = []
-        if self.width % (2 * self.heads):
-            problems.append(f"width {self.width} must be a multiple of 2 x heads ({2 * self.heads})")
-        for name in ("projection_kernel", "conv_kernel"):
-            if getattr(self, name) % 2 == 0:
-                problems.append(f"{name} {getattr(self, name)} must be odd, so that output frames stay aligned")
-        if len(self.labels) < (2 if self.task == "classification" else 1) or len(set(self.labels)) < len(self.labels):
-            problems.append(f"labels {self.labels} must be distinct, and at least two for classification")
-        if not self.scale[0] < self.scale[1]:
-            problems.append(f"scale {self.scale} must go from low to high")
-        if unknown := set(self.flipped) - set(self.labels):
-            problems.append(f"flipped {sorted(unknown)} must be among labels {self.labels}")
-        if self.flipped and self.task == "classification":
-            problems.append("flipped has no meaning for classification")
-        if self.layout == "released" and self.projection_kernel != 1:
-            problems.append(f"layout released has projection_kernel 1 (D5), got {self.projection_kernel}")
-        if self.layout == "released" and not (self.residual and self.audio_visual_head):
-            problems.append("layout released has the residual and the audio-visual head")
-        if self.layout == "released" and (self.discriminants or self.visual_dynamics or self.visual_pool > 1):
-            problems.append("layout released has no discriminants, visual_dynamics or visual_pool")
-        if self.discriminants and self.task == "regression":
-            problems.append("discriminants tell classes apart and have no meaning for regression")
+        problems = [*self._size_problems(), *self._output_problems()]
+        if self.layout == "released":
+            problems += self._released_problems()
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _size_problems(self) -> Iterator[str]:
+        if self.width % (2 * self.heads):
+            yield f"width {self.width} must be a multiple of 2 x heads ({2 * self.heads})"
+        for name in ("projection_kernel", "conv_kernel"):
+            if getattr(self, name) % 2 == 0:
+                yield f"{name} {getattr(self, name)} must be odd, so that output frames stay aligned"
+
+    def _output_problems(self) -> Iterator[str]:
+        if len(self.labels) < (2 if self.task == "classification" else 1) or len(set(self.labels)) < len(self.labels):
+            yield f"labels {self.labels} must be distinct, and at least two for classification"
+        if not self.scale[0] < self.scale[1]:
+            yield f"scale {self.scale} must go from low to high"
+        if unknown := set(self.flipped) - set(self.labels):
+            yield f"flipped {sorted(unknown)} must be among labels {self.labels}"
+        if self.flipped and self.task == "classification":
+            yield "flipped applies to regression only; remove it"
+        if self.discriminants and self.task == "regression":
+            yield "discriminants apply to classification only; turn them off"
+
+    def _released_problems(self) -> Iterator[str]:
+        if self.projection_kernel != 1:
+            yield f"layout released needs projection_kernel 1 (D5), got {self.projection_kernel}"
+        if not (self.residual and self.audio_visual_head):
+            yield "layout released needs the residual and the audio-visual head"
+        if self.discriminants or self.visual_dynamics or self.visual_pool > 1:
+            yield "layout released cannot have discriminants, visual_dynamics or visual_pool"
 
     @classmethod
     def create(cls, **values: object) -> "VavlConfig":
         """Build a configuration from keyword arguments or parsed JSON.
 
         Raises:
-            ConfigError: Unknown keys, wrong types or values that contradict each other; all are listed.
+            ConfigError: Keys are unknown, types are wrong, or values contradict each other; all are listed.
+
+        Example:
+            >>> VavlConfig.create(width=100)
+            Traceback (most recent call last):
+            ...
+            vavl.errors.ConfigError: configuration: width 100 must be a multiple of 2 x heads (16)
         """
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            listed = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or 'configuration'}: {item['msg']}" for item in error.errors()
-            )
-            raise ConfigError(f"configuration: {listed}") from error
+            raise ConfigError(f"configuration: {list_invalid(error)}") from error
 
     @classmethod
     def read(cls, path: Path) -> "VavlConfig":
@@ -173,12 +189,34 @@ class VavlConfig(StrictModel):
 
 
 def paper_config(**changes: object) -> VavlConfig:
-    """The paper's model: wav2vec2-large (1024-D) and EfficientNet-B2 (1408-D) features, 52 M parameters."""
+    """The paper's model: wav2vec2-large (1024-D) and EfficientNet-B2 (1408-D) features, 52 M parameters.
+
+    Args:
+        **changes: Fields of `VavlConfig` that differ.
+
+    Raises:
+        ConfigError: The changes do not make a valid configuration.
+
+    Example:
+        >>> paper_config(task="regression", labels=("arousal", "valence")).audio_dim
+        1024
+    """
     return VavlConfig.create(**changes)
 
 
 def light_config(**changes: object) -> VavlConfig:
-    """The model for small devices and small corpora: a narrow network, more dropout, and features brought nearer."""
+    """The model for small devices and small corpora: a narrow network with more dropout, on linear discriminants.
+
+    Args:
+        **changes: Fields of `VavlConfig` that differ.
+
+    Raises:
+        ConfigError: The changes do not make a valid configuration.
+
+    Example:
+        >>> light_config().width
+        64
+    """
     light: dict[str, object] = {
         "audio_dim": 284,
         "visual_dim": 275,
@@ -197,3 +235,7 @@ def light_config(**changes: object) -> VavlConfig:
         "head_dropout": 0.5,
     }
     return VavlConfig.create(**{**light, **changes})
+
+
+PRESETS: Mapping[str, Callable[..., VavlConfig]] = MappingProxyType({"paper": paper_config, "light": light_config})
+"""Configurations by name; each takes the fields to change as keyword arguments."""

@@ -58,7 +58,8 @@ def test_every_problem_is_listed_before_anything_is_written(
         options += ("--raw", tmp_path / "raw")
     stderr = fail(3, command, "manifest", manifest, *options)
     assert stderr.startswith(f"error: {manifest}: {len(PROBLEMS)} problems in this corpus (manifest); mend them, or ")
-    assert len(stderr.splitlines()) == 1 + len(PROBLEMS)
+    assert len(stderr.splitlines()) == 1 + len(PROBLEMS) + 1
+    assert stderr.splitlines()[-1] == "hint: --skip-bad leaves the bad clips out"
     assert_all_listed(stderr)
     assert {path.name for path in tmp_path.iterdir()} == {"corpus", "cache"}
 
@@ -78,7 +79,7 @@ def test_nothing_left_is_an_error_even_with_skip_bad(tmp_path: Path) -> None:
     for file in manifest.parent.glob("*.npy"):
         file.unlink()
     options = ("--features", tmp_path / "cache", *TINY, "--skip-bad", "-o", tmp_path / "run")
-    assert "no clip would be left without the bad ones" in fail(3, "fit", "manifest", manifest, *options)
+    assert "all clips are bad, so none would be left" in fail(3, "fit", "manifest", manifest, *options)
 
 
 def test_clips_without_features(manifest: Path, tmp_path: Path) -> None:
@@ -114,11 +115,11 @@ def test_media_that_break_while_they_are_read(tmp_path: Path) -> None:
     arguments = ("features", "manifest", manifest, "-o", tmp_path / "cache", "--workers", 1)
     done = vavl_train(*arguments)
     assert done.exit_code == 3, done.output
-    assert f"{CLIPS + 1} clips extracted, 0 were there, 1 unreadable" in done.stdout
+    assert f"{CLIPS + 1} clips extracted, 0 already cached, 1 unreadable" in done.stdout
     (line,) = (line for line in done.stderr.splitlines() if "broken.mkv" in line)
     assert line.startswith(f"manifest.csv:{CLIPS + 4}: ")
     assert "or leave them out with --skip-bad" in done.stderr
     again = succeed(*arguments, "--skip-bad")
-    assert f"0 clips extracted, {CLIPS + 1} were there, 1 unreadable" in again.stdout
+    assert f"0 clips extracted, {CLIPS + 1} already cached, 1 unreadable" in again.stdout
     fit = ("fit", "manifest", manifest, "--features", tmp_path / "cache", *TINY, "-o", tmp_path / "run")
     assert "film-1" in succeed(*fit, "--skip-bad").stderr

@@ -132,9 +132,9 @@ def test_an_encoder_can_be_trained_further(
     ("options", "message"),
     [
         (("--partition", 2), "partition 2: the corpus moods has 1, or 'all'"),
-        (("--partition", "first"), "--partition 'first': expected 1, 2, … or 'all'"),
+        (("--partition", "first"), "--partition: got 'first', expected 1, 2, … or 'all'"),
         (("--encoder", "nowhere"), "'nowhere': no such file or folder"),
-        (("--learning-rate", 0), "learning_rate: Input should be greater than 0"),
+        (("--learning-rate", 0), "--learning-rate: Input should be greater than 0"),
     ],
 )
 def test_wrong_value_before_any_media_is_read(
@@ -152,7 +152,9 @@ def test_a_corpus_without_the_modality(command: str, kept: str, place: Path, tmp
     stderr = fail(
         3, command, "manifest", place / f"{kept}.csv", "--raw", tmp_path / "raw", *TINY, "-o", tmp_path / "out"
     )
-    assert stderr == "error: encoder training: no clip of the training set offers this modality\n"
+    assert (
+        stderr == "error: encoder training: no clip of the training set has this modality; choose another partition\n"
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -164,7 +166,7 @@ def test_an_encoder_of_the_other_kind(trained: dict[str, Result], place: Path, t
 
 def test_nothing_to_train(trained: dict[str, Result], place: Path, tmp_path: Path) -> None:
     stderr = fail(3, *arguments("audio-encoder", place, tmp_path / "out"), "--encoder", "prosody")
-    assert "this encoder has nothing that could be trained" in stderr
+    assert "this encoder has no trainable parameters" in stderr
 
 
 @pytest.mark.slow
@@ -177,7 +179,8 @@ def test_media_that_break_while_they_are_read(trained: dict[str, Result], place:
     stderr = fail(3, *common)
     (line,) = (line for line in stderr.splitlines() if "broken.mkv" in line)
     assert "with-broken.csv:27: " in line
-    assert "mend these clips, or leave them out with --skip-bad" in stderr
+    assert "1 clips cannot be read; mend these clips, or leave them out" in stderr
+    assert stderr.splitlines()[-1] == "hint: --skip-bad leaves the bad clips out"
     assert not (tmp_path / "out").exists()
     succeed(*common, "--skip-bad")
     assert load_face_encoder(str(tmp_path / "out")).trained

@@ -33,8 +33,8 @@ def test_feature_files_to_a_report(tmp_path: Path) -> None:
     """The light encoders only say how wide the cache is: the corpus brings its features along."""
     manifest, cache = write_corpus(tmp_path / "corpus", LIGHT), tmp_path / "cache"
     features = ("features", "manifest", manifest, "-o", cache, "--workers", 1)
-    assert f"{CLIPS} clips extracted, 0 were there, 0 unreadable" in succeed(*features).stdout
-    assert f"0 clips extracted, {CLIPS} were there, 0 unreadable" in succeed(*features).stdout
+    assert f"{CLIPS} clips extracted, 0 already cached, 0 unreadable" in succeed(*features).stdout
+    assert f"0 clips extracted, {CLIPS} already cached, 0 unreadable" in succeed(*features).stdout
     (tmp_path / "model.json").write_text(json.dumps(EAGER), "utf-8")
     runs = [tmp_path / f"run{number}" for number in (1, 2)]
     for number, run in enumerate(runs, 1):

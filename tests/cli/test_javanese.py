@@ -50,7 +50,7 @@ def features(corpus: Path) -> Path:
     place = corpus.parent / f"{corpus.name}-features"
     clips = 2 * SPEAKERS * EMOTIONS
     assert (
-        f"{clips} clips extracted, 0 were there, 0 unreadable"
+        f"{clips} clips extracted, 0 already cached, 0 unreadable"
         in succeed("features", "javanese", corpus, "-o", place).stdout
     )
     return place

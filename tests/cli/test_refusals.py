@@ -70,17 +70,17 @@ def _raw(command: str, folder: Path) -> tuple[object, ...]:
     ("options", "message"),
     [
         (("--partition", 6), "partition 6: the corpus made has 5, or 'all'"),
-        (("--partition", 0), "--partition '0': expected 1, 2, … or 'all'"),
-        (("--partition", "first"), "--partition 'first': expected 1, 2, … or 'all'"),
+        (("--partition", 0), "--partition: got '0', expected 1, 2, … or 'all'"),
+        (("--partition", "first"), "--partition: got 'first', expected 1, 2, … or 'all'"),
         (("--preset", "heavy"), "preset 'heavy': expected one of paper, light"),
         (("--system", "svm"), "system 'svm': expected vavl or one of uavm, auxformer, mult, unimodal"),
         (("--system", "uavm", "--uavm-width", 18), "width 18 must be a multiple of heads"),
-        (("--accelerator", "abacus"), "--accelerator 'abacus': expected auto, cpu, cuda"),
-        (("--selection", "best"), "fit.selection: Input should be 'audio_visual', 'mean' or 'last'"),
-        (("--precision", "8"), "fit.precision: "),
-        (("--schedule", "linear"), "fit.schedule: "),
-        (("--alpha", -1), "alpha: Input should be greater than or equal to 0"),
-        (("--learning-rate", "nan"), "fit.learning_rate: "),
+        (("--accelerator", "abacus"), "--accelerator: got 'abacus', expected auto, cpu, cuda"),
+        (("--selection", "best"), "--selection: Input should be 'audio_visual', 'mean' or 'last'"),
+        (("--precision", "8"), "--precision: "),
+        (("--schedule", "linear"), "--schedule: "),
+        (("--alpha", -1), "--alpha: Input should be greater than or equal to 0"),
+        (("--learning-rate", "nan"), "--learning-rate: "),
         (("--model", "nowhere.json"), "--model nowhere.json: not a readable JSON file"),
         (("--features", "nowhere"), "nowhere: not a feature cache"),
     ],
@@ -92,7 +92,7 @@ def test_wrong_value(options: tuple[object, ...], message: str, fit: Callable[..
 def test_all_wrong_values_are_listed_at_once(fit: Callable[..., str]) -> None:
     stderr = fit("--epochs", 0, "--batch-size", -1, "--clip-norm", 0)
     (line,) = stderr.splitlines()
-    for name in ("fit.epochs", "fit.batch_size", "fit.clip_norm"):
+    for name in ("--epochs", "--batch-size", "--clip-norm"):
         assert f"{name}: Input should be greater than 0" in line
 
 
@@ -121,7 +121,7 @@ def test_raw_material_is_no_features(fit: Callable[..., str], tmp_path: Path) ->
 def test_wrong_encoder_settings(command: str, manifest: Path, tmp_path: Path) -> None:
     options = ("--raw", tmp_path / "raw", "--epochs", 0, "--hidden", 0, "-o", tmp_path / "out")
     stderr = fail(3, command, "manifest", manifest, *options)
-    for name in ("epochs", "hidden"):
+    for name in ("--epochs", "--hidden"):
         assert f"{name}: Input should be greater than 0" in stderr
 
 
@@ -150,7 +150,9 @@ def test_output_that_cannot_be_written(manifest: Path, cache: Path, run: Path) -
 def test_folder_of_another_run(run: Path, manifest: Path, cache: Path) -> None:
     before = (run / "settings.json").read_text("utf-8")
     options = ("--features", cache, *TINY, "--seed", 7, "-o", run)
-    assert "holds a run of other settings (fit)" in fail(3, "fit", "manifest", manifest, *options)
+    first, hint = fail(3, "fit", "manifest", manifest, *options).splitlines()
+    assert "holds a run with other settings (fit)" in first
+    assert hint == "hint: --restart deletes the earlier run"
     assert (run / "settings.json").read_text("utf-8") == before
 
 

@@ -97,7 +97,7 @@ def test_a_partition_with_an_empty_split_is_left_out_too(tmp_path: Path) -> None
 
 def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     path = table(tmp_path / "m.csv", "id,speaker,audio,visual,label", "a,ann,a.wav,,x", "b,ann,b.wav,,y")
-    with pytest.raises(CorpusError, match="2 problems .* no clip would be left"):
+    with pytest.raises(CorpusError, match="2 problems .* none would be left"):
         open_corpus("manifest", path, skip_bad=True)
 
 

@@ -112,7 +112,7 @@ def test_clips_without_media_are_problems_or_left_out(tmp_path: Path) -> None:
     crema_d(tmp_path, [ROWS, TURNED])
     (tmp_path / "AudioWAV" / "1001_B.wav").unlink()
     with pytest.raises(
-        CorpusError, match=r"1 problem in .*--skip-bad\n  partitions/partition_1.csv:3: 1001_B: neither"
+        CorpusError, match=r"1 problem in .*leave the bad clips out\n  partitions/partition_1.csv:3: 1001_B: neither"
     ):
         open_corpus("crema-d", tmp_path)
     corpus = open_corpus("crema-d", tmp_path, skip_bad=True)

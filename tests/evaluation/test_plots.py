@@ -3,13 +3,24 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.evaluation.made_results import CLASSES, PROVENANCE, made_comparison, made_predictions, system
-from vavl.evaluation.plots import plot_confusion, plot_cosine_distances, plot_report, plot_training
+from vavl.evaluation.calibration import ReliabilityBin, reliability
+from vavl.evaluation.plots import (
+    plot_confusion,
+    plot_cosine_distances,
+    plot_reliability,
+    plot_report,
+    plot_training,
+    pool_bins,
+    training,
+)
+from vavl.evaluation.plots import reliability as reliability_plots
 from vavl.evaluation.report import build_report
 from vavl_runtime.errors import InputError, OutputError
 
@@ -74,7 +85,61 @@ def test_training_curves_allow_gaps(tmp_path: Path) -> None:
         assert_drawn(tmp_path / f"{count}.png")
     many = [{"epoch": 0, **{f"development/audio/figure{index}": 0.1 for index in range(7)}}]
     plot_training(many, "made", tmp_path / "many.png")
-    assert colours(tmp_path / "many.png").shape[0] > 2 * colours(tmp_path / "3.png").shape[0]
+    assert colours(tmp_path / "many.png").shape[0] > 1.4 * colours(tmp_path / "3.png").shape[0]  # 3 rows instead of 2
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures that are drawn, instead of files."""
+    figures: list[Any] = []
+    for module in (training, reliability_plots):
+        monkeypatch.setattr(module, "save_png", lambda figure, _: figures.append(figure))
+    return figures
+
+
+def test_every_loss_has_axes_of_its_own_and_scores_share_theirs(tmp_path: Path, drawn: list[Any]) -> None:
+    scores = {"development/audio/score": 0.5, "development/mean/score": 0.5, "development/audio_visual/score": 0.4}
+    plot_training([{**record, **scores} for record in EPOCHS], "made", tmp_path / "curves.png")
+    curves = {axes.get_ylabel(): len(axes.lines) for axes in drawn[0].axes if axes.get_ylabel()}
+    assert curves == {
+        "training loss, audio": 1,
+        "training loss, audio-visual": 1,
+        "development macro F1": 1,
+        "development score": 3,
+    }
+
+
+def wilson(accuracy: float, clips: int) -> list[float]:
+    """The interval as a textbook has it."""
+    z = 1.959963984540054
+    middle = accuracy + z**2 / (2 * clips)
+    half = z * np.sqrt(accuracy * (1 - accuracy) / clips + z**2 / (4 * clips**2))
+    return [float(value) / (1 + z**2 / clips) for value in (middle - half, middle + half)]
+
+
+def test_error_bars_are_the_intervals_of_each_accuracy(tmp_path: Path, drawn: list[Any]) -> None:
+    """Bins without clips have none; the same accuracy of fewer clips is less certain."""
+    bins = [
+        ReliabilityBin(clips=4, confidence=0.3, accuracy=0.5),
+        ReliabilityBin(clips=0, confidence=None, accuracy=None),
+        ReliabilityBin(clips=40, confidence=0.6, accuracy=0.5),
+        ReliabilityBin(clips=7, confidence=0.9, accuracy=1.0),
+    ]
+    plot_reliability(bins, bins, "made", tmp_path / "reliability.png")
+    top = drawn[0].axes[0]
+    (before, _) = (bars for _, _, (bars,) in top.containers)
+    spans = [segment[:, 1].tolist() for segment in before.get_segments()]
+    np.testing.assert_allclose(spans, [wilson(0.5, 4), wilson(0.5, 40), wilson(1.0, 7)], atol=1e-9)
+    assert [segment[0, 0] for segment in before.get_segments()] == [0.3, 0.6, 0.9]
+
+
+def test_pooled_bins_are_those_of_all_clips_together() -> None:
+    generator = np.random.default_rng(0)
+    probabilities, target = generator.dirichlet(np.ones(3), 40), np.eye(3)[generator.integers(0, 3, 40)]
+    parts = [reliability(probabilities[part], target[part]) for part in (slice(0, 15), slice(15, 40))]
+    for pooled, whole in zip(pool_bins(parts), reliability(probabilities, target), strict=True):
+        assert pooled.clips == whole.clips
+        assert pooled.accuracy == pytest.approx(whole.accuracy) and pooled.confidence == pytest.approx(whole.confidence)
 
 
 def test_distances_of_the_systems_that_have_them(tmp_path: Path) -> None:

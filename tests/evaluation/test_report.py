@@ -84,7 +84,7 @@ def test_a_report_of_another_schema_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     build_report(made_predictions(), PROVENANCE).write(file)
     file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), "schema_version": 2}), "utf-8")
-    with pytest.raises(ConfigError, match=r"report.json: no valid EvaluationReport: schema_version"):
+    with pytest.raises(ConfigError, match=r"report.json: not a valid EvaluationReport: schema_version"):
         EvaluationReport.read(file)
 
 

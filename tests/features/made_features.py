@@ -1,6 +1,10 @@
 """Small feature caches whose content is known to the last bit."""
 
-from collections.abc import Iterable
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ from numpy.typing import NDArray
 from vavl.features import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
 
 AUDIO_DIM, VISUAL_DIM = 3, 2
+CLIPS = range(6)
 Content = dict[str, tuple[list[tuple[Any, ...]], dict[str, str]]]
 
 
@@ -82,3 +87,41 @@ def _bits(windows: Iterable[WindowFeatures]) -> list[tuple[Any, ...]]:
         return None if values is None else (values.shape, values.dtype.str, values.tobytes())
 
     return [(bits(w.audio), bits(w.visual), w.audio_seconds, w.visual_seconds) for w in windows]
+
+
+@contextlib.contextmanager
+def copy_of(cache: Path) -> Iterator[Path]:
+    """A copy of a cache, for a test to damage."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(shutil.copytree(cache, Path(folder) / "copy"))
+
+
+def assert_same(windows: list[WindowFeatures], wanted: tuple[WindowFeatures, ...]) -> None:
+    """The same windows, to the last bit."""
+    assert len(windows) == len(wanted)
+    for got, want in zip(windows, wanted, strict=True):
+        for values, made in ((got.audio, want.audio), (got.visual, want.visual)):
+            assert (values is None) == (made is None)
+            if values is not None and made is not None:
+                assert values.dtype == made.dtype and values.tobytes() == made.tobytes()
+        assert (got.audio_seconds, got.visual_seconds) == (want.audio_seconds, want.visual_seconds)
+
+
+def assert_resumes(folder: Path, numbers: range) -> set[int]:
+    """Whatever is visible is right; what is missing can be added. The clips that were there."""
+    there = {number for number in numbers if name(number) in read(folder)}
+    assert read(folder) == expected(sorted(there))
+    with FeatureCache(folder, identity(), writable=True) as cache:
+        assert content(cache) == expected(sorted(there))
+        missing = [number for number in numbers if not cache.is_current(name(number), f"print {number}")]
+        assert set(missing) == set(numbers) - there
+        add(cache, missing)
+    assert read(folder) == expected([*sorted(there), *missing])
+    return there
+
+
+def add_until_killed(folder: Path, numbers: range) -> None:
+    """Add clips and wait for the end."""
+    with FeatureCache(folder, identity(), writable=True) as cache:
+        add(cache, numbers)
+    time.sleep(60)

@@ -1,6 +1,5 @@
-"""Extraction: what the runtime would hear and see, read once, however often it is interrupted."""
+"""Extraction in several processes and in several runs: nothing is read twice, nothing is lost when it is killed."""
 
-import itertools
 import os
 import signal
 import subprocess
@@ -13,261 +12,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tests.features.in_process import read_raw
-from tests.runtime.made_media import face_pictures, film_of_a_face, jpeg, pcm16, tone, write_matroska, write_wav
+from tests.features.made_clips import CHOICE, KINDS, clip_of, equal, sounds
+from tests.runtime.made_media import pcm16, tone, write_wav
 from vavl.config import WaveformNormalization
 from vavl.corpora import Clip
-from vavl.encoders import load_audio_encoder, load_face_encoder
+from vavl.encoders import load_audio_encoder
 from vavl.errors import ConfigError
-from vavl.features import ClipFeatures, FeatureCache, WindowFeatures
+from vavl.features import ClipFeatures, FeatureCache
 from vavl.features import extract as extraction
 from vavl.features.encoding import TorchGraphs
-from vavl.features.extract import EncoderChoice, Extraction, extract, fingerprint, identify, limits_for, read_clip
-from vavl.features.raw import CROP_BYTES, RawChoice, RawGraphs
-from vavl_runtime import Recognizer
-from vavl_runtime.backends.base import Arrays, RunGraph
-from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl.features.extract import EncoderChoice, Extraction, extract, fingerprint, identify, read_clip
+from vavl.features.raw import RawChoice, RawGraphs
 from vavl_runtime.bundle.manifest import CropRecipe, Limits
-from vavl_runtime.errors import InputError, NotFoundError
-from vavl_runtime.result import ClipResult
-
-TOLERANCE = 1e-3  # of the largest feature: boxes differ in their last bits, and so a crop by a level here and there
-CHOICE = EncoderChoice("random:light@0", "light")
-PATHS = ("audio", "visual", "audio_visual")
-Inputs = list[dict[str, NDArray[Any]]]
-
-
-@pytest.fixture(scope="module")
-def graphs() -> TorchGraphs:
-    """The light encoders."""
-    return TorchGraphs(load_audio_encoder(CHOICE.audio).module, load_face_encoder(CHOICE.face).module)
-
-
-@pytest.fixture(scope="module")
-def limits() -> Limits:
-    """The limits of a bundle with the light encoders."""
-    return limits_for(load_audio_encoder(CHOICE.audio).module, Limits())
-
-
-@pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory, example_clip: Path) -> dict[str, Path]:
-    """Media files of every kind, by name."""
-    folder = tmp_path_factory.mktemp("media")
-    faces, silence = face_pictures(6), np.zeros(8000, np.float32)
-    (folder / "broken.mp4").write_text("This is not a film.\n" * 100)
-    return {
-        "example": example_clip,
-        "sound": write_wav(folder / "sound.wav", pcm16(tone(0.7))),
-        "long sound": write_wav(folder / "long.wav", pcm16(tone(26.0))),
-        "short sound": write_wav(folder / "short.wav", pcm16(tone(0.05))),
-        "silence": write_wav(folder / "silence.wav", pcm16(silence)),
-        "film": film_of_a_face(folder / "film.mkv", faces, tone(0.24)),
-        "mute film": film_of_a_face(folder / "mute.mkv", faces, None),
-        "silent film": film_of_a_face(folder / "silent.mkv", faces, silence),
-        "long film": write_matroska(
-            folder / "long.mkv", faces * 5, tone(29.5), size=(256, 256), times_ms=range(0, 30_000, 1000)
-        ),
-        "nobody": write_matroska(folder / "nobody.mkv", [jpeg(np.full((64, 64, 3), 128, np.uint8))] * 3, tone(0.3)),
-        "broken": folder / "broken.mp4",
-        "missing": folder / "missing.mp4",
-    }
-
-
-def clip_of(audio: Path | None, visual: Path | None, name: str = "clip") -> Clip:
-    return Clip(name, "somebody", (1.0, 0.0), audio, visual, f"labels.csv:{name}")
-
-
-def equal(mine: ClipFeatures, other: ClipFeatures, tolerance: float = 0.0) -> bool:
-    def same(a: NDArray[Any] | None, b: NDArray[Any] | None) -> bool:
-        if a is None or b is None:
-            return a is b
-        return a.shape == b.shape and bool(np.abs(a - b).max() <= tolerance)
-
-    return mine.reasons == other.reasons and all(
-        same(a.audio, b.audio)
-        and same(a.visual, b.visual)
-        and (a.audio_seconds, a.visual_seconds) == (b.audio_seconds, b.visual_seconds)
-        for a, b in itertools.zip_longest(mine.windows, other.windows, fillvalue=WindowFeatures(None, None, -1.0))
-    )
-
-
-# As the runtime.
-
-
-class RecordingBackend(OnnxRuntimeBackend):
-    """Keeps what the path graphs get.
-
-    Args:
-        encoders: Answers in place of the encoder graphs, whatever weights the bundle has; None for the bundle's own.
-    """
-
-    def __init__(self, encoders: RunGraph | None = None) -> None:
-        super().__init__(threads=1)
-        self.inputs: dict[str, Inputs] = {path: [] for path in PATHS}
-        self._encoders = encoders
-
-    def run(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        if name in PATHS:
-            self.inputs[name].append(dict(inputs))
-            return {"prediction": np.zeros((1, 6), np.float32), "embedding": np.zeros((1, 4), np.float32)}
-        if self._encoders is not None and name in ("audio_encoder", "face_encoder"):
-            return self._encoders(name, inputs)
-        return super().run(name, inputs)
-
-
-def runtime_windows(inputs: dict[str, Inputs], modality: str) -> list[NDArray[np.float32]]:
-    """The features of a modality that its own path was asked with, window by window."""
-    for values in inputs[modality]:
-        assert values[f"{modality}_lengths"].tolist() == [values[f"{modality}_features"].shape[1]]
-    return [values[f"{modality}_features"][0] for values in inputs[modality]]
-
-
-def assert_close(got: NDArray[Any] | None, wanted: NDArray[Any]) -> None:
-    assert got is not None and got.shape == wanted.shape and got.dtype == wanted.dtype
-    assert np.abs(got - wanted).max() <= TOLERANCE * np.abs(wanted).max()
-
-
-def assert_as_at_run_time(features: ClipFeatures, inputs: dict[str, Inputs], result: ClipResult) -> None:
-    for modality in ("audio", "visual"):
-        mine = [values for window in features.windows if (values := getattr(window, modality)) is not None]
-        for got, wanted in itertools.zip_longest(mine, runtime_windows(inputs, modality)):
-            assert_close(got, wanted)
-    both = [window for window in features.windows if window.audio is not None and window.visual is not None]
-    for window, asked in itertools.zip_longest(both, inputs["audio_visual"]):
-        assert_close(window.audio, asked["audio_features"][0])
-        assert_close(window.visual, asked["visual_features"][0])
-    for modality, reason in features.reasons.items():
-        assert getattr(result.reasons, modality) == reason
-    seconds = sum(max(window.audio_seconds, window.visual_seconds) for window in features.windows)
-    assert seconds == pytest.approx(result.duration_s if features.windows else 0.0, abs=1.0)
-
-
-@pytest.mark.parametrize(
-    "name", ["example", "film", "mute film", "silent film", "long film", "nobody", "sound", "long sound", "silence"]
-)
-def test_features_are_what_the_path_graphs_get(
-    graphs: TorchGraphs, light_bundle: Path, media: dict[str, Path], name: str
-) -> None:
-    """The detector runs as an ONNX graph there and in PyTorch here; the encoders are the same."""
-    backend = RecordingBackend(graphs)
-    with Recognizer(light_bundle, backend=backend) as recognizer:
-        result = recognizer.predict(media[name], all_paths=True)
-        manifest = recognizer.manifest
-    visual = None if media[name].suffix == ".wav" else media[name]
-    features = read_clip(clip_of(media[name], visual), graphs, manifest.crop, manifest.limits)
-    assert_as_at_run_time(features, backend.inputs, result)
-    windows = {"long film": 3, "long sound": 3, "silence": 0}.get(name, 1)
-    assert len(features.windows) == windows
-
-
-@pytest.mark.slow
-def test_features_equal_those_of_an_exported_bundle(media: dict[str, Path], random_light_bundle: Path) -> None:
-    from vavl_export.request import PRESETS
-
-    _, audio, face = PRESETS["light"]
-    choice = EncoderChoice(audio.format(seed=0), face.format(seed=0))
-    graphs = TorchGraphs(load_audio_encoder(choice.audio).module, load_face_encoder(choice.face).module)
-    made_by = identify(choice, CropRecipe(), Limits())
-    for name in ("example", "long film", "silent film"):
-        backend = RecordingBackend()
-        with Recognizer(random_light_bundle, backend=backend) as recognizer:
-            result = recognizer.predict(media[name], all_paths=True)
-            manifest = recognizer.manifest
-        assert manifest.encoders["audio"].weights_sha256 == made_by.encoders["audio"]
-        assert manifest.encoders["face"].weights_sha256 == made_by.encoders["visual"]
-        assert manifest.crop.model_dump(mode="json") == made_by.recipe["crop"]
-        assert manifest.limits.model_dump(mode="json") == made_by.recipe["limits"]
-        features = read_clip(clip_of(media[name], media[name]), graphs, manifest.crop, manifest.limits)
-        assert_as_at_run_time(features, backend.inputs, result)
-
-
-# What there is of a clip.
-
-KINDS = {
-    "both": ("film", "film", True, True, {}),
-    "sound only": ("sound", None, True, False, {}),
-    "sound of a film": ("film", None, True, False, {}),
-    "picture of a film": (None, "film", False, True, {}),
-    "a mute film": (None, "mute film", False, True, {}),
-    "two files": ("sound", "mute film", True, True, {}),
-    "sound of another film": ("nobody", "film", True, True, {}),
-    "silence": ("silent film", "silent film", False, True, {"audio": "silence"}),
-    "silence beside": ("silence", "film", False, True, {"audio": "silence"}),
-    "too short": ("short sound", "film", False, True, {"audio": "too_short"}),
-    "nobody": ("nobody", "nobody", True, False, {"visual": "no_face"}),
-    "no sound inside": ("mute film", "mute film", False, True, {"audio": "no_audio_stream"}),
-    "no picture inside": ("sound", "sound", True, False, {"visual": "no_video_stream"}),
-    "nothing": ("silence", "nobody", False, False, {"audio": "silence", "visual": "no_face"}),
-    "nothing heard": ("silence", None, False, False, {"audio": "silence"}),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_modalities_and_reasons(graphs: TorchGraphs, limits: Limits, media: dict[str, Path], kind: str) -> None:
-    audio, visual, heard, seen, reasons = KINDS[kind]
-    clip = clip_of(media[audio] if audio else None, media[visual] if visual else None)
-    features = read_clip(clip, graphs, CropRecipe(), limits)
-    assert len(features.windows) == (heard or seen)
-    for window in features.windows:
-        assert ((window.audio is not None), (window.visual is not None)) == (heard, seen)
-    assert features.reasons == reasons
-
-
-def test_each_modality_comes_from_its_own_file(graphs: TorchGraphs, limits: Limits, media: dict[str, Path]) -> None:
-    together = read_clip(clip_of(media["example"], media["film"]), graphs, CropRecipe(), limits).windows[0]
-    sound = read_clip(clip_of(media["example"], None), graphs, CropRecipe(), limits).windows[0]
-    picture = read_clip(clip_of(None, media["film"]), graphs, CropRecipe(), limits).windows[0]
-    assert np.array_equal(together.audio, sound.audio)  # type: ignore[arg-type]
-    assert np.array_equal(together.visual, picture.visual)  # type: ignore[arg-type]
-    assert (together.audio_seconds, together.visual_seconds) == (sound.audio_seconds, picture.visual_seconds)
-    assert together.audio_seconds == pytest.approx(3.2, abs=0.1) and together.visual_seconds == pytest.approx(0.24)
-
-
-@pytest.mark.parametrize("suffix", [".npy", ".NPY"])
-def test_features_that_a_corpus_ships(
-    graphs: TorchGraphs, limits: Limits, media: dict[str, Path], tmp_path: Path, suffix: str
-) -> None:
-    """Released folders: features of faces beside sound, or both as features; never decoded, only cut to length."""
-    faces = np.random.default_rng(0).standard_normal((2000, 8))
-    with (tmp_path / f"faces{suffix}").open("wb") as file:
-        np.save(file, faces)
-    run_in_background = read_clip(clip_of(media["sound"], tmp_path / f"faces{suffix}"), graphs, CropRecipe(), limits)
-    alone = read_clip(clip_of(media["sound"], None), graphs, CropRecipe(), limits)
-    assert len(run_in_background.windows) == 1 and run_in_background.reasons == {}
-    assert np.array_equal(run_in_background.windows[0].audio, alone.windows[0].audio)  # type: ignore[arg-type]
-    assert np.array_equal(run_in_background.windows[0].visual, faces[: limits.max_tokens].astype(np.float32))  # type: ignore[arg-type]
-    silent = read_clip(clip_of(media["silence"], tmp_path / f"faces{suffix}"), graphs, CropRecipe(), limits)
-    assert silent.windows[0].audio is None and silent.windows[0].visual is not None
-    assert silent.reasons == {"audio": "silence"}
-    both = read_clip(clip_of(*[tmp_path / f"faces{suffix}"] * 2), graphs, CropRecipe(), limits)
-    assert len(both.windows) == 1 and both.reasons == {}
-    assert np.array_equal(both.windows[0].audio, both.windows[0].visual)  # type: ignore[arg-type]
-
-
-BAD_FEATURES = {
-    "text": (b"no features", "not a readable feature file"),
-    "empty": (b"", "not a readable feature file"),
-    "pickle": (np.array([{"a": 1}]), "not a readable feature file"),
-    "whole numbers": (np.ones((3, 8), np.int64), r"got int64 of shape \(3, 8\), expected floats of shape \(T, F\)"),
-    "one axis": (np.ones(3), r"got float64 of shape \(3,\), expected floats of shape \(T, F\)"),
-}
-
-
-@pytest.mark.parametrize("what", BAD_FEATURES)
-def test_feature_files_that_cannot_be_read(graphs: TorchGraphs, tmp_path: Path, what: str) -> None:
-    values, message = BAD_FEATURES[what]
-    path = tmp_path / "bad.npy"
-    if isinstance(values, bytes):
-        path.write_bytes(values)
-    else:
-        np.save(path, values)
-    with pytest.raises(InputError, match=f"bad.npy: {message}"):
-        read_clip(clip_of(None, path), graphs, CropRecipe(), Limits())
-    with pytest.raises(NotFoundError, match="gone.npy: no such file"):
-        read_clip(clip_of(tmp_path / "gone.npy", None), graphs, CropRecipe(), Limits())
-
+from vavl_runtime.errors import InputError
 
 # In several processes.
 
@@ -312,7 +71,7 @@ def test_unreadable_media_are_reported_with_their_row(extracted: tuple[Path, Ext
     assert done.failed["missing"].startswith("labels.csv:missing: ") and "no such file" in done.failed["missing"]
 
 
-# One sitting after another; in this process, counting.
+# One run after another; in this process, counting.
 
 
 @pytest.fixture
@@ -327,13 +86,6 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(extraction, "_read_all", counted)
     return found
-
-
-def sounds(folder: Path, count: int) -> list[Clip]:
-    return [
-        clip_of(write_wav(folder / f"{number}.wav", pcm16(tone(0.05 + 0.01 * number))), None, str(number))
-        for number in range(count)
-    ]
 
 
 def test_nothing_is_read_twice(reads: list[str], tmp_path: Path) -> None:
@@ -402,24 +154,11 @@ def test_features_that_do_not_fit_the_cache_are_reported(reads: list[str], tmp_p
         clips.append(clip_of(tmp_path / f"{name}.npy", None, name))
     done = extract([*clips, good[1]], tmp_path / "cache", RawChoice())
     assert (done.computed, done.reused, done.failed.keys()) == (2, 0, {"wide", "nan", "huge"})
-    assert done.failed["wide"] == "labels.csv:wide: clip wide: audio features of shape (4, 7), expected (T, 1)"
+    assert done.failed["wide"] == "labels.csv:wide: clip wide: got audio features of shape (4, 7), expected (T, 1)"
     assert "audio features with NaN or infinities" in done.failed["nan"]
     assert "audio features with NaN or infinities" in done.failed["huge"]
     with FeatureCache(tmp_path / "cache") as cache:
         assert list(cache) == ["0", "1"]
-
-
-def test_raw_material_is_what_encoders_would_get(media: dict[str, Path], graphs: TorchGraphs, limits: Limits) -> None:
-    clip = clip_of(media["film"], media["film"])
-    (raw,) = read_clip(clip, RawGraphs(RawChoice(every=1)), CropRecipe(), limits).windows
-    (made,) = read_clip(clip, graphs, CropRecipe(), limits).windows
-    assert raw.audio is not None and raw.visual is not None
-    assert raw.audio.shape[1:] == (1,) and raw.visual.shape == (6, CROP_BYTES) and raw.visual.dtype == np.uint8
-    waveform = np.ascontiguousarray(raw.audio[:, 0])[None]
-    heard = graphs("audio_encoder", {"waveform": waveform, "samples": np.array([waveform.shape[1]], np.int64)})
-    assert np.array_equal(heard["audio_features"][0], made.audio)  # type: ignore[arg-type]
-    seen = graphs("face_encoder", {"faces": raw.visual.reshape(-1, 224, 224, 3)})
-    assert_close(seen["face_features"], made.visual)  # type: ignore[arg-type]
 
 
 # What the cache depends on.
@@ -441,7 +180,7 @@ def test_other_encoders_or_recipes_are_refused(
     tmp_path: Path, what: str, choice: EncoderChoice | RawChoice, changes: dict[str, Any]
 ) -> None:
     extract([], tmp_path, CHOICE)
-    with pytest.raises(ConfigError, match=f"made by something else .*{what} is .*, now "):
+    with pytest.raises(ConfigError, match=f"made with other encoders or settings .*{what} is .*, now "):
         extract([], tmp_path, choice, **changes)
     extract([], tmp_path, CHOICE)
 

@@ -135,7 +135,7 @@ def test_other_files_in_the_folder_do_not_matter(tmp_path: Path) -> None:
 
 
 def test_polarity_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"D3.*docs/released\.md.*--arousal-polarity upright or .* flipped"):
+    with pytest.raises(ConfigError, match=r"D3.*docs/released\.md.*flipped=False .upright. or flipped=True"):
         import_folder(tmp_path, "regression", flipped=None)
 
 

@@ -113,7 +113,7 @@ def random_batch(lengths: Sequence[tuple[int, int]], task: Task = "classificatio
 def predicted(system: Baseline, batch: Batch) -> dict[str, dict[int, Tensor]]:
     """By path and row: the prediction (C,)."""
     with torch.no_grad():
-        answers = system.answer(batch)
+        answers = system.predict(batch)
     return {path: dict(zip(rows.tolist(), values, strict=True)) for path, (rows, values) in answers.items()}
 
 

@@ -65,7 +65,7 @@ def test_a_clip_is_answered_for_itself(
 @given(name=st.sampled_from(list(BASELINES)), task=st.sampled_from(list(OUTPUTS)), lengths=clip_lengths)
 def test_every_clip_is_answered_by_the_paths_it_allows(name: str, task: Task, lengths: list[tuple[int, int]]) -> None:
     system = scrambled(name, task)
-    answers = system.answer(random_batch(lengths, task))
+    answers = system.predict(random_batch(lengths, task))
     expected = {path: rows for path, rows in rows_of(lengths).items() if path in system.paths and rows}
     assert {path: rows.tolist() for path, (rows, _) in answers.items()} == expected
     for rows, values in answers.values():
@@ -148,13 +148,13 @@ def test_features_of_another_encoder_are_refused(name: str, path: Modality) -> N
         batch.target,
     )
     with pytest.raises(InvalidArrayError, match=rf"{path} features: got shape .* expected \(clips, tokens, \d+\)"):
-        scrambled(name).answer(bad)
+        scrambled(name).predict(bad)
 
 
 @pytest.mark.parametrize("name", ["auxformer", "mult", "unimodal"])
 def test_a_clip_beyond_the_position_table_is_refused(name: str) -> None:
     with pytest.raises(InvalidArrayError, match="got 65 tokens, .* takes 64; cut the clip or raise max_tokens"):
-        scrambled(name).answer(random_batch([(65, 4)]))
+        scrambled(name).predict(random_batch([(65, 4)]))
 
 
 @pytest.mark.parametrize(

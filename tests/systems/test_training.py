@@ -172,6 +172,6 @@ def test_one_batch_can_be_learned_by_heart(name: str, task: Task) -> None:
         for step in optimizers:
             loss = system.loss(step, batch)
             assert loss is not None and loss < 0.02
-        for _, values in system.answer(batch).values():
+        for _, values in system.predict(batch).values():
             if task == "classification":
                 assert torch.equal(values.argmax(dim=1), batch.target.argmax(dim=1))

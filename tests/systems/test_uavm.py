@@ -113,7 +113,7 @@ def test_augmentation_is_for_training_only(task: Task) -> None:
 
 def test_the_plain_loss_is_the_task_loss_of_the_drawn_modality() -> None:
     batch, system = random_batch([(9, 4), (5, 13), (7, 7)], "regression"), build("uavm", "regression")
-    answers = system.eval().answer(batch)
+    answers = system.eval().predict(batch)
     possible = [task_loss("regression", answers[path][1], batch.target) for path in ("audio", "visual")]
     for seed in range(6):
         torch.manual_seed(seed)

@@ -129,7 +129,7 @@ def test_without_its_head_the_paired_answer_is_the_average(task: Task) -> None:
     system = build(task, audio_visual_head=False).eval()
     batch = collate(in_memory(("both", "audio", "both", "visual"), task).features().examples)
     with torch.no_grad():
-        answers = system.answer(batch)
+        answers = system.predict(batch)
     rows, fused = answers["audio_visual"]
     assert rows.tolist() == [0, 2]
     alone = [dict(zip(at.tolist(), values, strict=True)) for at, values in (answers["audio"], answers["visual"])]
@@ -185,8 +185,8 @@ def test_answers_by_every_path_that_a_clip_allows(task: Task) -> None:
     kinds = ("audio", "both", "visual", "both")
     examples = in_memory(kinds, task).features().examples
     with torch.no_grad():
-        answers = system.answer(collate(examples))
-        alone = [system.answer(collate([example])) for example in examples]
+        answers = system.predict(collate(examples))
+        alone = [system.predict(collate([example])) for example in examples]
     rows = {path: at.tolist() for path, (at, _) in answers.items()}
     assert rows == {"audio": [0, 1, 3], "visual": [1, 2, 3], "audio_visual": [1, 3]}
     for path, (at, values) in answers.items():

@@ -18,7 +18,7 @@ from tests.training.small_runs import AUDIO_DIM, VISUAL_DIM, build, in_memory, s
 from vavl.config import Task
 from vavl.model import Vavl
 from vavl.systems.batch import Batch, Sequences
-from vavl.systems.system import Answers, System
+from vavl.systems.system import BatchPredictions, System
 from vavl.systems.vavl import VavlSystem
 from vavl.training.dataset import FeatureSet
 
@@ -78,9 +78,9 @@ class LinearSystem(System):
         target = batch.target[sequences.rows].argmax(dim=1)
         return nn.functional.cross_entropy(getattr(self, step)(means), target)
 
-    def answer(self, batch: Batch) -> Answers:
+    def predict(self, batch: Batch) -> BatchPredictions:
         """None: these tests train to the last epoch."""
-        return Answers()
+        return BatchPredictions()
 
 
 def digest(tensors: list[Tensor]) -> str:

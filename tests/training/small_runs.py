@@ -16,8 +16,9 @@ from vavl.model import Modality, Vavl
 from vavl.systems.system import System
 from vavl.systems.vavl import VavlSystem
 from vavl.training.dataset import FeatureSet
-from vavl.training.fit import FitSettings, Progress, fit
-from vavl.training.run_folder import RunFolder
+from vavl.training.fit import Progress, fit
+from vavl.training.run_folder import RunFolder, read_history
+from vavl.training.settings import FitSettings
 
 AUDIO_DIM, VISUAL_DIM = 6, 5
 LABELS: Mapping[Task, tuple[str, ...]] = {
@@ -168,3 +169,39 @@ def train(
 def weights(system: torch.nn.Module) -> dict[str, bytes]:
     """Every parameter and buffer, to the last bit."""
     return {name: value.detach().cpu().numpy().tobytes() for name, value in system.state_dict().items()}
+
+
+NOISY: dict[str, Any] = {"epochs": 4, "feature_noise": 0.2, "schedule": "cosine", "selection": "mean"}
+MIXED = ("both", "audio", "two windows", "visual", "both", "both", "audio", "both", "visual")
+
+
+def mixed(task: Task = "classification") -> Material:
+    """Clips of every kind."""
+    return in_memory(MIXED, task)
+
+
+def run_noisily(
+    folder: Path, progress: Progress | None = None, **changes: Any
+) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    """Train a small VAVL with everything random switched on; its weights and its history."""
+    data, development = mixed().features(range(6)), mixed().features(range(3, 9))
+    changes = {**NOISY, **changes}
+
+    def noisy() -> System:
+        return build(dropout=0.2, head_dropout=0.2)
+
+    system = train(folder, data, development, system=noisy, progress=progress, **changes)
+    return weights(system), read_history(folder)
+
+
+def events(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows of a run, by curve."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util import tensor_util
+
+    found = EventAccumulator(str(folder / "tensorboard"))
+    found.Reload()
+    return {
+        tag: [(event.step, float(tensor_util.make_ndarray(event.tensor_proto))) for event in found.Tensors(tag)]
+        for tag in found.Tags()["tensors"]
+    }

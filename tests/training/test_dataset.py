@@ -191,9 +191,9 @@ def test_clips_that_are_missing_or_offer_nothing() -> None:
         more.features()
     with pytest.raises(ConfigError, match=r"memory: 1 of 2 clips have no features yet \(3\); run vavl-train"):
         more.features([0, 3])
-    with pytest.raises(ConfigError, match="none of 1 clips offers sound or a face"):
+    with pytest.raises(ConfigError, match="none of 1 clips has sound or a face"):
         material.features([1])
-    with pytest.raises(ConfigError, match="none of 1 clips offers sound or a face"):
+    with pytest.raises(ConfigError, match="none of 1 clips has sound or a face"):
         material.features([2], without=frozenset({"audio"}))
 
 

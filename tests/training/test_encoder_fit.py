@@ -19,7 +19,6 @@ from vavl.errors import ConfigError
 from vavl.features import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
 from vavl.features.raw import CROP_BYTES
 from vavl.training.encoder_fit import (
-    EncoderSettings,
     EncoderUnderHead,
     RawExample,
     _score,
@@ -27,6 +26,7 @@ from vavl.training.encoder_fit import (
     fit_encoder,
     sound_examples,
 )
+from vavl.training.settings import EncoderSettings
 
 Encoder = AudioEncoder | FaceEncoder
 State = dict[str, Tensor]
@@ -267,12 +267,12 @@ def test_shortest_sound_survives_augmentation() -> None:
 
 
 def test_nothing_to_train_on() -> None:
-    with pytest.raises(ConfigError, match="no clip of the training set offers this modality"):
+    with pytest.raises(ConfigError, match="no clip of the training set has this modality"):
         fit(light_audio(), [])
 
 
 def test_nothing_to_train() -> None:
-    with pytest.raises(ConfigError, match="this encoder has nothing that could be trained"):
+    with pytest.raises(ConfigError, match="this encoder has no trainable parameters"):
         fit(load_audio_encoder("prosody").module, sounds(CLASSES))
 
 

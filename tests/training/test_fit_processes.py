@@ -13,8 +13,8 @@ import torch
 
 from tests.training.in_processes import LinearSystem, material
 from tests.training.small_runs import small_settings
-from vavl.training.fit import WARM_UP
 from vavl.training.run_folder import read_history
+from vavl.training.trainer import WARM_UP
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent.parent

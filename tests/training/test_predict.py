@@ -16,10 +16,10 @@ from vavl_runtime.bundle.manifest import PathName
 KINDS = ("both", "two windows", "audio", "visual", "nothing", "two windows")
 
 
-def answer(system: VavlSystem, example: Example, path: PathName) -> np.ndarray:
-    """What a window alone is answered."""
+def alone(system: VavlSystem, example: Example, path: PathName) -> np.ndarray:
+    """The prediction for a window alone."""
     with torch.no_grad():
-        return system.answer(collate([example]))[path][1][0].double().numpy()
+        return system.predict(collate([example]))[path][1][0].double().numpy()
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -35,12 +35,12 @@ def test_windows_count_by_their_length(task: Task) -> None:
     windows = {clip: [example for example in data.examples if example.clip == clip] for clip in "01235"}
     for clip in ("1", "5"):  # 12 s with both modalities, then 4 s of sound
         long, short = windows[clip]
-        heard = (12.0 * answer(system, long, "audio") + 4.0 * answer(system, short, "audio")) / 16.0
+        heard = (12.0 * alone(system, long, "audio") + 4.0 * alone(system, short, "audio")) / 16.0
         np.testing.assert_allclose(found["audio"][clip], heard, atol=1e-5)
-        np.testing.assert_allclose(found["visual"][clip], answer(system, long, "visual"), atol=1e-5)
-        np.testing.assert_allclose(found["audio_visual"][clip], answer(system, long, "audio_visual"), atol=1e-5)
+        np.testing.assert_allclose(found["visual"][clip], alone(system, long, "visual"), atol=1e-5)
+        np.testing.assert_allclose(found["audio_visual"][clip], alone(system, long, "audio_visual"), atol=1e-5)
     for path in ("audio", "visual", "audio_visual"):
-        np.testing.assert_allclose(found[path]["0"], answer(system, windows["0"][0], path), atol=1e-5)
+        np.testing.assert_allclose(found[path]["0"], alone(system, windows["0"][0], path), atol=1e-5)
 
 
 def test_a_still_picture_counts() -> None:

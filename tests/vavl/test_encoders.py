@@ -179,7 +179,7 @@ def test_a_folder_that_misses_weights_is_refused(wav2vec2_folder: Path, tmp_path
 
 
 def test_the_light_encoder_refuses_a_global_normalisation() -> None:
-    with pytest.raises(ConfigError, match="has no place"):
+    with pytest.raises(ConfigError, match="allows no global waveform normalisation"):
         load_audio_encoder("light", WaveformNormalization(kind="global", mean=0.1, std=2.0))
 
 

@@ -1,1 +1,1 @@
-"""The ``vavl-train`` command line, one file a command."""
+"""The command line ``vavl-train``: one file per command."""

@@ -1,12 +1,12 @@
-"""``vavl-train evaluate``: what finished runs are worth on speakers they have never met."""
+"""``vavl-train evaluate``: accuracy of finished runs on unseen speakers."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vavl.cli.options import command_line
-from vavl_runtime.cli.common import exit_on_error
+from vavl.cli.errors import exit_on_error
+from vavl.cli.reporting import command_line
 
 
 def evaluate(

@@ -1,28 +1,32 @@
-"""``vavl-train import-released``: the checkpoint folder of the released VAVL code."""
+"""``vavl-train import-released``: convert a checkpoint folder of the released VAVL code."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vavl.cli.errors import exit_on_error
 from vavl.config import Task
-from vavl_runtime.cli.common import exit_on_error
 
 TASKS: dict[str, Task] = {"classification": "classification", "regression": "regression"}
 
 
 def import_released(
-    folder: Annotated[Path, typer.Argument(help="Released checkpoint folder (docs/released.md).")],
+    folder: Annotated[Path, typer.Argument(help="Checkpoint folder of the released code (docs/released.md).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint folder to write.")],
     task: Annotated[str, typer.Option(help="classification or regression.")],
-    audio_encoder: Annotated[str, typer.Option(help="Reference of the encoder it was trained with: final_wav2vec.pt.")],
+    audio_encoder: Annotated[
+        str, typer.Option(help="Reference of the wav2vec2 that the model was trained with: final_wav2vec.pt.")
+    ],
     face_encoder: Annotated[str, typer.Option(help="Reference of the face encoder: enet_b2_8.pt.")],
-    labels: Annotated[str | None, typer.Option(help="Names in output order, comma-separated.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Class or attribute names in output order, separated by commas.")
+    ] = None,
     arousal_polarity: Annotated[
-        str | None, typer.Option(help="For regression: 'upright' or 'flipped' (D3); never guessed.")
+        str | None, typer.Option(help="Needed for regression: 'upright' or 'flipped' (D3, docs/released.md).")
     ] = None,
 ) -> None:
-    """Turn a released checkpoint folder into a checkpoint of layout 'released'."""
+    """Convert a checkpoint folder of the released code into a checkpoint with layout 'released'."""
     with exit_on_error():
         from vavl.checkpoint import save_checkpoint
         from vavl.errors import ConfigError

@@ -1,112 +1,133 @@
-"""What several commands share: how a corpus, a partition and a progress line are given."""
+"""Options that several commands share, as settings objects (see `vavl.cli.settings`)."""
 
-import contextlib
-import shlex
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from pydantic import ConfigDict, field_validator
 
-from vavl.errors import ConfigError, CorpusError
-from vavl_runtime.cli.common import exit_on_error, print_line
-from vavl_runtime.errors import BackendUnavailableError
+from vavl.config import StrictModel
+from vavl.errors import ConfigError
+from vavl.training.settings import NonNegative
 
-Kind = Annotated[
-    str, typer.Argument(metavar="CORPUS", help="crema-d, msp-improv, ravdess, javanese or manifest (docs/corpora.md).")
-]
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the corpus lies; for manifest, its CSV file.")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave bad clips out and report them.")]
-PartitionNumber = Annotated[
-    str, typer.Option("--partition", metavar="N|all", help="Which partition; 'all' trains on every clip.")
-]
-PartitionSeed = Annotated[
-    int, typer.Option("--partition-seed", help="Seed of the speaker-independent partitions, if the corpus ships none.")
-]
-
-
-@contextlib.contextmanager
-def exit_on_bad_corpus() -> Iterator[None]:
-    """As `exit_on_error`, but every problem of a corpus has a line of its own."""
-    with exit_on_error():
-        try:
-            yield
-        except CorpusError as error:
-            for line in f"error: {error}".splitlines():
-                print_line(line)
-            raise typer.Exit(error.exit_code) from error
-
-
-def command_line() -> str:
-    """The command line as typed."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def partition_number(text: str) -> int | Literal["all"]:
-    """Read ``--partition``.
-
-    Raises:
-        ConfigError: Neither ``all`` nor a number from 1 on.
-    """
-    if text == "all":
-        return "all"
-    if not text.isdigit() or int(text) < 1:
-        raise ConfigError(f"--partition {text!r}: expected 1, 2, … or 'all'")
-    return int(text)
-
-
-def check_device(name: str) -> None:
-    """Refuse a device before anything is sent to it.
-
-    Args:
-        name: As PyTorch calls it: ``cpu``, ``cuda``, ``cuda:1``, ….
-
-    Raises:
-        BackendUnavailableError: PyTorch knows no such device, or this machine has none.
-    """
-    import torch
-
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:  # the latter by a PyTorch that was built without CUDA
-        reason = str(error).splitlines()[0]
-        raise BackendUnavailableError(f"device {name!r}: cannot be used here ({reason}); name another one") from error
-
-
-def report_corpus(corpus: object) -> None:
-    """Print on stderr what was left out of a corpus and what is odd about it."""
+if TYPE_CHECKING:
     from vavl.corpora import Corpus
+    from vavl.training.experiment import CorpusChoice, PartitionChoice
 
-    if not isinstance(corpus, Corpus):
-        raise TypeError(f"expected a Corpus, got {type(corpus).__name__}")
-    for line in (*corpus.left_out, *corpus.notes):
-        print(line, file=sys.stderr)
-    if corpus.left_out:
-        print(f"left out {len(corpus.left_out)}; {len(corpus.clips)} clips remain", file=sys.stderr)
+ACCELERATORS = ("auto", "cpu", "cuda")
 
 
-class ProgressLine:
-    """Clips done and time left, on stderr: rewritten on a terminal, otherwise a line every tenth.
+class Options(StrictModel):
+    """A group of options; the text below each field is its help."""
 
-    Args:
-        what: What is counted.
-    """
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._start = time.monotonic()
-        self._first: int | None = None
 
-    def __call__(self, done: int, total: int, name: str) -> None:
-        """Tell that ``done`` of ``total`` are finished, the last one called ``name``."""
-        if self._first is None:
-            self._first = done - 1  # what was there before costs no time
-        elapsed = time.monotonic() - self._start
-        left = elapsed / (done - self._first) * (total - done)
-        line = f"{done}/{total} {self._what}, {left / 60:.0f} min {left % 60:02.0f} s left"
-        if sys.stderr.isatty():
-            print(f"\r{line}  {name[:40]:40}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-        elif done == total or done % max(1, total // 10) == 0:
-            print(line, file=sys.stderr, flush=True)
+class CorpusOptions(Options):
+    """The corpus that a command reads."""
+
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="CORPUS", help="crema-d, msp-improv, ravdess, javanese or manifest (docs/corpora.md)."),
+    ]
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder of the corpus; for manifest, its folder or CSV file.")
+    ]
+    skip_bad: bool = False
+    """Leave out bad clips and report them, instead of stopping."""
+
+    def choice(self) -> "CorpusChoice":
+        """The corpus as an experiment describes it."""
+        from vavl.training.experiment import CorpusChoice
+
+        return CorpusChoice(kind=self.kind, folder=str(self.folder), skip_bad=self.skip_bad)
+
+    def open(self) -> "Corpus":
+        """Open and check the corpus; prints what was left out and what is unusual about it.
+
+        Raises:
+            CorpusError: The corpus has problems and `skip_bad` is off.
+        """
+        from vavl.cli.reporting import report_corpus
+        from vavl.corpora import open_corpus
+
+        corpus = open_corpus(self.kind, self.folder, skip_bad=self.skip_bad)
+        report_corpus(corpus)
+        return corpus
+
+
+class PartitionSeedOptions(Options):
+    """The partitions of a corpus that ships none."""
+
+    partition_seed: int = 0
+    """Seed of the speaker-independent partitions, for a corpus that ships none."""
+
+
+class PartitionOptions(PartitionSeedOptions):
+    """The partition that a command trains on."""
+
+    partition: Annotated[
+        str, typer.Option("--partition", metavar="N|all", help="Number of the partition; 'all' trains on every clip.")
+    ] = "1"
+
+    @field_validator("partition")
+    @classmethod
+    def _number_or_all(cls, text: str) -> str:
+        if text != "all" and (not text.isdigit() or int(text) < 1):
+            raise ValueError(f"got {text!r}, expected 1, 2, … or 'all'")
+        return text
+
+    def choice(self) -> "PartitionChoice":
+        """The partition as an experiment describes it."""
+        from vavl.training.experiment import PartitionChoice
+
+        number: int | Literal["all"] = "all" if self.partition == "all" else int(self.partition)
+        return PartitionChoice(number=number, seed=self.partition_seed)
+
+
+class ModelOptions(Options):
+    """The features, the model that is trained on them, and the size of what it is compared with."""
+
+    features: Path
+    """Feature cache, made by vavl-train features."""
+    preset: str = "paper"
+    """Model: 'paper' or 'light'."""
+    model: Path | None = None
+    """JSON file of model settings that replace those of the preset."""
+    alpha: NonNegative | None = None
+    """Weight of the reconstruction loss; by default 2 for classes and 1 for attributes."""
+    uavm_width: int = 1024
+    """Width of UAVM; 1024 in its paper."""
+
+    def changes(self) -> dict[str, Any]:
+        """Read the model settings from the JSON file; empty without a file.
+
+        Raises:
+            ConfigError: The file cannot be read or does not hold a JSON object.
+        """
+        if self.model is None:
+            return {}
+        import json
+
+        try:
+            changes = json.loads(self.model.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"--model {self.model}: not a readable JSON file ({error})") from error
+        if not isinstance(changes, dict):
+            kind = type(changes).__name__
+            raise ConfigError(f"--model {self.model}: got a JSON {kind}, expected an object of settings")
+        return changes
+
+
+class ComputeOptions(Options):
+    """Where systems are trained."""
+
+    accelerator: str = "auto"
+    """auto, cpu or cuda; under torchrun each process takes one device."""
+
+    @field_validator("accelerator")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in ACCELERATORS:
+            raise ValueError(f"got {name!r}, expected {', '.join(ACCELERATORS)}")
+        return name

@@ -1,4 +1,4 @@
-"""Corpora behind one interface, their checks and their partitions."""
+"""Labelled corpora: reading, checking, and speaker-independent partitions."""
 
 from vavl.corpora.checks import check_corpus
 from vavl.corpora.corpus import Clip, Corpus, Partition, Split

@@ -1,4 +1,4 @@
-"""What can be wrong with a corpus, found all at once and before anything trains."""
+"""Checks of a corpus: they find all problems before any training."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,8 +15,8 @@ from vavl_runtime.errors import InputError, InvalidArrayError, NoStreamsError, N
 from vavl_runtime.media import open_source
 
 Kind = Literal[
-    "layout",  # a folder, table or column is missing or unreadable: leaving clips out mends nothing
-    "row",  # a row of a table cannot be understood
+    "layout",  # a folder, table or column is missing or unreadable; leaving clips out does not help
+    "row",  # a row of a table is invalid
     "name",  # a file name does not follow the corpus's pattern
     "duplicate_id",
     "label",
@@ -31,18 +31,18 @@ Kind = Literal[
 ]
 NOTES: tuple[Kind, ...] = ("untrained_class",)
 
-# Shares are rounded in tables: six of them with two decimals may be 0.03 away from 1 together.
+# Shares are rounded in tables: the sum of six shares with two decimals may differ from 1 by 0.03.
 SHARE_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem of a corpus.
 
     Attributes:
-        source: Where it is described: ``labels.csv:17``, a file name or the name of a partition.
-        clip: Id of the clip that has to be left out to be rid of it; empty if it is none in particular.
-        kind: Stable name.
+        source: Where it is: ``labels.csv:17``, a file name or the name of a partition.
+        clip: Id of the clip to leave out to resolve the problem; empty if it does not belong to one clip.
+        kind: Stable name of the kind of problem.
         message: What came, what was expected and how to mend it.
     """
 
@@ -53,7 +53,7 @@ class Problem:
 
     @property
     def is_note(self) -> bool:
-        """Whether training can go on all the same."""
+        """Whether training is possible in spite of it."""
         return self.kind in NOTES
 
     def __str__(self) -> str:
@@ -61,16 +61,16 @@ class Problem:
 
 
 def check_corpus(corpus: Corpus, partitions: Sequence[Partition] | None = None) -> list[Problem]:
-    """Look for everything that is wrong with a corpus.
+    """Find all problems of a corpus.
 
-    Media are opened, which takes about a millisecond a file, but not decoded; feature files are read completely.
+    Media files are opened but not decoded, which takes about a millisecond per file. Feature files are read completely.
 
     Args:
         corpus: The corpus.
-        partitions: Partitions of it; those that it ships by default.
+        partitions: Partitions of the corpus; by default those that it ships.
 
     Returns:
-        All problems: of ids, of each clip's label and files, of the partitions.
+        All problems: of ids, of labels, of files and of partitions.
     """
     return [
         *_check_ids(corpus),
@@ -81,16 +81,16 @@ def check_corpus(corpus: Corpus, partitions: Sequence[Partition] | None = None) 
 
 
 def check_partitions(corpus: Corpus, partitions: Sequence[Partition]) -> list[Problem]:
-    """Look for what is wrong with partitions: unknown clips, speakers in two splits, empty splits, untrained classes.
+    """Find all problems of partitions: unknown clips, speakers in two splits, empty splits, untrained classes.
 
-    Of a speaker in two splits, the clips outside the split that has most of them are the problem.
+    If a speaker is in two splits, the problem is reported for the clips outside the split that has most of them.
 
     Args:
         corpus: The corpus.
-        partitions: Partitions of it.
+        partitions: Partitions of the corpus.
 
     Returns:
-        All problems; a class without a clip to train on is but a note.
+        All problems. A class without a training clip is only a note.
     """
     clips = {clip.id: clip for clip in corpus.clips}
     return [
@@ -129,7 +129,7 @@ def _check_files(corpus: Corpus) -> Iterator[Problem]:
     features: dict[Modality, list[tuple[Clip, Path, int]]] = defaultdict(list)
     for clip in corpus.clips:
         if not clip.modalities:
-            yield Problem(clip.source, clip.id, "no_modality", "neither sound nor picture; expected a file of either")
+            yield Problem(clip.source, clip.id, "no_modality", "neither sound nor picture; expected at least one file")
         for modality in clip.modalities:
             path = clip.audio if modality == "audio" else clip.visual
             assert path is not None
@@ -159,13 +159,11 @@ def _check_media(path: Path, modality: Modality) -> None:
     source = open_source(path, Limits())
     if not (source.has_audio if modality == "audio" else source.has_video):
         what, other = ("sound", "picture") if modality == "audio" else ("picture", "sound")
-        raise NoStreamsError(
-            f"{path}: announces no {what}, only {other}; name it as the other modality or leave it out"
-        )
+        raise NoStreamsError(f"{path}: has no {what}, only {other}; list it as the other modality or leave it out")
 
 
 def _feature_width(path: Path) -> int:
-    """F of a feature file of shape (T, F) in which nothing is wrong."""
+    """Check a feature file of shape (T, F) and return F."""
     try:
         features = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
@@ -209,7 +207,7 @@ def _check_splits(corpus: Corpus, clips: dict[str, Clip], partition: Partition) 
         trained = {_voted(clips[id_]) for id_ in partition.ids("train") if id_ in clips and clips[id_].target}
         for number, label in enumerate(corpus.labels):
             if number not in trained:
-                message = f"no train clip of class {label}: it will hardly ever be predicted"
+                message = f"no training clip of class {label}; it will hardly ever be predicted"
                 yield Problem(partition.name, "", "untrained_class", message)
 
 

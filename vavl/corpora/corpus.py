@@ -1,4 +1,4 @@
-"""What every corpus is to the rest of the package: clips with labels, speakers and whatever modalities exist."""
+"""The form of every corpus: clips with labels, speakers and the modalities that exist."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,12 +22,16 @@ class Clip:
 
     Attributes:
         id: Unique within the corpus.
-        speaker: Who is heard and seen; partitions never put one speaker into two sets.
+        speaker: Name of the speaker; a partition never has one speaker in two sets.
         target: Shares of the classes, summing to 1 (a one-hot or a vote vector), or attribute scores on the
             corpus's scale, in the order of the corpus's labels.
-        audio: Where the sound is: a media file, or a ``.npy`` of features (T_a, F_a); None if there is none.
-        visual: Where the picture is: a media file, or a ``.npy`` of features (T_v, F_v); None if there is none.
+        audio: Media file with the audio, or ``.npy`` file of features (T_a, F_a); None if the clip has no audio.
+        visual: Media file with the video, or ``.npy`` file of features (T_v, F_v); None if the clip has no video.
         source: Where the clip is described, for messages: ``labels.csv:17`` or a file name.
+
+    Example:
+        >>> Clip("c1", "ann", (1.0, 0.0), Path("c1.wav"), None, "manifest.csv:2").modalities
+        ('audio',)
     """
 
     id: str
@@ -45,11 +49,11 @@ class Clip:
 
 @dataclass(frozen=True)
 class Partition:
-    """Which clips are trained on, chosen by and tested on.
+    """A division of the clips into training, development and test set.
 
     Attributes:
-        name: How reports call it: ``partition 1`` or ``seed 3``.
-        split_of: Split of every clip, by clip id; a clip that is left out is not used.
+        name: Name in reports, such as ``partition 1``.
+        split_of: Split of each clip, by clip id. A clip that is not in it is not used.
     """
 
     name: str
@@ -69,10 +73,10 @@ class Corpus:
         task: ``classification`` or ``regression``.
         labels: Class or attribute names, in the order of `Clip.target` (D17, D18).
         clips: All clips.
-        partitions: Those that the corpus ships; empty if it ships none (see `vavl.corpora.partitions`).
+        partitions: The partitions that the corpus ships; empty if it ships none (see `vavl.corpora.partitions`).
         scale: Lowest and highest attribute score.
-        left_out: Problems of clips that were left out on request, as text.
-        notes: What is odd about the corpus but stops nobody from training, as text.
+        left_out: The problems of the clips that were left out on request, as text.
+        notes: Unusual properties that do not prevent training, as text.
     """
 
     name: str
@@ -86,18 +90,18 @@ class Corpus:
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """Everybody in the corpus, sorted."""
+        """Names of all speakers, sorted."""
         return tuple(sorted({clip.speaker for clip in self.clips}))
 
 
 def clip_files(folder: Path) -> list[Path]:
-    """Media and feature files below a folder, in order of path; files whose name starts with a dot do not count.
+    """Find media and feature files below a folder. Files whose name starts with a dot are ignored.
 
     Args:
-        folder: Where to look, recursively; may be absent.
+        folder: Searched recursively; need not exist.
 
     Returns:
-        Their paths.
+        Paths of the files, sorted.
     """
     return sorted(
         path

@@ -1,4 +1,4 @@
-"""CREMA-D by the label files released with VAVL; MSP-IMPROV's have the same form and are read here too."""
+"""Reads CREMA-D from the label files released with VAVL; those of MSP-IMPROV have the same form."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,12 +9,12 @@ from vavl.corpora.checks import Problem
 from vavl.corpora.corpus import CLIP_SUFFIXES, FEATURES_SUFFIX, Clip, Corpus, Partition, Split, clip_files
 from vavl.corpora.manifest import Row, read_table
 
-# Where label files and media lie, in order of preference: the first place that holds any is the one that counts.
+# Where label files and media are, in order of preference: only the first place that holds any file is read.
 LABEL_FILES = ("partitions/*.csv", "*label*/*.csv", "*/*label*/*.csv", "*label*.csv", "partition*.csv")
 AUDIO_FOLDERS = ("AudioWAV", "AudioMP3", "Audios", "Audio")
 VISUAL_FOLDERS = ("Face_features", "VideoFlash", "Videos", "Video")
 
-# Accepted column names, in any case, underscores and spaces aside.
+# Accepted column names; case, underscores and spaces are ignored.
 COLUMNS = {
     "file": ("filename", "file", "clip"),
     "speaker": ("spkrid", "speakerid", "speaker"),
@@ -46,14 +46,14 @@ def read_released(
     targets: Mapping[str, tuple[str, ...]],
     speaker_of: Callable[[Row, Columns], str],
 ) -> tuple[Corpus, list[Problem]]:
-    """Read a corpus by label files such as VAVL's authors released: one a partition, each with every clip.
+    """Read a corpus from label files like those of VAVL's authors: one file per partition, each with every clip.
 
     Args:
         folder: Holds label files and media.
-        name: Of the corpus.
+        name: Name of the corpus.
         task: ``classification`` or ``regression``.
-        targets: Accepted names of each label's column, in the order of the labels.
-        speaker_of: Names the speaker of a row, given what the columns of `COLUMNS` are called there.
+        targets: Accepted column names of each label, in the order of the labels.
+        speaker_of: Returns the speaker of a row, given the file's names of the columns in `COLUMNS`.
 
     Returns:
         The corpus of all labelled clips, with or without media, and the problems of the label files.
@@ -88,10 +88,10 @@ def read_released(
 
 
 def _media(folder: Path, problems: list[Problem]) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Sounds and pictures by clip id."""
+    """Audio files and visual files by clip id."""
     audio = _first_with_files(folder, AUDIO_FOLDERS, problems)
     visual = _first_with_files(folder, VISUAL_FOLDERS, problems)
-    if not audio:  # films hold their own sound
+    if not audio:  # take the sound of the films
         audio = {stem: path for stem, path in visual.items() if path.suffix.lower() != FEATURES_SUFFIX}
     if not audio and not visual:
         expected = ", ".join((*AUDIO_FOLDERS, *VISUAL_FOLDERS))
@@ -102,7 +102,7 @@ def _media(folder: Path, problems: list[Problem]) -> tuple[dict[str, Path], dict
 def _read_labels(
     path: Path, source: str, targets: Mapping[str, tuple[str, ...]]
 ) -> tuple[list[Row], Columns, list[Problem]]:
-    """Rows of a label file, what it calls the wanted columns (and ``gender``, if there), and its problems."""
+    """The rows of a label file, its names of the needed columns (and of ``gender``, if present), and its problems."""
     table = read_table(path, source)
     plain = {re.sub(r"[\s_]", "", column).lower(): column for column in table.columns}
     wanted = {**COLUMNS, **targets}
@@ -115,11 +115,13 @@ def _read_labels(
 
 
 def _agree(one: Clip, other: Clip) -> bool:
-    return one.speaker == other.speaker and repr(one.target) == repr(other.target)  # as text: NaN differs from itself
+    return one.speaker == other.speaker and repr(one.target) == repr(
+        other.target
+    )  # as text: NaN is not equal to itself
 
 
 def _first_with_files(folder: Path, names: tuple[str, ...], problems: list[Problem]) -> dict[str, Path]:
-    """Files by stem in the first of the named folders, in any case, that holds any; two of one stem are a problem."""
+    """Files by stem in the first named folder (in any case) that holds any; two files with one stem are a problem."""
     here = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
     for name in names:
         files: dict[str, Path] = {}
@@ -134,11 +136,11 @@ def _first_with_files(folder: Path, names: tuple[str, ...], problems: list[Probl
 
 
 def _id(file: str) -> str:
-    """``session1/clip.wav`` and ``clip`` both mean ``clip``."""
+    """The clip id of a file name: ``session1/clip.wav`` and ``clip`` both give ``clip``."""
     path = Path(file)
     return path.stem if path.suffix.lower() in CLIP_SUFFIXES else path.name
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Order in which partition 10 follows partition 9."""
+    """Sort key that puts partition 10 after partition 9."""
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", path.as_posix())]

@@ -1,4 +1,4 @@
-"""The Javanese emotion corpus, by file name: few clips with sound and picture, many with sound only."""
+"""Reads the Javanese emotion corpus by file names: few clips with audio and video, many with audio only."""
 
 import re
 from pathlib import Path
@@ -6,21 +6,21 @@ from pathlib import Path
 from vavl.corpora.checks import Problem
 from vavl.corpora.corpus import FEATURES_SUFFIX, Clip, Corpus, clip_files
 
-# The corpus's own order, 01 to 06; a name that `vavl.config.CREMA_D_CLASSES` has too means the same emotion.
+# The corpus's own order, 01 to 06; names shared with `vavl.config.CREMA_D_CLASSES` mean the same emotion.
 CLASSES = ("neutral", "sad", "happy", "surprise", "fear", "angry")
 NAME = re.compile(r"(?P<actor>\d\d)-(?P<sentence>\d\d)-(?P<emotion>0[1-6])_(?P<repetition>\d\d)")
 
 
 def read_javanese(folder: Path) -> tuple[Corpus, list[Problem]]:
-    """Read the corpus: ``audio/AA-SS-EE_RR.*`` is the sound and ``video/AA-SS-EE_RR.*`` the picture of one clip.
+    """Read the corpus: ``audio/AA-SS-EE_RR.*`` is the audio and ``video/AA-SS-EE_RR.*`` the video of one clip.
 
-    A film holds the sound of the sound file of its name, so it is heard only where that file is absent.
+    The sound track of a film equals the audio file with its name, so it is used only if there is no such file.
 
     Args:
         folder: Holds ``audio/``, ``video/`` or both.
 
     Returns:
-        The corpus, and files whose name does not follow the pattern.
+        The corpus, and the files whose name does not follow the pattern.
     """
     problems: list[Problem] = []
     sounds = _by_name(folder, "audio", problems)

@@ -1,6 +1,6 @@
-"""Any corpus through a manifest CSV, and the reading of tables that it shares with label files of other corpora.
+"""Reads a corpus that a manifest CSV describes, and the CSV tables of other corpora.
 
-The format of the manifest is in ``docs/corpora.md``.
+The format of the manifest is described in ``docs/corpora.md``.
 """
 
 import csv
@@ -28,12 +28,12 @@ Value = TypeVar("Value")
 
 @dataclass
 class Row:
-    """One row of a table, which notes what it cannot give.
+    """One row of a table. Reading a cell that is wrong adds a fault and returns a placeholder.
 
     Attributes:
         source: ``file:line``.
         cells: Stripped text by column.
-        faults: What was asked for and is not there, as text.
+        faults: What is wrong with the cells that were read, as text.
     """
 
     source: str
@@ -41,13 +41,13 @@ class Row:
     faults: list[str] = field(default_factory=list)
 
     def text(self, column: str) -> str:
-        """A cell that must not be empty."""
+        """Read a cell that must not be empty."""
         if not self.cells[column]:
             self.faults.append(f"column {column} is empty")
         return self.cells[column]
 
     def number(self, column: str) -> float:
-        """A cell as a number, which may be NaN or infinite: whether that is sensible is for the checks to say."""
+        """Read a cell as a number. It may be NaN or infinite; the checks of the corpus refuse such values."""
         try:
             return float(self.cells[column])
         except ValueError:
@@ -55,20 +55,20 @@ class Row:
             return float("nan")
 
     def choice(self, column: str, options: Mapping[str, Value]) -> Value | None:
-        """What a cell stands for; None if it stands for nothing."""
+        """Read a cell as one of several options; None if it is none of them."""
         if self.cells[column] not in options:
             self.faults.append(f"column {column}: got {self.cells[column]!r}, expected one of {', '.join(options)}")
         return options.get(self.cells[column])
 
     def split(self, column: str) -> Split | None:
-        """A cell as a split, in any case; None if it names none."""
+        """Read a cell as a split, in upper or lower case; None if it names no split."""
         split = SPLIT_NAMES.get(self.cells[column].lower())
         if split is None:
             self.faults.append(f"column {column}: got {self.cells[column]!r}, expected one of {', '.join(SPLIT_NAMES)}")
         return split
 
     def problems(self, clip: str) -> list[Problem]:
-        """Its faults as a problem of a clip."""
+        """The faults as one problem of a clip; empty without faults."""
         return [Problem(self.source, clip, "row", "; ".join(self.faults))] if self.faults else []
 
 
@@ -80,7 +80,7 @@ class Table:
         comments: ``# key: value`` lines above the header, by key.
         columns: The header.
         rows: Rows with as many cells as the header.
-        problems: Of the file as a whole, and of rows with too few or too many cells.
+        problems: Problems of the file as a whole, and of rows with too few or too many cells.
     """
 
     comments: dict[str, str] = field(default_factory=dict)
@@ -90,14 +90,14 @@ class Table:
 
 
 def read_table(path: Path, source: str) -> Table:
-    """Read a CSV file: UTF-8, comma-separated, comments above one header, empty lines anywhere.
+    """Read a CSV file: UTF-8, comma-separated, with comments above one header and empty lines anywhere.
 
     Args:
         path: The file.
-        source: How problems call it.
+        source: Name of the file in problems.
 
     Returns:
-        Its rows, and all problems; nothing is raised.
+        Its rows and all problems. Nothing is raised.
     """
     table = Table()
     try:
@@ -173,24 +173,16 @@ def read_manifest(folder: Path) -> tuple[Corpus, list[Problem]]:
 
 
 def _describe(table: Table, path: Path) -> tuple[Corpus, list[str]]:
-    """The corpus, without clips, as header and comments announce it; and their faults."""
+    """The corpus, without clips, as header and comments describe it; and what is wrong with them."""
     name = table.comments.get("name") or path.resolve().parent.name
     if not table.columns:
         return Corpus(name, "classification", (), ()), []
     faults = [f"no column {column}" for column in REQUIRED if column not in table.columns]
-    attributes = tuple(name.removeprefix("target:") for name in table.columns if name.startswith("target:"))
-    by_name = "label" in table.columns
-    if by_name == bool(attributes):
-        faults.append("expected either a column label or a column target:NAME for each class or attribute")
     if not table.rows:
         faults.append("no row below the header; expected one for each clip")
-    labels = attributes
-    if by_name:
-        listed = (name.strip() for name in table.comments.get("labels", "").split(","))
-        found = sorted({row.cells["label"] for row in table.rows if row.cells["label"]})
-        labels = tuple(name for name in listed if name) or tuple(found)
+    labels = _labels(table, faults)
     scale = _scale(table.comments.get("scale"), faults)
-    if by_name and scale:
+    if "label" in table.columns and scale:
         faults.append("a scale has no meaning for classes; remove the line '# scale'")
     if not scale and len(labels) == 1:
         faults.append(
@@ -199,6 +191,20 @@ def _describe(table: Table, path: Path) -> tuple[Corpus, list[str]]:
     if scale:
         return Corpus(name, "regression", labels, (), scale=scale), faults
     return Corpus(name, "classification", labels, ()), faults
+
+
+def _labels(table: Table, faults: list[str]) -> tuple[str, ...]:
+    """Names of the classes or attributes: of the target columns, else those listed, else those that occur."""
+    attributes = tuple(name.removeprefix("target:") for name in table.columns if name.startswith("target:"))
+    by_name = "label" in table.columns
+    if by_name == bool(attributes):
+        faults.append("expected either a column label or a column target:NAME for each class or attribute")
+    if not by_name:
+        return attributes
+    listed = (name.strip() for name in table.comments.get("labels", "").split(","))
+    return tuple(name for name in listed if name) or tuple(
+        sorted({row.cells["label"] for row in table.rows if row.cells["label"]})
+    )
 
 
 def _scale(text: str | None, faults: list[str]) -> tuple[float, float] | None:

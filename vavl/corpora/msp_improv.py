@@ -1,4 +1,4 @@
-"""MSP-IMPROV by the label files released with VAVL: arousal, dominance and valence from 1 to 5."""
+"""Reads MSP-IMPROV from the label files released with VAVL: arousal, dominance and valence from 1 to 5."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ from vavl.corpora.corpus import Corpus
 from vavl.corpora.crema_d import Columns, read_released
 from vavl.corpora.manifest import Row
 
-# The released order of attributes (D18), whatever the order of the columns. Arousal is read as it stands: the
-# released code turns it upside down every other epoch (D3).
+# The released order of attributes (D18), independent of the order of the columns. Arousal is read as annotated; the
+# released code inverts it in every other epoch (D3).
 ATTRIBUTES = {
     "arousal": ("emoact", "arousal", "activation"),
     "dominance": ("emodom", "dominance"),
@@ -29,6 +29,6 @@ def read_msp_improv(folder: Path) -> tuple[Corpus, list[Problem]]:
 
 
 def _speaker(row: Row, columns: Columns) -> str:
-    """``F2``: the released ``SpkrID`` is the number of a session, which a woman and a man share."""
+    """Name a speaker, such as ``F2``: the released ``SpkrID`` is the number of a session with a woman and a man."""
     speaker = row.text(columns["speaker"])
     return row.text(columns["gender"])[:1].upper() + speaker if "gender" in columns else speaker

@@ -1,4 +1,4 @@
-"""From a corpus's name and folder to a corpus that can be trained on, or a list of everything that is wrong."""
+"""Opens a corpus by its format and folder, checks it, and reports all problems at once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,18 +29,18 @@ def open_corpus(name: str, folder: str | Path, *, skip_bad: bool = False) -> Cor
 
     Args:
         name: One of `READERS`.
-        folder: Where the corpus lies, in the layout of ``docs/corpora.md``; for ``manifest`` also the CSV itself.
-        skip_bad: Leave bad clips out instead of refusing the corpus.
+        folder: Folder of the corpus, laid out as in ``docs/corpora.md``; for ``manifest``, its folder or CSV file.
+        skip_bad: Leave out bad clips instead of refusing the corpus.
 
     Returns:
-        The corpus; `Corpus.left_out` tells what is missing from it, `Corpus.notes` what is odd.
+        The corpus. `Corpus.left_out` lists what was left out, `Corpus.notes` what is unusual.
 
     Raises:
-        ConfigError: No such kind of corpus.
-        NotFoundError: No such folder.
-        NotAFileError: A file where a folder is needed, or the other way round.
-        CorpusError: Something is wrong with the corpus, and leaving clips out is not allowed, does not mend it or
-            leaves none. The message lists every problem.
+        ConfigError: The format is unknown.
+        NotFoundError: The folder does not exist.
+        NotAFileError: A file was given where a folder is needed.
+        CorpusError: The corpus has problems, and leaving clips out is not allowed, does not resolve them or leaves no
+            clip. The message lists every problem.
     """
     if name not in READERS:
         raise ConfigError(f"corpus {name!r}: expected one of {', '.join(READERS)}")
@@ -53,25 +53,25 @@ def open_corpus(name: str, folder: str | Path, *, skip_bad: bool = False) -> Cor
     problems = [*problems, *check_corpus(corpus)]
     wrong = [problem for problem in problems if not problem.is_note]
     if any(problem.kind == "layout" for problem in wrong):
-        raise _error(name, folder, wrong, "mend at least the layout: leaving clips out does not help against it")
+        raise _error(name, folder, wrong, "mend at least the layout, which leaving clips out cannot resolve")
     if wrong and not skip_bad:
-        raise _error(name, folder, wrong, "mend them, or leave the bad clips out with --skip-bad")
+        raise _error(name, folder, wrong, "mend them, or leave the bad clips out", argument="skip_bad")
     corpus = leave_out(corpus, wrong)
     if not corpus.clips:
-        raise _error(name, folder, wrong, "no clip would be left without the bad ones; mend them")
+        raise _error(name, folder, wrong, "all clips are bad, so none would be left; mend them")
     notes = check_partitions(corpus, corpus.partitions)
     return replace(corpus, notes=tuple(map(str, notes)))
 
 
 def leave_out(corpus: Corpus, problems: Sequence[Problem]) -> Corpus:
-    """Take bad clips out of a corpus and its partitions, and partitions that have an empty split out of the corpus.
+    """Remove bad clips from a corpus and its partitions, then partitions that have an empty split.
 
     Args:
         corpus: The corpus.
-        problems: What is wrong with it.
+        problems: Problems of the corpus.
 
     Returns:
-        The corpus without the clips of the problems, and with all of these in `Corpus.left_out`.
+        The corpus without the clips of these problems, which are listed in `Corpus.left_out`.
     """
     bad = {problem.clip for problem in problems}
     clips = tuple(clip for clip in corpus.clips if clip.id not in bad)
@@ -87,8 +87,9 @@ def _only(partition: Partition, ids: set[str]) -> Partition:
     return Partition(partition.name, {id_: split for id_, split in partition.split_of.items() if id_ in ids})
 
 
-def _error(name: str, folder: Path, problems: Sequence[Problem], remedy: str) -> CorpusError:
+def _error(
+    name: str, folder: Path, problems: Sequence[Problem], remedy: str, argument: str | None = None
+) -> CorpusError:
     listed = "\n".join(f"  {problem}" for problem in problems)
-    return CorpusError(
-        f"{folder}: {len(problems)} problem{'s' * (len(problems) > 1)} in this corpus ({name}); {remedy}\n{listed}"
-    )
+    count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
+    return CorpusError(f"{folder}: {count} in this corpus ({name}); {remedy}\n{listed}", argument=argument)

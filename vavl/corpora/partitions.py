@@ -12,23 +12,30 @@ MINIMUM_SPEAKERS = 3
 def make_partitions(
     corpus: Corpus, count: int = 5, seed: int = 0, shares: tuple[float, float, float] = (0.70, 0.15, 0.15)
 ) -> tuple[Partition, ...]:
-    """Share out the speakers several times (§4.1: five partitions of 70, 15 and 15 %).
+    """Divide the speakers several times (§4.1: five partitions of 70, 15 and 15 %).
 
-    Those who were tested least often so far are tested next, so over the partitions any two speakers are tested
-    equally often, give or take one. The result depends on the clips' ids and speakers, the seed and the other
-    arguments only: neither on the order of the clips nor on the platform.
+    The speakers tested least often so far are tested next, so any two speakers are tested equally often or once more or
+    less. The result depends only on the clips' ids and speakers and on the arguments, not on the order of the clips or
+    the platform.
 
     Args:
-        corpus: At least three speakers.
-        count: How many partitions.
-        seed: Another seed, other partitions.
-        shares: Of the speakers, for train, development and test; each split gets at least one speaker.
+        corpus: A corpus with at least three speakers.
+        count: Number of partitions.
+        seed: Seed of the division.
+        shares: Shares of the speakers for training, development and test; each split gets at least one speaker.
 
     Returns:
         The partitions, ``seed 0 partition 1`` and so on.
 
     Raises:
-        ConfigError: There are too few speakers, or an argument makes no sense.
+        ConfigError: There are too few speakers, or an argument is out of range.
+
+    Example:
+        >>> from vavl.corpora import Clip
+        >>> clips = tuple(Clip(name, name, (1.0, 0.0), None, None, name) for name in ("ann", "ben", "cam", "dan"))
+        >>> corpus = Corpus("made", "classification", ("calm", "tense"), clips)
+        >>> [partition.name for partition in make_partitions(corpus, count=2)]
+        ['seed 0 partition 1', 'seed 0 partition 2']
     """
     speakers = _speakers(corpus)
     if count < 1:
@@ -37,7 +44,7 @@ def make_partitions(
         raise ConfigError(f"partitions: shares {shares}, expected three positive numbers that sum to 1")
     tests = _between(1, round(shares[2] * len(speakers)), len(speakers) - 2)
     developments = _between(1, round(shares[1] * len(speakers)), len(speakers) - tests - 1)
-    # Mersenne Twister by way of `random()`, which Python promises to keep, rather than of `shuffle`.
+    # `random()` and not `shuffle`: Python guarantees that its sequence stays the same.
     chance = random.Random(seed)
     tested: Counter[str] = Counter()
     developed: Counter[str] = Counter()
@@ -52,13 +59,13 @@ def make_partitions(
 
 
 def leave_one_speaker_out(corpus: Corpus) -> tuple[Partition, ...]:
-    """One partition a speaker: that speaker is tested, the next one by name is for development.
+    """Make one partition per speaker: the speaker is the test set, and the next one by name the development set.
 
     Args:
-        corpus: At least three speakers.
+        corpus: A corpus with at least three speakers.
 
     Returns:
-        The partitions, in order of the speakers tested.
+        The partitions, in order of the tested speakers.
 
     Raises:
         ConfigError: There are too few speakers.
@@ -86,7 +93,7 @@ def _between(low: int, value: int, high: int) -> int:
 
 
 def _least_used(speakers: list[str] | tuple[str, ...], used: Counter[str], chance: random.Random) -> list[str]:
-    """Speakers, those least often used first, in random order where that is equal."""
+    """Speakers, least used first; equally used speakers in random order."""
     return sorted(speakers, key=lambda speaker: (used[speaker], chance.random()))
 
 

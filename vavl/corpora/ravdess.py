@@ -1,4 +1,4 @@
-"""RAVDESS, by file name: each performance comes as film, as silent film and as sound, which are one clip here."""
+"""Reads RAVDESS by file names. Film, silent film and sound of one performance are one clip."""
 
 import re
 from collections import defaultdict
@@ -7,7 +7,7 @@ from pathlib import Path
 from vavl.corpora.checks import Problem
 from vavl.corpora.corpus import FEATURES_SUFFIX, Clip, Corpus, clip_files
 
-# The corpus's own order, 01 to 08; a name that `vavl.config.CREMA_D_CLASSES` has too means the same emotion.
+# The corpus's own order, 01 to 08; names shared with `vavl.config.CREMA_D_CLASSES` mean the same emotion.
 CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise")
 CHANNELS = {"01": "speech", "02": "song"}
 FILM, SILENT_FILM, SOUND = "01", "02", "03"
@@ -17,17 +17,17 @@ NAME = re.compile(
 
 
 def read_ravdess(folder: Path, channels: tuple[str, ...] = ("speech",)) -> tuple[Corpus, list[Problem]]:
-    """Read the corpus: a clip is a performance, named by its file name without the modality.
+    """Read the corpus. A clip is a performance; its id is the file name without the modality.
 
-    Sound comes from the sound file (03) and, without one, from the film (01); the picture from the film and, without
-    one, from the silent film (02).
+    Audio is taken from the sound file (03), or from the film (01) if there is none; video from the film, or from the
+    silent film (02) if there is none.
 
     Args:
-        folder: Holds the files, in folders such as ``Actor_01`` or none.
-        channels: ``speech``, ``song`` or both; in song there is neither disgust nor surprise.
+        folder: Holds the files, directly or in subfolders such as ``Actor_01``.
+        channels: ``speech``, ``song`` or both. Song has neither disgust nor surprise.
 
     Returns:
-        The corpus, and files whose name does not follow the pattern.
+        The corpus, and the files whose name does not follow the pattern.
     """
     problems: list[Problem] = []
     performances: dict[str, dict[str, Path]] = defaultdict(dict)

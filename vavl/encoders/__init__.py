@@ -1,4 +1,4 @@
-"""Pre-trained feature encoders, each behind one small interface and one reference string."""
+"""Feature encoders: audio encoders and face encoders, each named by a reference string."""
 
 from vavl.encoders.base import AudioEncoder, FaceEncoder, LoadedEncoder
 from vavl.encoders.folder import save_encoder

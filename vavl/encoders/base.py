@@ -1,4 +1,4 @@
-"""The two small interfaces behind which every feature encoder stands."""
+"""The interfaces of audio encoders and face encoders."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ FACE_SIZE = 224
 
 
 class AudioEncoder(nn.Module, ABC):
-    """Sound to features: 50 tokens a second (wav2vec2) or 12.5 (light).
+    """Encodes audio to 50 feature tokens per second (wav2vec2) or 12.5 (light).
 
     Attributes:
         dim: Width of the features, F_a.
-        minimum_samples: Shortest waveform that gives one token.
-        frozen: Prefixes of parameters that training leaves alone.
-        version: Goes up whenever the same weights give other features.
+        minimum_samples: Number of samples of the shortest waveform that gives a token.
+        frozen: Prefixes of the names of parameters that training does not change.
+        version: Increased whenever the code computes other features from the same weights.
     """
 
     dim: int
@@ -27,28 +27,28 @@ class AudioEncoder(nn.Module, ABC):
 
     @abstractmethod
     def output_lengths(self, samples: Tensor) -> Tensor:
-        """Tokens that a number of samples gives, int64, same shape."""
+        """Number of tokens for a number of samples, int64, same shape."""
 
     @abstractmethod
     def forward(self, waveform: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode a padded batch; a clip's tokens depend neither on its padding nor on its batch-mates.
+        """Encode a padded batch. A clip's tokens depend neither on its padding nor on other clips of the batch.
 
         Args:
             waveform: Mono 16 kHz float32 in [-1, 1], shape (B, S).
             samples: Valid samples of each clip, int64, shape (B,), each at least `minimum_samples`.
 
         Returns:
-            Features (B, T, dim), and valid tokens (B,), int64.
+            Features (B, T, dim), and the number of valid tokens (B,), int64.
         """
 
 
 class FaceEncoder(nn.Module, ABC):
-    """Face crops to one feature vector each.
+    """Encodes each face crop to one feature vector.
 
     Attributes:
         dim: Width of the features, F_v.
-        frozen: Prefixes of parameters that training leaves alone.
-        version: Goes up whenever the same weights give other features.
+        frozen: Prefixes of the names of parameters that training does not change.
+        version: Increased whenever the code computes other features from the same weights.
     """
 
     dim: int
@@ -65,7 +65,7 @@ EncoderT = TypeVar("EncoderT", bound=nn.Module)
 
 @dataclass(frozen=True)
 class LoadedEncoder(Generic[EncoderT]):
-    """An encoder with where its weights come from.
+    """An encoder and the origin of its weights.
 
     Attributes:
         module: The encoder, in evaluation mode.

@@ -1,6 +1,6 @@
-"""Encoder folders: what ``vavl-train audio-encoder`` and ``face-encoder`` write and a reference string can name.
+"""Encoder folders, as ``vavl-train audio-encoder`` and ``face-encoder`` write them; a reference can name one.
 
-encoder.json           which network, with the settings that build it
+encoder.json           the network and the settings that build it
 encoder.safetensors    its weights
 """
 
@@ -24,12 +24,12 @@ WEIGHTS = "encoder.safetensors"
 
 
 def save_encoder(module: AudioEncoder | FaceEncoder, folder: Path, provenance: str = "") -> None:
-    """Write an encoder.
+    """Write an encoder to a folder.
 
     Args:
         module: Any encoder of this package.
-        folder: Created if need be.
-        provenance: Free text: data, command.
+        folder: Created if it does not exist.
+        provenance: Data and command, as free text.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -45,7 +45,7 @@ def save_encoder(module: AudioEncoder | FaceEncoder, folder: Path, provenance: s
 
 
 def is_encoder_folder(path: Path | None) -> bool:
-    """Whether a path is a folder that `save_encoder` wrote."""
+    """Whether a path is a folder written by `save_encoder`."""
     return path is not None and (path / CONFIG).is_file()
 
 
@@ -56,11 +56,11 @@ def read_encoder(
 
     Args:
         folder: The folder.
-        kind: ``audio`` or ``face``: what is wanted.
-        normalization: For wav2vec2.
+        kind: The kind that is expected, ``audio`` or ``face``.
+        normalization: Waveform normalisation of a wav2vec2.
 
     Returns:
-        The network with weights of its own making, and the state that belongs into it.
+        The network with initial weights, and the state dict to load into it.
 
     Raises:
         ConfigError: The folder is damaged or holds the other kind.

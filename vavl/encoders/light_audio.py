@@ -1,4 +1,4 @@
-"""The light audio encoder: prosody measured inside the graph, with or without a small learned network beside it."""
+"""The light audio encoder: prosody measured inside the graph, optionally with a small learned network."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from vavl.encoders.base import AudioEncoder
 from vavl.encoders.prosody import FIELD, Prosody, ProsodyStatistics, frame_count
 from vavl.model.masking import length_mask
 
-POOL = 4  # frames a token: 80 ms, about a syllable's nucleus
+POOL = 4  # frames per token: 80 ms, about the nucleus of a syllable
 
 
 class ConvBlock(nn.Module):
@@ -30,19 +30,19 @@ class ConvBlock(nn.Module):
 class LightAudioEncoder(AudioEncoder):
     """Prosody, spectrum and a few convolution blocks.
 
-    A token holds the clip's prosody statistics (the same in every token, so that pooling keeps them), this moment's
-    pitch, periodicity and loudness; with bands also the spectrum and its statistics, and what the learned network makes
-    of it.
+    A token holds the clip's prosody statistics (equal in every token, so that pooling keeps them) and the pitch,
+    periodicity and loudness at this moment. With mel bands, it also holds the spectrum, the statistics of the spectrum
+    and the output of the learned network.
 
     Args:
         width: Width of the learned part.
-        blocks: Convolution blocks of the learned part; 0 leaves it out.
-        bands: Mel bands; 0 leaves the spectrum out, and then there is nothing to learn from.
+        blocks: Number of convolution blocks of the learned part; 0 for none.
+        bands: Number of mel bands; 0 for no spectrum.
         kernel: Taps of the depthwise convolutions.
     """
 
     minimum_samples = FIELD + (POOL - 1) * 320
-    version = 2  # 1 read pitch an octave low in some voices
+    version = 2  # version 1 measured pitch an octave low in some voices
 
     def __init__(self, width: int = 64, blocks: int = 2, bands: int = 64, kernel: int = 5) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class LightAudioEncoder(AudioEncoder):
         self.blocks = nn.ModuleList(ConvBlock(width, kernel) for _ in range(blocks))
 
     def output_lengths(self, samples: Tensor) -> Tensor:
-        """Tokens that a number of samples gives: one for every four complete frames."""
+        """Number of tokens for a number of samples: one per four complete frames."""
         return torch.div(frame_count(samples), POOL, rounding_mode="floor")
 
     def forward(self, waveform: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
-"""The light face encoder: the last MTCNN network, which the face detector carries anyway, as a face representation.
+"""The light face encoder: O-Net, the last network of the MTCNN face detector, as a face representation.
 
-O-Net was trained to tell faces, place boxes and find five landmarks (Zhang et al. 2016), so its hidden layer knows
-eyes, nose and mouth. Its landmarks, seen from the eyes, add what the mouth and the head do.
+O-Net was trained to detect faces, refine boxes and find five landmarks (Zhang et al. 2016), so its hidden layer
+represents eyes, nose and mouth. The geometry of its landmarks adds the pose of the mouth and the head.
 """
 
 from typing import Any
@@ -11,20 +11,20 @@ from torch import Tensor, nn
 
 from vavl.encoders.base import FACE_SIZE, FaceEncoder
 
-SIDE = 48  # what O-Net looks at
+SIDE = 48  # pixels on each side of O-Net's input
 HIDDEN = 256
 LANDMARKS = 5  # left eye, right eye, nose, left and right corner of the mouth
 GEOMETRY = 19
 
 
 def resampling(size: int, left: float, width: float, out: int) -> Tensor:
-    """A matrix that cuts a stretch out of a line of pixels and scales it down, each weight a triangle (antialiased).
+    """A matrix that crops a line of pixels and scales it down, with triangular (antialiasing) weights.
 
     Args:
-        size: Pixels of the line.
-        left: Start of the stretch, in pixels.
-        width: Length of the stretch, in pixels.
-        out: Pixels of the result.
+        size: Number of pixels in the line.
+        left: Start of the crop, in pixels.
+        width: Width of the crop, in pixels.
+        out: Number of pixels in the result.
 
     Returns:
         float32, shape (out, size), rows sum to 1.
@@ -41,11 +41,11 @@ class LightFaceEncoder(FaceEncoder):
 
     Args:
         network: O-Net of ``facenet-pytorch``.
-        margin: Margin that face crops are cut with; O-Net was trained without.
-        hidden: Give the hidden layer too, not only the landmarks.
+        margin: Margin of the face crops, which is removed first: O-Net was trained without.
+        hidden: Return the hidden layer in addition to the landmarks.
     """
 
-    # Eight speakers teach the first layers nothing about faces, and the landmarks must stay landmarks.
+    # A small corpus cannot improve the first layers, and the landmarks must stay landmarks.
     frozen = ("conv1.", "prelu1.", "conv2.", "prelu2.", "conv3.", "prelu3.", "landmarks.")
 
     def __init__(self, network: nn.Module, margin: float = 0.2, hidden: bool = True) -> None:
@@ -74,10 +74,10 @@ class LightFaceEncoder(FaceEncoder):
 
 
 def geometry(landmarks: Tensor) -> Tensor:
-    """Landmarks as seen from the eyes, so that position, size and tilt of the head do not hide the face.
+    """Landmarks in the coordinate frame of the eyes, independent of the position, size and tilt of the head.
 
     Args:
-        landmarks: Five x and then five y in units of the crop, shape (N, 10).
+        landmarks: Five x coordinates and then five y coordinates, as shares of the crop, shape (N, 10).
 
     Returns:
         Nose and mouth corners in the frame of the eyes (6), width of the mouth (1), distance and tilt of the

@@ -1,4 +1,4 @@
-"""From a reference string to an encoder with weights; nothing is ever unpickled as code."""
+"""Loads the encoder that a reference string names. Pickled code is never run."""
 
 import hashlib
 import json
@@ -26,15 +26,15 @@ def load_audio_encoder(
 
     Args:
         reference: See `vavl.encoders.reference`.
-        normalization: How sound is normalised inside the graph; per utterance by default. The light encoder
-            measures loudness instead and refuses ``global``.
+        normalization: How the waveform is normalised inside the graph; by default per utterance. The light encoder
+            measures loudness and refuses ``global``.
 
     Returns:
         The encoder in evaluation mode.
 
     Raises:
         ConfigError: The reference is malformed or names no audio encoder, or weights do not fit the network.
-        EncoderUnavailableError: The weights cannot be fetched; the message says what to download, and to where.
+        EncoderUnavailableError: The weights cannot be downloaded; the message says what to do.
     """
     parsed = parse_reference(reference)
     normalization = normalization or WaveformNormalization()
@@ -60,8 +60,8 @@ def load_audio_encoder(
         )
     if isinstance(module, LightAudioEncoder) and normalization.kind == "global":
         raise ConfigError(
-            f"audio encoder {reference!r}: the light encoder measures loudness, so a global waveform normalisation has "
-            "no place; remove waveform_normalization from the configuration"
+            f"audio encoder {reference!r}: the light encoder measures loudness, so it allows no global waveform "
+            "normalisation; remove waveform_normalization from the configuration"
         )
     return _finish(module, parsed, trained=parsed.kind not in ("random", "package") or parsed.name == "prosody")
 
@@ -77,7 +77,7 @@ def load_face_encoder(reference: str) -> LoadedEncoder[FaceEncoder]:
 
     Raises:
         ConfigError: The reference is malformed or names no face encoder, or weights do not fit the network.
-        EncoderUnavailableError: The weights cannot be fetched; the message says what to download, and to where.
+        EncoderUnavailableError: The weights cannot be downloaded; the message says what to do.
     """
     parsed = parse_reference(reference)
     module: FaceEncoder
@@ -102,7 +102,7 @@ def load_face_encoder(reference: str) -> LoadedEncoder[FaceEncoder]:
 
 
 def _finish(module: Any, parsed: Reference, trained: bool) -> LoadedEncoder[Any]:
-    # Settings count too: another margin, mean or number of bands gives other features with the same weights.
+    # The settings are part of the hash: with another margin, mean or number of bands, features differ.
     digest = hashlib.sha256(json.dumps({"version": module.version, **module.settings}, sort_keys=True).encode())
     for name, value in sorted(module.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
@@ -157,8 +157,8 @@ def _wav2vec2_from_pretrained(parsed: Reference) -> Any:
             "model.safetensors (or pytorch_model.bin) --local-dir wav2vec2; copy that folder here and give its path as "
             "the reference; or use random:wav2vec2-large-robust@0 where only shape and speed matter"
         ) from error
-    # The library fills what is missing with random numbers and a warning. Layers above the kept ones, and the heads
-    # of a fine-tuned model, may be left over: they are dropped on purpose.
+    # The library fills missing weights with random numbers and warns. Unused weights are dropped on purpose: of layers
+    # above the kept ones, and of the heads of a fine-tuned model.
     wrong = [f"missing {name}" for name in sorted(loading["missing_keys"]) if name != "masked_spec_embed"]
     wrong += [f"{name}: wrong shape" for name in sorted(map(str, loading.get("mismatched_keys", ())))]
     if wrong:
@@ -202,7 +202,7 @@ def _read_state_dict(parsed: Reference) -> dict[str, torch.Tensor]:
     except (Exception, SafetensorError) as error:  # torch.load raises many types for a file it refuses
         raise ConfigError(
             f"encoder {parsed.text!r}: not a plain state dict ({_first_line(error)}). A pickled module can run code, "
-            "so it is not opened: in an environment you trust, torch.save(module.state_dict(), FILE), and give FILE"
+            "so it is not opened. In an environment you trust, run torch.save(module.state_dict(), FILE) and name FILE"
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ConfigError(f"encoder {parsed.text!r}: got a {type(state).__name__}, expected a dict of name to tensor")
@@ -210,7 +210,7 @@ def _read_state_dict(parsed: Reference) -> dict[str, torch.Tensor]:
 
 
 def _rename_weight_norm(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    # Files written before torch 2.1 spell the two halves of weight norm differently.
+    # Files written before torch 2.1 name the two tensors of weight norm differently.
     spelled = {"conv.weight_g": "conv.parametrizations.weight.original0"}
     spelled["conv.weight_v"] = "conv.parametrizations.weight.original1"
     renamed = {}

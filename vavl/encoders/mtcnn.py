@@ -7,7 +7,7 @@ from vavl.errors import EncoderUnavailableError
 
 
 class PixelInput(nn.Module):
-    """Feeds pixel values 0..255, channels last, to a network that wants [-1, 1], channels first.
+    """Feeds pixel values in 0..255, channels last, to a network that expects [-1, 1], channels first.
 
     Args:
         network: PNet, RNet or ONet of ``facenet-pytorch``.
@@ -18,7 +18,7 @@ class PixelInput(nn.Module):
         self.network = network
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Run the network on pixels (N, H, W, 3), float32 in 0..255; the face probability comes out first."""
+        """Run the network on pixels (N, H, W, 3), float32 in 0..255; the face probability is the first output."""
         *rest, probability = self.network((pixels.permute(0, 3, 1, 2) - 127.5) * 0.0078125)
         return probability[:, 1], *rest
 

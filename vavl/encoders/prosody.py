@@ -1,6 +1,6 @@
-"""How something is said, measured inside the graph: pitch, periodicity, loudness and spectrum, frame by frame.
+"""Prosody measured inside the graph: pitch, periodicity, loudness and spectrum of each frame.
 
-Nothing here is learned. Everything is convolutions, products and masked sums, so it exports as it stands.
+Nothing here is learned. Everything is convolutions, products and masked sums, so it can be exported.
 Legend: B clips, S samples, T frames.
 """
 
@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from vavl.encoders.base import SAMPLE_RATE
 from vavl.model.masking import length_mask
 
-FIELD = 400  # samples that make the first frame count, 25 ms: the same as wav2vec2's receptive field
+FIELD = 400  # samples needed for the first frame, 25 ms: the receptive field of wav2vec2
 HOP = 320  # samples, 20 ms
-WINDOW = 640  # samples, 40 ms: two periods of 50 Hz, so that the lowest voices show their pitch
+WINDOW = 640  # samples, 40 ms: two periods of 50 Hz, enough for the lowest voices
 TRANSFORM = 1024
 LOWEST_LAG, HIGHEST_LAG = 32, 240  # samples: 500 Hz to 67 Hz
-VOICED = 0.6  # periodicity from which a frame counts as voiced
+VOICED = 0.6  # a frame with at least this periodicity counts as voiced
 STEEPNESS = 60.0  # of the softmax over lags
-# Correlation that a lag twice as long must gain: peaks at multiples of the period are as high. Times the steepness it
-# must leave them no weight, or the mean over lags sinks below the pitch.
+# Extra correlation that a lag twice as long must have, because peaks at multiples of the period are equally high. The
+# product with the steepness must be large enough to give them no weight; else the mean over lags is below the pitch.
 OCTAVE_COST = 0.1
 
 
@@ -49,7 +49,7 @@ def mel_filters(bands: int, bins: int, low_hz: float = 50.0, high_hz: float = 76
 
 
 def frame_count(samples: Tensor) -> Tensor:
-    """Frames that a number of samples gives, int64; as many as wav2vec2 gives tokens."""
+    """Number of frames for a number of samples, int64; equal to the number of wav2vec2 tokens."""
     return torch.div(samples - FIELD, HOP, rounding_mode="floor") + 1
 
 
@@ -57,7 +57,7 @@ class Prosody(nn.Module):
     """Log-mel spectrum, pitch, periodicity and loudness of every frame.
 
     Args:
-        bands: Mel bands; 0 leaves the spectrum out.
+        bands: Number of mel bands; 0 for no spectrum.
     """
 
     def __init__(self, bands: int) -> None:
@@ -70,7 +70,7 @@ class Prosody(nn.Module):
         self.register_buffer("basis", basis.float()[:, None], persistent=False)  # (2 * 513, 1, 640)
         if bands:
             self.register_buffer("filters", mel_filters(bands, len(bins)).T.contiguous(), persistent=False)
-        # A power spectrum times cosines is its autocorrelation; bins but the first and last stand for two.
+        # A power spectrum times cosines is the autocorrelation; all bins except the first and last count twice.
         lags = torch.arange(LOWEST_LAG, HIGHEST_LAG)
         twice = torch.full((len(bins), 1), 2.0, dtype=torch.float64)
         twice[[0, -1]] = 1.0
@@ -79,21 +79,21 @@ class Prosody(nn.Module):
         )
         own = torch.fft.rfft(window, TRANSFORM).abs().square() @ cosines
         self.register_buffer("correlate", (cosines / TRANSFORM).float(), persistent=False)  # (513, 1 + lags)
-        self.register_buffer("taper", (own[0] / own[1:]).float(), persistent=False)  # undoes the window's own decay
+        self.register_buffer("taper", (own[0] / own[1:]).float(), persistent=False)  # undoes the window's decay
         octaves = torch.log2(SAMPLE_RATE / lags.double() / 100.0).float()
         self.register_buffer("octaves", octaves, persistent=False)
 
     def forward(self, waveform: Tensor, samples: Tensor) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
-        """Measure.
+        """Measure the prosody of a batch.
 
         Args:
-            waveform: Sound, shape (B, S).
+            waveform: Mono 16 kHz float32 in [-1, 1], shape (B, S).
             samples: Valid samples, int64, shape (B,).
 
         Returns:
-            Log-mel (B, T, bands), or None without bands; pitch in octaves above 100 Hz (B, T), meaningless where not
-            periodic; periodicity in [0, 1] (B, T); natural log of the energy (B, T). Frames beyond a clip's end are
-            garbage.
+            Log-mel (B, T, bands), or None without bands; pitch in octaves above 100 Hz (B, T), undefined in frames that
+            are not periodic; periodicity in [0, 1] (B, T); natural log of the energy (B, T). Frames after a clip's end
+            are undefined.
         """
         sound = (waveform * length_mask(samples, waveform.shape[1]))[:, None]
         margin = (WINDOW - FIELD) // 2
@@ -104,16 +104,16 @@ class Prosody(nn.Module):
         correlation = power @ self.correlate  # (B, T, 1 + lags)
         energy = correlation[..., :1]
         normalized = correlation[..., 1:] / (energy + 1e-4) * self.taper
-        # A steep softmax is a smooth argmax: no gather in the graph, and no jump between neighbouring lags.
+        # A steep softmax is a smooth argmax: it needs no gather and does not jump between neighbouring lags.
         weights = torch.softmax(STEEPNESS * (normalized + OCTAVE_COST * self.octaves), dim=-1)
         periodicity = normalized.amax(dim=-1).clamp(0.0, 1.0)
         return mel, weights @ self.octaves, periodicity, torch.log(energy[..., 0] + 1e-5)
 
 
 class ProsodyStatistics(nn.Module):
-    """How pitch, loudness, periodicity and spectrum are distributed over a clip: what a listener keeps of a voice.
+    """Statistics of pitch, loudness, periodicity and spectrum over a clip.
 
-    Percentiles would need sorting; smooth extremes (log-mean-exp) take their place.
+    Smooth extremes (log-mean-exp) take the place of percentiles, which would need sorting.
 
     Attributes:
         dim: Width of the result: 25 and twice the mel bands.
@@ -124,7 +124,7 @@ class ProsodyStatistics(nn.Module):
         self.dim = 25 + 2 * bands
 
     def forward(self, mel: Tensor | None, pitch: Tensor, periodicity: Tensor, energy: Tensor, mask: Tensor) -> Tensor:
-        """Summarise.
+        """Compute the statistics of a batch.
 
         Args:
             mel: (B, T, bands), or None without bands.
@@ -173,14 +173,14 @@ def _mean(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def _change(x: Tensor) -> Tensor:
-    """Difference from the frame before; 0 for the first."""
+    """Difference from the previous frame; 0 for the first frame."""
     return nn.functional.pad(x[:, 1:] - x[:, :-1], (1, 0))
 
 
 def _shape(x: Tensor, weights: Tensor, sharpness: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Mean, deviation, smooth maximum and smooth minimum over time, each (B,); extremes relative to the mean."""
     mean = _mean(x, weights)
-    # Weightless frames hold anything; bounding the distance keeps exp finite there and everywhere.
+    # Frames with weight 0 may hold any value; bounding the distance keeps exp finite.
     away = (x - mean[:, None]).clamp(-20.0 / sharpness, 20.0 / sharpness)
     deviation = _mean(away.square(), weights).add(1e-4).sqrt()
     high = torch.log(_mean(torch.exp(sharpness * away), weights) + 1e-6) / sharpness

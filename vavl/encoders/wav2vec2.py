@@ -1,7 +1,7 @@
-"""wav2vec2 (layer-norm variant) on top of the modules of ``transformers``, with our own mask arithmetic.
+"""wav2vec2 (layer-norm variant), built from the modules of ``transformers`` with our own masks.
 
-The library's attention-mask path exports NonZero and ScatterND, which TensorRT cannot build; here lengths become
-an additive bias. Outputs equal ``Wav2Vec2Model(...).last_hidden_state`` on the valid tokens.
+The library's attention masks export to NonZero and ScatterND, which TensorRT cannot build; here the lengths become an
+additive bias. Outputs equal ``Wav2Vec2Model(...).last_hidden_state`` on the valid tokens.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ LARGE_ROBUST: dict[str, Any] = {
     "conv_bias": True,
 }
 
-# What of a library configuration shapes the network, and so goes into an encoder folder.
+# The settings of a library configuration that define the network; they are stored in an encoder folder.
 ARCHITECTURE = (
     "hidden_size",
     "num_attention_heads",
@@ -48,7 +48,7 @@ ARCHITECTURE = (
 
 
 class WaveformNormalizer(nn.Module):
-    """Normalises sound over its valid samples; see `WaveformNormalization`."""
+    """Normalises a waveform over its valid samples; see `WaveformNormalization`."""
 
     def __init__(self, normalization: WaveformNormalization) -> None:
         super().__init__()
@@ -73,11 +73,11 @@ class Wav2Vec2Encoder(AudioEncoder):
 
     Args:
         network: A ``Wav2Vec2Model`` with ``do_stable_layer_norm`` and layer-norm convolutions.
-        normalization: How sound is normalised inside the graph.
-        layers: Transformer layers to keep, from the bottom.
+        normalization: How the waveform is normalised inside the graph.
+        layers: Number of transformer layers to keep, from the bottom.
 
     Raises:
-        ConfigError: The network normalises over time (group norm), so padding would change the answer.
+        ConfigError: The network normalises over time (group norm), so padding would change its output.
     """
 
     frozen = ("convolutions.",)  # the feature encoder, as in §4.2
@@ -117,7 +117,7 @@ class Wav2Vec2Encoder(AudioEncoder):
         return field
 
     def output_lengths(self, samples: Tensor) -> Tensor:
-        """Tokens that a number of samples gives."""
+        """Number of tokens for a number of samples."""
         for kernel, stride in zip(self.kernels, self.strides, strict=True):
             samples = torch.div(samples - kernel, stride, rounding_mode="floor") + 1
         return samples

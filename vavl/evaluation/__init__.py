@@ -1,4 +1,4 @@
-"""From predictions to figures: metrics, calibration, significance, reports, the paper's tables and plots.
+"""Evaluation of predictions: metrics, calibration, significance tests, reports, the paper's tables, and plots.
 
-Import what you need from its module; nothing here needs PyTorch.
+Import names from their modules. Nothing here needs PyTorch.
 """

@@ -1,4 +1,4 @@
-"""Do probabilities mean what they say? Reliability, expected calibration error and temperature scaling.
+"""Calibration of probabilities: reliability, expected calibration error and temperature scaling.
 
 After Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017). Legend: N clips, C classes.
 """
@@ -17,19 +17,19 @@ from vavl_runtime.errors import InvalidArrayError
 
 BINS = 15
 TEMPERATURES = (0.1, 10.0)
-# A probability that a float32 softmax rounded to 0 has a logarithm again.
+# Replaces a probability that a float32 softmax rounded to 0, so that it has a logarithm.
 SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 
 Share = Annotated[float, Field(ge=0, le=1 + 1e-3)]
 
 
 class ReliabilityBin(StrictModel):
-    """The clips whose confidence falls into one of the equal slices of (0, 1].
+    """The clips whose confidence lies in one of several equal bins of (0, 1].
 
     Attributes:
-        clips: How many there are.
-        confidence: Their mean confidence, or None if there are none.
-        accuracy: The share of them that is right, or None if there are none.
+        clips: Number of clips.
+        confidence: Their mean confidence; None without clips.
+        accuracy: The share that is predicted correctly; None without clips.
     """
 
     clips: int
@@ -38,18 +38,23 @@ class ReliabilityBin(StrictModel):
 
 
 def reliability(probabilities: ArrayLike, target: ArrayLike, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
-    """Compare confidence, the largest probability, with accuracy.
+    """Compare accuracy with confidence, which is the largest probability.
 
     Args:
-        probabilities: (N, C).
-        target: Class shares, (N, C); the largest one is right (D17).
-        bins: Number of slices; slice k is (k / bins, (k + 1) / bins].
+        probabilities: Class probabilities, (N, C).
+        target: Class shares, (N, C); the class with the largest share is correct (D17).
+        bins: Number of bins; bin k is (k / bins, (k + 1) / bins].
 
     Returns:
-        One entry a slice, from low to high confidence.
+        The bins, from low to high confidence.
 
     Raises:
         InvalidArrayError: See `matching`.
+
+    Example:
+        >>> last = reliability([[0.9, 0.1], [0.8, 0.2]], [[1, 0], [0, 1]], bins=2)[-1]
+        >>> last.clips, last.accuracy
+        (2, 0.5)
     """
     probabilities, target = matching(probabilities, target)
     confidence = probabilities.max(axis=1)
@@ -70,7 +75,7 @@ def reliability(probabilities: ArrayLike, target: ArrayLike, bins: int = BINS) -
 
 
 def expected_calibration_error(probabilities: ArrayLike, target: ArrayLike, bins: int = BINS) -> float:
-    """Distance between confidence and accuracy, averaged over clips. Arguments as `reliability`.
+    """Absolute difference of confidence and accuracy per bin, averaged over clips. Arguments as `reliability`.
 
     Returns:
         The error in [0, 1].
@@ -85,18 +90,18 @@ def expected_calibration_error(probabilities: ArrayLike, target: ArrayLike, bins
 
 
 def negative_log_likelihood(probabilities: ArrayLike, target: ArrayLike, temperature: float = 1.0) -> float:
-    """Mean of -log p(right class) at a temperature.
+    """Mean of -log p(correct class) at a temperature.
 
     Args:
-        probabilities: (N, C).
-        target: Class shares, (N, C); the largest one is right (D17).
+        probabilities: Class probabilities, (N, C).
+        target: Class shares, (N, C); the class with the largest share is correct (D17).
         temperature: Divides the log-probabilities.
 
     Returns:
         Nats, finite.
 
     Raises:
-        InvalidArrayError: See `matching`; or the temperature is not positive.
+        InvalidArrayError: As `matching`, or the temperature is not positive.
     """
     probabilities, target = matching(probabilities, target)
     scaled = log_softmax(_tempered(probabilities, temperature), axis=1)
@@ -104,17 +109,17 @@ def negative_log_likelihood(probabilities: ArrayLike, target: ArrayLike, tempera
 
 
 def fit_temperature(probabilities: ArrayLike, target: ArrayLike) -> float:
-    """The temperature that makes the development set most likely.
+    """Fit the temperature that maximises the likelihood of the development set.
 
-    In 1 / T the likelihood is log-concave, so the bounded search finds the one optimum. The bounds keep a development
-    set without a mistake, which asks for T = 0, from doing harm; where nothing is won T is 1.
+    The likelihood is log-concave in 1 / T, so the bounded search finds the only optimum. The bounds limit T for a
+    development set without errors, whose optimum is T = 0. If scaling does not help, T is 1.
 
     Args:
-        probabilities: Of the development set, (N, C).
+        probabilities: Class probabilities of the development set, (N, C).
         target: Class shares, (N, C).
 
     Returns:
-        T within ``TEMPERATURES``.
+        The temperature T, within ``TEMPERATURES``.
 
     Raises:
         InvalidArrayError: See `matching`.
@@ -128,14 +133,14 @@ def fit_temperature(probabilities: ArrayLike, target: ArrayLike) -> float:
 
 
 def apply_temperature(probabilities: ArrayLike, temperature: float) -> Floats:
-    """Sharpen (T < 1) or soften (T > 1): p^(1/T), normalised again, which is the softmax of logits / T.
+    """Sharpen (T < 1) or soften (T > 1) probabilities: p^(1/T), normalised, which is the softmax of logits / T.
 
     Args:
-        probabilities: (N, C).
-        temperature: T, positive.
+        probabilities: Class probabilities, (N, C).
+        temperature: The temperature T, positive.
 
     Returns:
-        Probabilities, float64, shape (N, C); their order within a clip stays.
+        Probabilities, float64, shape (N, C); the order of the classes does not change.
 
     Raises:
         InvalidArrayError: Not a finite (N, C), or the temperature is not positive.

@@ -1,4 +1,4 @@
-"""Results of all systems on one corpus, and what is computed from them: means, stars, embedding distances."""
+"""Results of all systems on one corpus, with their means, significance marks and embedding distances."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -24,12 +24,12 @@ Column = tuple[PathName, str]
 
 
 class Run(StrictModel):
-    """One system trained once.
+    """One training run of one system.
 
     Attributes:
         partition: Name of the partition.
         seed: Training seed.
-        metrics: Test metrics by path; a path that the system does not define is left out.
+        metrics: Test metrics by path; paths that the system does not define are left out.
         cosine_distance: See `average_cosine_distance`, over the test clips with both modalities; None for a system
             without shared layers.
     """
@@ -44,9 +44,9 @@ class SystemResults(StrictModel):
     """All runs of one system.
 
     Attributes:
-        name: As tables call it.
+        name: Name in tables.
         role: ``vavl`` for the full model, ``baseline`` for rows of Table 1, ``ablation`` for rows of Table 2.
-        parameters: Trained parameters.
+        parameters: Number of trained parameters.
         runs: One for each partition and seed.
     """
 
@@ -56,14 +56,14 @@ class SystemResults(StrictModel):
     runs: tuple[Run, ...]
 
     def per_partition(self, path: PathName, metric: str) -> list[float] | None:
-        """One metric in each partition, by name of the partition; None where the system does not define it.
+        """One metric in each partition, in order of their names; None if the system does not define the metric.
 
-        Seeds are averaged within their partition: they share its clips, so they are no independent observations.
+        Seeds are averaged within their partition. They share its clips, so they are not independent observations.
         """
         return self._averaged([run.metrics.get(path, {}).get(metric) for run in self.runs])
 
     def cosine_distances(self) -> list[float] | None:
-        """The distance of the shared embeddings in each partition, as `per_partition`."""
+        """The distance of the shared embeddings in each partition; see `per_partition`."""
         return self._averaged([run.cosine_distance for run in self.runs])
 
     def _averaged(self, values: Sequence[float | None]) -> list[float] | None:
@@ -76,17 +76,17 @@ class SystemResults(StrictModel):
 
 
 class ComparisonResults(JsonRecord):
-    """Everything that the paper's Table 1, Table 2 and Figure 2 are made of.
+    """The data of the paper's Table 1, Table 2 and Figure 2.
 
     Attributes:
-        schema_version: Of this record.
+        schema_version: Version of this record's format.
         corpus: Name of the corpus.
         task: ``classification`` or ``regression``.
         labels: Class or attribute names.
         provenance: Command, seeds, versions.
-        choices: What paper and code leave open and how it was decided; printed under the tables.
+        choices: Decisions on what the paper and the released code leave open; printed below the tables.
         test: ``paired`` by partition, or ``independent`` samples (see `vavl.evaluation.statistics`).
-        systems: In the order of the rows: one ``vavl``, and others with the same partitions and seeds.
+        systems: In the order of the rows: one with the role ``vavl``, and others with the same partitions and seeds.
     """
 
     schema_version: Literal[1] = 1
@@ -141,21 +141,21 @@ class ComparisonResults(JsonRecord):
         return next(system for system in self.systems if system.role == "vavl")
 
     def those(self, role: Role) -> tuple[SystemResults, ...]:
-        """The systems with a role, in order."""
+        """The systems that have a role, in order."""
         return tuple(system for system in self.systems if system.role == role)
 
     def p_value(self, other: SystemResults, column: Column) -> float | None:
-        """Two-tailed p of equal means of VAVL and another system; None where either lacks the column."""
+        """Two-tailed p-value of equal means of VAVL and another system; None if one of them lacks the column."""
         ours, theirs = self.vavl.per_partition(*column), other.per_partition(*column)
         if ours is None or theirs is None:
             return None
         return (paired_t_test if self.test == "paired" else independent_t_test)(ours, theirs)
 
     def star(self, column: Column) -> str:
-        """The paper's ``*``: VAVL is better than every baseline that has the column, each time significantly.
+        """The paper's ``*``: VAVL is significantly better than every baseline that has the column.
 
-        Its caption says "significantly better than the other baselines": a smaller mean is never starred, and one
-        baseline without a significant difference takes the star away. Without a baseline there is none.
+        The paper's caption says "significantly better than the other baselines". So there is no star if one baseline
+        has a larger mean or no significant difference, or if there is no baseline.
         """
         ours = self.vavl.per_partition(*column)
         rivals = [(system, system.per_partition(*column)) for system in self.those("baseline")]
@@ -167,17 +167,17 @@ class ComparisonResults(JsonRecord):
 
 
 def average_cosine_distance(audio: ArrayLike, visual: ArrayLike) -> float:
-    """Mean over clips of 1 - cos of the acoustic and the visual embedding out of the shared layers (paper §5.3).
+    """Mean over clips of 1 - cos of the acoustic and the visual embedding from the shared layers (paper §5.3).
 
     Args:
         audio: Embeddings, shape (N, D).
         visual: Embeddings of the same clips, shape (N, D).
 
     Returns:
-        The distance in [0, 2]. An embedding of zeros has no direction: its clip counts as 1, as if perpendicular.
+        The distance in [0, 2]. A clip with an embedding of zeros counts as 1, as if both were perpendicular.
 
     Raises:
-        InvalidArrayError: Shapes that differ or are not (N, D), no clips, or NaN or infinity.
+        InvalidArrayError: The shapes differ or are not (N, D), there are no clips, or values are NaN or infinite.
     """
     directions: list[Floats] = []
     for name, embedding in (("acoustic", audio), ("visual", visual)):

@@ -1,4 +1,4 @@
-"""The paper's Table 1, Table 2 and the figures behind Figure 2 as a Markdown page, from comparison results alone."""
+"""The paper's Table 1, Table 2 and the data of Figure 2 as a Markdown page."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ SEPARATION = "Cosine distance of the shared embeddings"
 
 
 def to_markdown(results: ComparisonResults) -> str:
-    """Write the page: both tables, the p-values of the stars, the distances, and the choices underneath."""
+    """Write the page: both tables, the p-values, the embedding distances, and the choices."""
     partitions = len({run.partition for run in results.vavl.runs})
     seeds = len({run.seed for run in results.vavl.runs})
     sections = [
@@ -86,9 +86,9 @@ def _title(column: Column) -> str:
 def _notes(results: ComparisonResults) -> list[str]:
     kind = "paired by partition" if results.test == "paired" else "for independent samples"
     return [
-        f"**Bold**: best of a column, as printed. {UNDEFINED}: the system does not define that path.",
+        f"**Bold**: best of a column, as printed. {UNDEFINED}: the system does not define this path.",
         f"\\*: VAVL is better than every baseline of the column, with p < {SIGNIFICANT} against each; two-tailed "
         f"t-test {kind}, seeds averaged within their partition first. "
-        "A p says that the means differ; the table above says who is better.",
-        f"{SEPARATION}: 1 - cos of the acoustic and the visual one, mean over test clips with both modalities.",
+        "A small p-value says that the means differ; the table above says which one is larger.",
+        f"{SEPARATION}: 1 - cos of the acoustic and the visual embedding, mean over test clips with both modalities.",
     ]

@@ -1,6 +1,6 @@
-"""Figures of merit of the paper (§4.4), computed once over a whole set in float64, never averaged over batches (D21).
+"""The metrics of the paper (§4.4), computed over a whole set in float64 and not averaged over batches (D21).
 
-Legend: N clips, C classes or attributes. Classes are compared by the largest share (D17).
+Legend: N clips, C classes or attributes. The class with the largest share is the correct one (D17).
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def path_metrics(task: Task, labels: Sequence[str], prediction: ArrayLike, targe
         target: Class shares, or attributes in [0, 1], (N, C).
 
     Returns:
-        By the names that `metric_names` gives: the F1 scores in [0, 1], or the CCC of each attribute in [-1, 1].
+        By the names of `metric_names`: F1 scores in [0, 1], or the CCC of each attribute in [-1, 1].
 
     Raises:
         InvalidArrayError: See `matching`.
@@ -36,28 +36,28 @@ def path_metrics(task: Task, labels: Sequence[str], prediction: ArrayLike, targe
 
 
 def metric_names(task: Task, labels: Sequence[str]) -> tuple[str, ...]:
-    """Names of a task's metrics: ``macro_f1`` and ``micro_f1``, or ``ccc_`` and the attribute."""
+    """Names of a task's metrics: ``macro_f1`` and ``micro_f1``, or ``ccc_<attribute>`` for each attribute."""
     if task == "classification":
         return ("macro_f1", "micro_f1")
     return tuple(f"ccc_{label}" for label in labels)
 
 
 def metric_title(metric: str) -> str:
-    """How tables and plots call a metric: ``macro F1``, ``CCC arousal``."""
+    """Title of a metric in tables and plots: ``macro F1``, ``CCC arousal``."""
     return metric.replace("_f1", " F1").replace("ccc_", "CCC ")
 
 
 def chance_level(metric: str, outputs: int) -> float | None:
-    """What a metric is worth without looking at the clip.
+    """The value of a metric for predictions that ignore the clip.
 
     Args:
         metric: Name of the metric.
-        outputs: Classes or attributes, C.
+        outputs: Number of classes or attributes, C.
 
     Returns:
-        1/C for macro F1: what uniform guessing comes to on balanced classes, and a bound that no constant answer
-        exceeds, whatever the classes' shares. 0 for CCC: predictions that are independent of the target. None
-        for micro F1, where naming the most frequent class may be worth anything.
+        1/C for macro F1: the value of uniform guessing on balanced classes, which no constant prediction exceeds for
+        any class shares. 0 for CCC: predictions independent of the target. None for micro F1, because always
+        predicting the most frequent class can give any value.
     """
     if metric == "macro_f1":
         return 1.0 / outputs
@@ -65,10 +65,10 @@ def chance_level(metric: str, outputs: int) -> float | None:
 
 
 def macro_f1(prediction: ArrayLike, target: ArrayLike) -> float:
-    """F1 averaged over all C classes, those without a clip included.
+    """F1 averaged over all C classes, including classes without a clip.
 
-    A class that neither occurs nor is predicted counts as 0 (``zero_division=0``), so that every partition is
-    measured by the same yardstick: leaving it out would make a partition that lacks a hard class look better.
+    A class that neither occurs nor is predicted counts as 0 (``zero_division=0``). Leaving it out would favour
+    partitions that lack a difficult class.
 
     Args:
         prediction: Class probabilities, (N, C).
@@ -79,12 +79,16 @@ def macro_f1(prediction: ArrayLike, target: ArrayLike) -> float:
 
     Raises:
         InvalidArrayError: See `matching`.
+
+    Example:
+        >>> macro_f1([[0.9, 0.1], [0.2, 0.8]], [[1, 0], [0, 1]])
+        1.0
     """
     return _f1(prediction, target, "macro")
 
 
 def micro_f1(prediction: ArrayLike, target: ArrayLike) -> float:
-    """F1 over the pooled decisions; with one class a clip it is the accuracy. Arguments as `macro_f1`."""
+    """F1 over all decisions together, which equals the accuracy. Arguments as `macro_f1`."""
     return _f1(prediction, target, "micro")
 
 
@@ -118,7 +122,7 @@ def confusion_matrix(prediction: ArrayLike, target: ArrayLike) -> NDArray[np.int
 
 
 def class_recall(confusion: ArrayLike) -> tuple[float | None, ...]:
-    """Share of each class's clips that were recognised; None for a class without clips, which has no recall.
+    """Recall of each class; None for a class without clips.
 
     Args:
         confusion: Counts by true and predicted class, (C, C).
@@ -130,13 +134,13 @@ def class_recall(confusion: ArrayLike) -> tuple[float | None, ...]:
 def concordance(prediction: ArrayLike, target: ArrayLike) -> Floats:
     """Concordance correlation coefficient of each attribute, with population variances (paper eq. 3).
 
-    Defined everywhere: where prediction and target are both constant and equal, or there is one clip that is hit
-    exactly, CCC is 0/0. That counts as 0, as for any other constant prediction: no agreement in variation was shown.
+    If prediction and target are constant and equal, or there is only one clip and it is predicted exactly, CCC is 0/0.
+    This counts as 0, like any other constant prediction.
 
     Args:
-        prediction: (N, C). CCC does not change if one affine map is applied to prediction and target, so [0, 1] and
-            the annotation scale give the same. Magnitudes that float32 can hold are safe from overflow.
-        target: (N, C).
+        prediction: Attributes, (N, C). CCC does not change if the same affine map is applied to prediction and target,
+            so [0, 1] and the annotation scale give the same result. Any float32 magnitude is safe from overflow.
+        target: Attributes, (N, C).
 
     Returns:
         Float64 in [-1, 1], shape (C,).
@@ -154,6 +158,6 @@ def concordance(prediction: ArrayLike, target: ArrayLike) -> Floats:
 
 
 def _centred(values: Floats) -> Floats:
-    shifted = values - values[0]  # a constant becomes exactly 0, which subtracting its rounded mean would not give
+    shifted = values - values[0]  # a constant becomes exactly 0; subtracting its rounded mean would not
     centred: Floats = shifted - shifted.mean(axis=0)
     return centred

@@ -1,4 +1,4 @@
-"""What a system predicted, beside what was right: the only thing that every figure is computed from.
+"""Predictions of a system with their targets: all reported numbers are computed from these.
 
 Legend: N clips, C classes or attributes.
 """
@@ -20,18 +20,18 @@ from vavl_runtime.errors import InvalidArrayError
 PATHS: tuple[PathName, ...] = ("audio_visual", "audio", "visual")
 Floats = NDArray[np.float64]
 
-SHARES_TOLERANCE = 1e-3  # vote shares in label files are rounded to three decimals
+SHARES_TOLERANCE = 1e-3  # because vote shares in label files are rounded to three decimals
 
 
 def matching(prediction: ArrayLike, target: ArrayLike) -> tuple[Floats, Floats]:
-    """Check predictions and targets, and bring both to float64.
+    """Check predictions and targets, and convert both to float64.
 
     Args:
         prediction: (N, C), N and C at least 1, finite.
         target: The same shape, finite.
 
     Raises:
-        InvalidArrayError: No numbers, shapes that differ or are not (N, C), or a NaN or an infinity.
+        InvalidArrayError: The values are not numbers, the shapes differ or are not (N, C), or a value is not finite.
     """
     arrays = _float64(prediction), _float64(target)
     shapes = tuple(array.shape for array in arrays)
@@ -44,7 +44,7 @@ def matching(prediction: ArrayLike, target: ArrayLike) -> tuple[Floats, Floats]:
         if len(rows := np.flatnonzero(~np.isfinite(array).all(axis=1))):
             raise InvalidArrayError(
                 f"{name}: got NaN or infinity in {len(rows)} of {len(array)} rows, first in row {rows[0]}; "
-                "expected finite numbers: did training diverge, or do features hold NaN?"
+                "expected finite numbers; check whether training diverged or features hold NaN"
             )
     return arrays
 
@@ -69,7 +69,7 @@ class PathPredictions:
         target: Class shares, or attributes in [0, 1], float64, shape (N, C).
 
     Raises:
-        InvalidArrayError: See `matching`; or the ids are not N distinct ones.
+        InvalidArrayError: As `matching`, or there are not N distinct ids.
     """
 
     clips: tuple[str, ...]
@@ -84,18 +84,18 @@ class PathPredictions:
             raise InvalidArrayError(f"predictions: got {len(self.clips)} clip ids for {len(prediction)} rows")
         if twice := [clip for clip, count in Counter(self.clips).items() if count > 1]:
             raise InvalidArrayError(
-                f"predictions: {len(twice)} clips stand in them twice, first {twice[0]!r}; predict each clip once"
+                f"predictions: {len(twice)} clips occur more than once, first {twice[0]!r}; predict each clip once"
             )
 
     def check(self, task: Task, outputs: int) -> None:
-        """Check against what was asked for.
+        """Check that the predictions fit a task.
 
         Args:
-            task: ``classification`` wants rows that are shares: not negative, with the sum 1.
-            outputs: Classes or attributes, C.
+            task: For ``classification``, each row must be shares: not negative, with the sum 1.
+            outputs: Number of classes or attributes, C.
 
         Raises:
-            InvalidArrayError: Another number of outputs, or rows that are no shares.
+            InvalidArrayError: The number of outputs differs, or a row is not shares.
         """
         if self.prediction.shape[1] != outputs:
             raise InvalidArrayError(f"predictions: got {self.prediction.shape[1]} columns, the corpus has {outputs}")
@@ -112,14 +112,14 @@ class PathPredictions:
 
 
 class SplitPredictions(StrictModel):
-    """One path's predictions for the two splits that a report looks at."""
+    """One path's predictions for the development and the test set."""
 
     development: PathPredictions
     test: PathPredictions
 
 
 class Speakers(StrictModel):
-    """Who is in which split; nobody is in two."""
+    """Speakers of each split; no speaker is in two."""
 
     train: tuple[str, ...]
     development: tuple[str, ...]
@@ -134,11 +134,11 @@ class Speakers(StrictModel):
 
 
 class PartitionPredictions(StrictModel):
-    """Everything predicted in one partition.
+    """All predictions of one partition.
 
     Attributes:
-        name: As the partition is called in reports.
-        speakers: Who was trained on, chosen by and tested on.
+        name: Name of the partition in reports.
+        speakers: Speakers of each split.
         paths: Predictions by path; a path without clips is left out.
     """
 
@@ -148,7 +148,7 @@ class PartitionPredictions(StrictModel):
 
 
 class CorpusPredictions(JsonRecord):
-    """Predictions for every partition of a corpus; a report can be made again from this file alone.
+    """Predictions for every partition of a corpus; a report can be built from this record alone.
 
     Attributes:
         corpus: Name of the corpus.
@@ -157,7 +157,7 @@ class CorpusPredictions(JsonRecord):
         partitions: At least one, with distinct names.
 
     Raises:
-        InvalidArrayError: Predictions that do not fit task and labels.
+        InvalidArrayError: Predictions do not fit task and labels.
     """
 
     indent: ClassVar[int | None] = None

@@ -1,4 +1,4 @@
-"""Where figures come from: command, seeds, and versions of what computed them."""
+"""Provenance of results: command, seeds and software versions."""
 
 import platform
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ DISTRIBUTIONS = ("vavl-edge", "torch", "numpy", "scipy", "scikit-learn")
 
 
 class Provenance(StrictModel):
-    """Enough to make the figures again.
+    """What is needed to reproduce results.
 
     Attributes:
         command: The command line.
-        seeds: Every seed, by what it seeds: ``partitions``, ``training``.
-        versions: Of Python and of the installed distributions, by name.
+        seeds: Every seed by its purpose: ``partitions``, ``training``.
+        versions: Versions of Python and of installed distributions, by name.
     """
 
     command: str
@@ -24,7 +24,7 @@ class Provenance(StrictModel):
 
 
 def provenance(command: str, seeds: Mapping[str, int]) -> Provenance:
-    """Describe this process; a distribution that is not installed is left out."""
+    """Describe this process; distributions that are not installed are left out."""
     versions = {"python": platform.python_version()}
     for name in DISTRIBUTIONS:
         try:

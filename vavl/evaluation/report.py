@@ -1,4 +1,4 @@
-"""The evaluation of one system on one corpus: per partition and path, and summed up over partitions."""
+"""The evaluation of one system on one corpus, per partition and path and over all partitions."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
@@ -28,11 +28,11 @@ class Calibration(StrictModel):
     """Calibration on the test set, before and after temperature scaling.
 
     Attributes:
-        temperature: Fitted on the development set.
-        ece_before: Expected calibration error of the probabilities as they are.
-        ece_after: The same at the temperature.
-        before: Reliability of the probabilities as they are.
-        after: The same at the temperature.
+        temperature: Temperature fitted on the development set.
+        ece_before: Expected calibration error before scaling.
+        ece_after: Expected calibration error after scaling.
+        before: Reliability before scaling.
+        after: Reliability after scaling.
     """
 
     temperature: Annotated[float, Field(gt=0)]
@@ -43,14 +43,14 @@ class Calibration(StrictModel):
 
 
 class PathReport(StrictModel):
-    """One path on the test set of one partition.
+    """Results of one path on the test set of one partition.
 
     Attributes:
-        clips: Clips tested.
-        metrics: By the names of `vavl.evaluation.metrics.metric_names`.
+        clips: Number of clips.
+        metrics: Metrics by name; see `vavl.evaluation.metrics.metric_names`.
         confusion: Clips by true class (row) and predicted class (column); None for attributes.
-        recall: By class; None for a class without a clip, or altogether for attributes.
-        calibration: None for attributes.
+        recall: Recall by class, None for a class without clips; None as a whole for attributes.
+        calibration: Calibration; None for attributes.
     """
 
     clips: Count
@@ -61,7 +61,7 @@ class PathReport(StrictModel):
 
 
 class PartitionReport(StrictModel):
-    """All paths of one partition."""
+    """Results of all paths in one partition."""
 
     name: str
     speakers: Speakers
@@ -69,14 +69,14 @@ class PartitionReport(StrictModel):
 
 
 class Summary(StrictModel):
-    """One figure over the partitions.
+    """One metric over the partitions.
 
     Attributes:
         mean: Mean over partitions.
         deviation: Sample standard deviation (``ddof=1``), or None for a single partition.
-        partitions: How many have the figure.
-        chance: What it is worth by chance, where that is defined (see `vavl.evaluation.metrics.chance_level`).
-        p: Two-tailed one-sample t-test against ``chance``, or None without it or with a single partition.
+        partitions: Number of partitions that have the metric.
+        chance: Value of the metric by chance, if that is defined (see `vavl.evaluation.metrics.chance_level`).
+        p: p-value of a two-tailed one-sample t-test against ``chance``; None without ``chance`` or with one partition.
     """
 
     mean: float
@@ -87,16 +87,16 @@ class Summary(StrictModel):
 
 
 class EvaluationReport(JsonRecord):
-    """The evaluation of one system.
+    """The evaluation of one system on one corpus.
 
     Attributes:
-        schema_version: Of this record.
+        schema_version: Version of this record's format.
         corpus: Name of the corpus.
         task: ``classification`` or ``regression``.
-        labels: Class or attribute names; rows, columns and metrics are in their order.
+        labels: Class or attribute names, in the order of rows, columns and metrics.
         provenance: Command, seeds, versions.
-        partitions: Each partition's figures.
-        summary: By path and figure: the metrics, and for classes ``ece_before``, ``ece_after``, ``temperature``.
+        partitions: Results of each partition.
+        summary: By path and name: the metrics, and for classes ``ece_before``, ``ece_after`` and ``temperature``.
     """
 
     schema_version: Literal[1] = 1
@@ -115,14 +115,14 @@ class EvaluationReport(JsonRecord):
 
 
 def build_report(predictions: CorpusPredictions, provenance: Provenance) -> EvaluationReport:
-    """Compute every figure.
+    """Compute a report.
 
     Args:
         predictions: Development and test predictions of every partition and path.
-        provenance: Where they come from.
+        provenance: Command, seeds and versions.
 
     Returns:
-        The report; only its test figures are reported, the development set gives the temperature.
+        The report on the test sets. The development sets are used only to fit the temperature.
     """
     task, labels = predictions.task, predictions.labels
     partitions = tuple(

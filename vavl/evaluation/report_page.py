@@ -10,17 +10,17 @@ CALIBRATION_TITLES = {"ece_before": "ECE", "ece_after": "ECE, scaled", "temperat
 
 
 def to_markdown(report: EvaluationReport) -> str:
-    """Write the page: summary, recall of each class, partitions, and how the figures were made."""
+    """Write the page: summary, recall of each class, partitions, and how the numbers were computed."""
     kind = "classes" if report.task == "classification" else "attributes"
     sections = [
         f"# {report.corpus}: {report.task}\n\n"
-        f"{len(report.labels)} {kind} ({', '.join(report.labels)}); {len(report.partitions)} partitions, no speaker in "
-        "two sets of one. Mean ± standard deviation over partitions, test sets.\n",
+        f"{len(report.labels)} {kind} ({', '.join(report.labels)}); {len(report.partitions)} partitions; within a "
+        "partition, no speaker is in two sets. Mean ± standard deviation over partitions, test sets.\n",
         _summary_table(report),
         *([f"## Recall of each class\n\n{_recall_table(report)}"] if report.task == "classification" else []),
         f"## Partitions\n\n{_speaker_table(report)}",
         _partition_table(report),
-        f"## How the figures were made\n\n{bullets([*_notes(report), *provenance_notes(report.provenance)])}",
+        f"## How the numbers were computed\n\n{bullets([*_notes(report), *provenance_notes(report.provenance)])}",
     ]
     return "\n".join(sections)
 
@@ -108,10 +108,10 @@ def _notes(report: EvaluationReport) -> list[str]:
             shared,
         ]
     return [
-        "Macro F1: mean over all classes; a class that neither occurs nor is predicted counts as 0. Micro F1 is "
+        "Macro F1: mean over all classes; a class that neither occurs nor is predicted counts as 0. Micro F1 equals "
         "the accuracy.",
         f"{test} chance, taken as one over the number of classes.",
         f"Recall: over the test sets of all partitions together. {shared}",
-        f"ECE: expected calibration error with {BINS} bins of equal width; scaled by the temperature that the "
-        f"development set makes most likely, between {TEMPERATURES[0]:g} and {TEMPERATURES[1]:g}.",
+        f"ECE: expected calibration error with {BINS} bins of equal width; scaled by the temperature that "
+        f"maximises the likelihood of the development set, between {TEMPERATURES[0]:g} and {TEMPERATURES[1]:g}.",
     ]

@@ -1,8 +1,8 @@
-"""Two-tailed t-tests over partitions (paper §4.4), made explicit where SciPy answers NaN.
+"""Two-tailed t-tests over partitions (paper §4.4), defined also where SciPy returns NaN.
 
-A test needs two values; with fewer there is no p-value, and the functions say None. Values that do not vary, to
-``RELATIVE`` of their size, have none by the formula either (0/0 or x/0): p is 1 where the means agree and 0 where they
-do not, which is what p tends to as the variance vanishes.
+A test needs two values; with fewer, the functions return None. If values do not vary (within ``RELATIVE`` of their
+magnitude), the formula is 0/0 or x/0. Then p is 1 if the means agree and 0 if they differ, which is the limit of p for
+vanishing variance.
 """
 
 import numpy as np
@@ -23,29 +23,34 @@ def mean_and_deviation(values: ArrayLike) -> tuple[float, float | None]:
         values: At least one, finite.
 
     Returns:
-        The mean, and the deviation; None instead of the deviation of a single value.
+        The mean and the deviation; the deviation is None for a single value.
 
     Raises:
-        InvalidArrayError: No values, not a plain list of them, or not finite.
+        InvalidArrayError: There are no values, they are not a flat list, or one is not finite.
+
+    Example:
+        >>> mean_and_deviation([1.0, 2.0, 3.0])
+        (2.0, 1.0)
     """
     sample = _sample(values)
     return float(sample.mean()), float(sample.std(ddof=1)) if len(sample) > 1 else None
 
 
 def paired_t_test(ours: ArrayLike, theirs: ArrayLike) -> float | None:
-    """Two-tailed p-value of equal means, where both systems were measured on the same partitions.
+    """Two-tailed p-value of equal means of two systems that were measured on the same partitions.
 
-    This is our default: a partition that is hard for one system is hard for the other, and pairing takes that out.
+    This is the default: a partition that is difficult for one system is difficult for the other, too, and pairing
+    removes this common variation.
 
     Args:
-        ours: One value a partition.
-        theirs: The same partitions, in the same order.
+        ours: One value per partition.
+        theirs: One value per partition, in the same order.
 
     Returns:
         p in [0, 1], or None with fewer than two partitions.
 
     Raises:
-        InvalidArrayError: Another number of values, no values, or not finite.
+        InvalidArrayError: The numbers of values differ, there are none, or one is not finite.
     """
     first, second = _sample(ours), _sample(theirs)
     if len(first) != len(second):
@@ -63,46 +68,46 @@ def paired_t_test(ours: ArrayLike, theirs: ArrayLike) -> float | None:
 def independent_t_test(ours: ArrayLike, theirs: ArrayLike) -> float | None:
     """Two-tailed p-value of equal means by Student's test for independent samples of equal variance.
 
-    The paper does not say which test it used; this is the other reading. It ignores that partitions are shared.
+    The paper does not say which test it used; this one ignores that the partitions are shared.
 
     Args:
-        ours: One value a partition.
-        theirs: One value a partition.
+        ours: One value per partition.
+        theirs: One value per partition.
 
     Returns:
-        p in [0, 1], or None with fewer than two values on a side.
+        p in [0, 1], or None if either has fewer than two values.
 
     Raises:
-        InvalidArrayError: No values, or not finite.
+        InvalidArrayError: There are no values, or one is not finite.
     """
     first, second = _sample(ours), _sample(theirs)
     if min(len(first), len(second)) < 2:
         return None
     if _constant(first, first, second) and _constant(second, first, second):
         return _p_without_variance(first.mean() - second.mean(), first, second)
-    # From moments: on samples `ttest_ind` warns if just one of them is constant, although its answer is right.
+    # From moments, because on samples `ttest_ind` warns if one of them is constant, although its result is correct.
     moments = (f(sample) for sample in (first, second) for f in (np.mean, lambda x: np.std(x, ddof=1), len))
     return float(scipy.stats.ttest_ind_from_stats(*moments, equal_var=True).pvalue)
 
 
 def one_sample_t_test(values: ArrayLike, expected: float) -> float | None:
-    """Two-tailed p-value of a mean that is expected, such as the chance level.
+    """Two-tailed p-value of an expected mean, such as the chance level.
 
     Args:
-        values: One value a partition.
+        values: One value per partition.
         expected: The mean under the null hypothesis.
 
     Returns:
         p in [0, 1], or None with fewer than two values.
 
     Raises:
-        InvalidArrayError: No values, or not finite.
+        InvalidArrayError: There are no values, or one is not finite.
     """
     return paired_t_test(values, np.full(len(_sample(values)), expected))
 
 
 def star(p: float | None) -> str:
-    """The paper's mark of significance: ``*`` below 0.05, else nothing."""
+    """The paper's mark of significance: ``*`` if p < 0.05, else an empty string."""
     return "*" if p is not None and p < SIGNIFICANT else ""
 
 

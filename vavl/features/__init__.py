@@ -1,4 +1,4 @@
-"""Cached encoder features of corpora."""
+"""Encoder features of a corpus: extraction, and the cache that keeps them."""
 
 from vavl.features.cache import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
 

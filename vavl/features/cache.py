@@ -1,12 +1,13 @@
-"""A folder of per-clip arrays that can be filled in any number of sittings and is read without copying.
+"""A folder of arrays per clip. It can be filled in several runs and is read through memory maps.
 
-    FOLDER/cache.json     what made it; a cache of other encoder weights, recipe or limits is refused
-           audio.bin      rows of all clips one after the other, float32, (rows, F_a)
+    FOLDER/cache.json     encoder hashes, recipe and limits; a cache made with others is refused
+           audio.bin      rows of all clips in sequence, float32, (rows, F_a)
            visual.bin     the same, (rows, F_v); a cache of raw material holds samples and uint8 face crops instead
-           clips.jsonl    one line a finished clip: where its rows are, and why a modality is missing
+           clips.jsonl    one line per finished clip: where its rows are, and why a modality is missing
 
-A clip counts once its line stands: rows are made durable first, and what no line claims is cut off at the next
-opening. So the process may be killed at any moment; nothing is computed twice and nothing half-written is read.
+A clip is in the cache once its line is written. Its rows are flushed to disk before its line, and opening the cache for
+writing truncates rows that no line refers to. So the process may be killed at any time: no clip is computed twice, and
+no partly written clip is read.
 """
 
 import contextlib
@@ -36,12 +37,12 @@ MODALITIES: tuple[Modality, Modality] = ("audio", "visual")
 
 @dataclass(frozen=True)
 class CacheIdentity:
-    """What the features depend on, apart from the clips themselves.
+    """Everything that the features depend on, except the clips.
 
     Attributes:
         dims: Width of a row by modality.
         encoders: Hash of the encoder weights by modality.
-        references: Where those came from; for people, not compared.
+        references: Encoder references by modality; for information only, not compared.
         dtypes: NumPy element type by modality.
         recipe: Crop recipe and limits of the runtime's preprocessing, as JSON values.
     """
@@ -53,11 +54,11 @@ class CacheIdentity:
     dtypes: dict[str, str] = field(default_factory=lambda: dict.fromkeys(MODALITIES, "float32"))
 
     def row_bytes(self, modality: str) -> int:
-        """Bytes of one row."""
+        """Number of bytes in one row."""
         return np.dtype(self.dtypes[modality]).itemsize * self.dims[modality]
 
     def mismatches(self, other: "CacheIdentity") -> list[str]:
-        """What differs from another identity, in words."""
+        """List the differences from another identity, in words."""
         mine, theirs = (
             _flat({"dims": it.dims, "dtypes": it.dtypes, "encoders": it.encoders, "recipe": it.recipe})
             for it in (self, other)
@@ -71,13 +72,13 @@ class CacheIdentity:
 
 @dataclass(frozen=True)
 class WindowFeatures:
-    """Features of one window of a clip (clips of up to the window's length have one).
+    """Features of one window of a clip (a clip no longer than a window has one).
 
     Attributes:
         audio: (T_a, F_a), float32, or None.
         visual: (T_v, F_v), float32 features or uint8 crops, or None.
-        audio_seconds: Time that the audio features cover.
-        visual_seconds: Time that the visual features cover.
+        audio_seconds: Duration that the audio features cover.
+        visual_seconds: Duration that the visual features cover.
     """
 
     audio: NDArray[Any] | None
@@ -88,11 +89,11 @@ class WindowFeatures:
 
 @dataclass(frozen=True)
 class ClipFeatures:
-    """All that is known of a clip.
+    """The features of one clip.
 
     Attributes:
-        windows: Its windows in order; none if the clip offers neither modality.
-        reasons: Why a modality that the corpus announces is missing, by modality: ``silence``, ``no_face``, ….
+        windows: Its windows in order; empty if the clip has neither modality.
+        reasons: By modality, why a modality that the corpus announces is missing: ``silence``, ``no_face``, ….
     """
 
     windows: tuple[WindowFeatures, ...]
@@ -100,16 +101,16 @@ class ClipFeatures:
 
 
 class FeatureCache:
-    """A feature cache, open for reading, or for reading and adding.
+    """A feature cache, open for reading, or for reading and writing.
 
     Args:
-        folder: Where it lies.
-        identity: What would fill it; None to read whatever is there.
-        writable: Open for adding; one process at a time.
+        folder: Folder of the cache.
+        identity: The identity that the cache must have; None accepts any.
+        writable: Open for writing, which one process can do at a time. Needs an identity.
 
     Raises:
-        ConfigError: There is no cache, it is damaged, another process is filling it, or something else made it.
-        OutputError: It cannot be written.
+        ConfigError: There is no cache, it is damaged, another process is writing to it, or it has another identity.
+        OutputError: The folder cannot be written.
     """
 
     def __init__(self, folder: Path, identity: CacheIdentity | None = None, *, writable: bool = False) -> None:
@@ -123,17 +124,17 @@ class FeatureCache:
         try:
             if writable:
                 if identity is None:
-                    raise ConfigError(f"{folder}: a feature cache can only be filled by encoders that are known")
+                    raise ConfigError(f"{folder}: to write to a feature cache, pass the identity of its encoders")
                 self._prepare(identity)
             self.identity = self._read_identity()
             if identity is not None and (wrong := self.identity.mismatches(identity)):
                 raise ConfigError(
-                    f"{folder}: this feature cache was made by something else ({'; '.join(wrong)}); name another "
-                    "folder, or remove this one to extract again"
+                    f"{folder}: this feature cache was made with other encoders or settings ({'; '.join(wrong)}); "
+                    "name another folder, or remove this one to extract again"
                 )
             self._read_journal()
             if writable:
-                self._cut_unclaimed()
+                self._truncate_unclaimed()
         except BaseException:
             self.close()
             raise
@@ -147,7 +148,7 @@ class FeatureCache:
         self.close()
 
     def close(self) -> None:
-        """Release files and the lock."""
+        """Close all files and release the lock."""
         for file in self._files.values():
             file.close()
         if self._lock is not None:
@@ -164,31 +165,31 @@ class FeatureCache:
         return iter(self._lines)
 
     def is_current(self, clip: str, fingerprint: str) -> bool:
-        """Whether a clip is there and its media are still those that were read."""
+        """Whether a clip is in the cache and its media files have not changed since."""
         return clip in self._lines and self._lines[clip].fingerprint == fingerprint
 
     def reasons(self, clip: str) -> Mapping[str, str]:
-        """Why modalities of a clip are missing."""
+        """Why modalities of a clip are missing, by modality."""
         return self._lines[clip].reasons
 
     def windows(self, clip: str) -> list[WindowFeatures]:
-        """The features of a clip, as read-only views of the files: nothing is copied."""
+        """The features of a clip, as read-only views of the memory-mapped files."""
         return [
             WindowFeatures(self._rows("audio", line.audio), self._rows("visual", line.visual), *line.seconds)
             for line in self._lines[clip].windows
         ]
 
     def add(self, clip: str, fingerprint: str, features: ClipFeatures) -> None:
-        """Add a clip; it counts when this returns.
+        """Add a clip; it is on disk when this returns.
 
         Args:
-            clip: Its id; a clip that is there already is replaced.
-            fingerprint: Identifies its media.
+            clip: Its id; an earlier clip with this id is replaced.
+            fingerprint: Identifies its media files.
             features: Its features, finite.
 
         Raises:
             InputError: Features have another width or are not finite.
-            OutputError: The disk is full or fails.
+            OutputError: The disk is full or fails; the clip is then not in the cache.
         """
         windows: list[WindowLine] = []
         rows: dict[str, list[NDArray[Any]]] = {name: [] for name in MODALITIES}
@@ -205,8 +206,8 @@ class FeatureCache:
             windows.append(WindowLine(seconds=seconds, audio=spans["audio"], visual=spans["visual"]))
         line = ClipLine(clip=clip, fingerprint=fingerprint, reasons=features.reasons, windows=tuple(windows))
         written = line.to_bytes()
-        self._cut_unclaimed()  # an earlier clip that failed may have left a line of its own
-        with self._reported():
+        self._truncate_unclaimed()  # remove what an earlier clip that failed may have left
+        with self._as_output_error():
             for name in MODALITIES:
                 if rows[name]:
                     _append(self._files[name], (values.data.cast("B") for values in rows[name]))
@@ -219,11 +220,11 @@ class FeatureCache:
     def _checked(self, clip: str, name: str, values: NDArray[Any]) -> NDArray[Any]:
         width = self.identity.dims[name]
         if values.ndim != 2 or values.shape[1] != width or not len(values):
-            raise InputError(f"clip {clip}: {name} features of shape {values.shape}, expected (T, {width})")
+            raise InputError(f"clip {clip}: got {name} features of shape {values.shape}, expected (T, {width})")
         with np.errstate(over="ignore"):
             stored = np.ascontiguousarray(values, self.identity.dtypes[name])
         if not np.isfinite(stored).all():
-            raise InputError(f"clip {clip}: {name} features with NaN or infinities; is the encoder sound?")
+            raise InputError(f"clip {clip}: got {name} features with NaN or infinities; check its encoder")
         return stored
 
     def _rows(self, name: str, span: Span | None) -> NDArray[Any] | None:
@@ -237,27 +238,27 @@ class FeatureCache:
 
     def _prepare(self, identity: CacheIdentity) -> None:
         files = {"audio": "audio.bin", "visual": "visual.bin", "journal": JOURNAL}
-        with self._reported():
+        with self._as_output_error():
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / ".lock", thread_local=False)  # any thread may close the cache
             try:
                 lock.acquire(timeout=0)
             except Timeout as error:
                 raise ConfigError(
-                    f"{self.folder}: another process is filling this feature cache; wait for it"
+                    f"{self.folder}: another process is writing to this feature cache; wait until it ends"
                 ) from error
             self._lock = lock
             if not (self.folder / DESCRIPTION).exists():
                 if there := [file for file in files.values() if (self.folder / file).exists()]:
                     raise ConfigError(
-                        f"{self.folder}: holds {', '.join(there)} but no {DESCRIPTION}, so nobody knows what made "
-                        "them; name another folder, or remove them"
+                        f"{self.folder}: holds {', '.join(there)} but no {DESCRIPTION}, so their encoders are unknown; "
+                        "name another folder, or remove these files"
                     )
                 content = {"format_version": FORMAT_VERSION, **asdict(identity)}
                 write_atomically(self.folder / DESCRIPTION, (json.dumps(content, indent=2) + "\n").encode())
             for name, file in files.items():
                 (self.folder / file).touch()
-                # Without a buffer, what fails to be written now cannot turn up later.
+                # Unbuffered, so that data whose write has failed is not written later.
                 self._files[name] = (self.folder / file).open("r+b", buffering=0)
 
     def _read_identity(self) -> CacheIdentity:
@@ -271,34 +272,33 @@ class FeatureCache:
                 identity.row_bytes(name)
         except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
             raise ConfigError(
-                f"{self.folder}: not a feature cache ({str(error).splitlines()[0]}); make one with: "
-                "vavl-train features CORPUS -o FOLDER"
+                f"{self.folder}: not a feature cache ({str(error).splitlines()[0]}); make one with vavl-train features"
             ) from error
         return identity
 
     def _read_journal(self) -> None:
-        # The journal before the sizes: a writer adds rows before it claims them.
+        # Read the journal before the file sizes: a writer adds rows first and their line last.
         journal = self.folder / JOURNAL
         try:
             lines, self._journal_end = read_lines(journal.read_bytes() if journal.exists() else b"")
         except ValueError as error:
-            raise ConfigError(f"{journal}: damaged ({error}); remove the cache") from error
+            raise ConfigError(f"{journal}: damaged ({error}); remove the cache and extract again") from error
         for name in MODALITIES:
             self._ends[name] = max((line.end(name) for line in lines), default=0)
             file = self.folder / f"{name}.bin"
             if self._ends[name] * self.identity.row_bytes(name) > (file.stat().st_size if file.exists() else 0):
-                raise ConfigError(f"{file}: shorter than its journal says; remove the cache")
+                raise ConfigError(f"{file}: shorter than its journal says; remove the cache and extract again")
         self._lines = {line.clip: line for line in lines}
 
-    def _cut_unclaimed(self) -> None:
-        """Cut off what no line claims, lines first."""
-        with self._reported():
+    def _truncate_unclaimed(self) -> None:
+        """Truncate the journal after its last complete line, then the rows that no line refers to."""
+        with self._as_output_error():
             self._files["journal"].truncate(self._journal_end)
             for name in MODALITIES:
                 self._files[name].truncate(self._ends[name] * self.identity.row_bytes(name))
 
     @contextlib.contextmanager
-    def _reported(self) -> Iterator[None]:
+    def _as_output_error(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -308,7 +308,7 @@ class FeatureCache:
 
 
 def _append(file: IO[bytes], parts: Iterable[memoryview]) -> None:
-    """Write to the end of an unbuffered file, durably."""
+    """Append to an unbuffered file and flush it to disk."""
     file.seek(0, os.SEEK_END)
     for part in parts:
         while part:

@@ -1,4 +1,4 @@
-"""A corpus clip as a source for the runtime: sound and picture may lie in different files, or be features already."""
+"""A corpus clip as a source for the runtime. Its audio and video may be in different files, or be features already."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +13,9 @@ from vavl_runtime.media import Frame, SoundBlock, Source, open_source
 
 
 class ClipSource:
-    """Reads the sound from the clip's audio file and the frames from its visual file.
+    """Reads audio from the clip's audio file and frames from its visual file.
 
-    Files of features are not media: a modality that has one is not announced here.
+    Feature files are not media: a modality with a feature file counts as absent here.
 
     Args:
         clip: The clip.
@@ -37,24 +37,24 @@ class ClipSource:
         self.has_video = self._visual is not None and self._visual.has_video
 
     def sound(self) -> Iterator[SoundBlock]:
-        """Decode the sound from its start."""
+        """Decode the audio from its start."""
         return self._audio.sound() if self._audio else iter(())
 
     def frames(self) -> Iterator[Frame]:
-        """Decode the pictures from their start."""
+        """Decode the frames from the start."""
         return self._visual.frames() if self._visual else iter(())
 
 
 def holds_features(path: Path) -> bool:
-    """Whether a file of a clip holds features instead of media."""
+    """Whether a file of a clip holds features and not media."""
     return path.suffix.lower() == FEATURES_SUFFIX
 
 
 def read_features(path: Path) -> NDArray[np.float32]:
-    """Read a file of features, (T, F).
+    """Read a feature file, float32, shape (T, F).
 
     Raises:
-        InputError: It cannot be read, or holds something else.
+        InputError: The file cannot be read, or does not hold floats of shape (T, F).
     """
     try:
         features: NDArray[np.generic] = np.load(path, allow_pickle=False)
@@ -66,5 +66,5 @@ def read_features(path: Path) -> NDArray[np.float32]:
         raise InvalidArrayError(
             f"{path}: got {features.dtype} of shape {features.shape}, expected floats of shape (T, F)"
         )
-    with np.errstate(over="ignore"):  # infinities are refused where they would be kept
+    with np.errstate(over="ignore"):  # the cache refuses infinities
         return features.astype(np.float32)

@@ -1,4 +1,4 @@
-"""The encoders and the face detector in PyTorch, called the way the runtime calls graphs."""
+"""The encoders and the face detector in PyTorch, with the call signature of the runtime's graphs."""
 
 from typing import Any
 
@@ -24,9 +24,9 @@ class TorchGraphs:
     """Runs `vavl_runtime.backends.base.RunGraph` calls with PyTorch modules.
 
     Args:
-        audio_encoder: Encodes sound, or None where only faces are wanted.
-        face_encoder: Encodes faces, or None where only sound is wanted.
-        device: Where they run.
+        audio_encoder: The audio encoder, or None if only faces are encoded.
+        face_encoder: The face encoder, or None if only audio is encoded.
+        device: PyTorch device.
     """
 
     def __init__(

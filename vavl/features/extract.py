@@ -1,4 +1,4 @@
-"""Clips to cached features, through the runtime's own reading, windowing, cropping and availability rules."""
+"""Extracts features of clips with the runtime's own reading, windows, crops and availability rules."""
 
 import contextlib
 import multiprocessing
@@ -29,18 +29,22 @@ from vavl_runtime.pipeline.context import ClipContext
 from vavl_runtime.pipeline.feature_reader import FeatureReader
 from vavl_runtime.timing import StageTimer
 
-Progress = Callable[[int, int, str], None]  # clips done, clips in all, id of the last one
+Progress = Callable[[int, int, str], None]  # clips done, clips in total, id of the last one
 
 
 @dataclass(frozen=True)
 class EncoderChoice:
-    """Which encoders extract, and how.
+    """The encoders that extract features.
 
     Attributes:
-        audio: Reference of the audio encoder.
+        audio: Reference of the audio encoder; see `vavl.encoders.reference`.
         face: Reference of the face encoder.
-        normalization: How sound is normalised inside the audio encoder.
-        device: Where they run: ``cpu``, ``cuda``, ….
+        normalization: How the audio encoder normalises the waveform.
+        device: PyTorch device: ``cpu``, ``cuda``, ….
+
+    Example:
+        >>> EncoderChoice("prosody", "landmarks").device
+        'cpu'
     """
 
     audio: str
@@ -51,12 +55,12 @@ class EncoderChoice:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What an extraction did.
+    """The outcome of an extraction.
 
     Attributes:
-        computed: Clips that were read now.
-        reused: Clips that were in the cache already.
-        failed: Message by clip id, for clips whose media turned out to be unreadable.
+        computed: Number of clips that were read.
+        reused: Number of clips that were already in the cache.
+        failed: Error message by clip id, for clips that could not be read.
     """
 
     computed: int
@@ -65,13 +69,13 @@ class Extraction:
 
 
 def read_clip(clip: Clip, run: RunGraph, crop: CropRecipe, limits: Limits) -> ClipFeatures:
-    """Read one clip as the runtime would, and encode it.
+    """Read one clip as the runtime does, and encode it.
 
     Args:
-        clip: The clip; ``.npy`` files of features are taken as they are, cut to ``limits.max_tokens``.
+        clip: The clip; features from ``.npy`` files are used unchanged, cut to ``limits.max_tokens``.
         run: Runs the encoders and the face detector.
         crop: Crop recipe.
-        limits: Bounds.
+        limits: Limits of the runtime.
 
     Returns:
         Its features, with the reason for every announced modality that is missing.
@@ -117,23 +121,23 @@ def extract(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Extraction:
-    """Fill a feature cache; what is there already stays.
+    """Extract features into a cache. Clips that are in the cache already are not read again.
 
     Args:
-        clips: What to read.
-        folder: The cache.
-        encoders: Which encoders, or raw material.
-        crop: Crop recipe; the runtime's default.
-        limits: Bounds; the runtime's default. The shortest sound is the audio encoder's, as in a bundle.
-        workers: Processes that decode and encode; by default one a core.
-        progress: Told of every finished clip.
+        clips: The clips to read.
+        folder: Folder of the cache.
+        encoders: The encoders; or `RawChoice` to keep raw material instead of features.
+        crop: Crop recipe; by default the runtime's.
+        limits: Limits; by default the runtime's. The minimum of samples is the audio encoder's, as in a bundle.
+        workers: Number of processes that decode and encode; by default one per core.
+        progress: Called after every clip.
 
     Returns:
-        What was done. Clips that cannot be read are not cached and are listed.
+        The counts. Clips that cannot be read are listed in it and not cached.
 
     Raises:
-        ConfigError: The cache was made by other encoder weights or another recipe, or is being filled already.
-        EncoderUnavailableError: An encoder's weights are missing.
+        ConfigError: The cache was made with other encoders or settings, or another process is writing to it.
+        EncoderUnavailableError: An encoder's weights cannot be found.
     """
     crop, limits = crop or CropRecipe(), limits or Limits()
     identity = identify(encoders, crop, limits)
@@ -157,11 +161,11 @@ def extract(
 
 
 def identify(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits: Limits) -> CacheIdentity:
-    """What the features of these encoders depend on, or the raw material.
+    """The identity of a cache that these encoders fill.
 
     Raises:
         ConfigError: A reference names no encoder.
-        EncoderUnavailableError: An encoder's weights are missing.
+        EncoderUnavailableError: An encoder's weights cannot be found.
     """
     from vavl.encoders import load_audio_encoder, load_face_encoder
 
@@ -184,12 +188,12 @@ def identify(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits: Limi
 
 
 def limits_for(encoder: AudioEncoder, limits: Limits) -> Limits:
-    """The limits as a bundle with this audio encoder has them."""
+    """The limits of a bundle with this audio encoder."""
     return limits.model_copy(update={"minimum_samples": encoder.minimum_samples})
 
 
 def fingerprint(clip: Clip) -> str:
-    """Name, size and modification time of a clip's files: when one changes, the clip is read again."""
+    """Name, size and modification time of a clip's files; if they change, the clip is read again."""
     parts = []
     for path in (clip.audio, clip.visual):
         if path is None:
@@ -199,7 +203,7 @@ def fingerprint(clip: Clip) -> str:
             status = path.stat()
             parts.append(f"{path.name}:{status.st_size}:{status.st_mtime_ns}")
         except OSError:
-            parts.append(f"{path.name}:unreadable")  # reading it will tell why
+            parts.append(f"{path.name}:unreadable")  # reading the file reports why
     return "|".join(parts)
 
 
@@ -208,7 +212,7 @@ def _as_json(**parts: BaseModel) -> dict[str, Any]:
 
 
 def _with_feature_files(clip: Clip, windows: list[WindowFeatures], limits: Limits) -> list[WindowFeatures]:
-    """Put features that the corpus ships beside what was read: their first window."""
+    """Put features that the corpus ships into the first window of what was read."""
     shipped: dict[Modality, NDArray[np.float32]] = {}
     paths: dict[Modality, Path | None] = {"audio": clip.audio, "visual": clip.visual}
     for modality, path in paths.items():
@@ -230,17 +234,17 @@ def _with_feature_files(clip: Clip, windows: list[WindowFeatures], limits: Limit
 def _read_all(
     clips: Sequence[Clip], encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits: Limits, workers: int
 ) -> Iterator[tuple[Clip, ClipFeatures | InputError]]:
-    """Read clips in processes of their own; yields them as they finish, the error in place of what failed."""
+    """Read clips in worker processes; yields each clip as it finishes, with its features or its error."""
     if not clips:
         return
     workers = min(workers, len(clips))
-    context = multiprocessing.get_context("spawn")  # forking a process that has used torch's threads may hang
+    context = multiprocessing.get_context("spawn")  # a forked process may hang if PyTorch's threads have run before
     with ProcessPoolExecutor(workers, context, _start_worker, (encoders, crop, limits)) as pool:
         waiting: dict[Future[ClipFeatures | InputError], Clip] = {}
         remaining = iter(clips)
         try:
             while True:
-                # A few clips ahead keep the workers busy without holding a whole corpus in memory.
+                # A short queue keeps the workers busy without holding a whole corpus in memory.
                 while len(waiting) < 3 * workers and (clip := next(remaining, None)) is not None:
                     waiting[pool.submit(_read_in_worker, clip)] = clip
                 if not waiting:
@@ -253,7 +257,7 @@ def _read_all(
 
 
 class _Worker:
-    """What a worker process keeps between clips."""
+    """State of a worker process between clips."""
 
     run: RunGraph
     crop: CropRecipe
@@ -267,7 +271,7 @@ def _start_worker(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits:
     from vavl.features.encoding import TorchGraphs
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)  # there is a worker for every core; and features must not depend on how many there are
+    torch.set_num_threads(1)  # one worker per core; and features must not depend on the number of cores
     if isinstance(encoders, RawChoice):
         _Worker.run = RawGraphs(encoders)
     else:
@@ -278,7 +282,7 @@ def _start_worker(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits:
 
 
 def _end_with_parent() -> None:
-    """Wait for the parent's end: one that is killed cannot tell its workers, and they would wait for clips forever."""
+    """Exit when the parent process ends: a parent that is killed cannot tell its workers, which would wait forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,4 +1,4 @@
-"""The journal of a feature cache: a line a finished clip, which says where its rows are."""
+"""The journal of a feature cache: one line per finished clip, which says where its rows are."""
 
 from typing import Annotated
 
@@ -14,9 +14,9 @@ class WindowLine(StrictModel):
     """One window of a clip.
 
     Attributes:
-        seconds: Time that the audio and the visual features cover.
-        audio: Where the audio features are, or None.
-        visual: Where the visual features are, or None.
+        seconds: Durations that the audio and the visual features cover.
+        audio: First row and number of rows of the audio features, or None.
+        visual: The same for the visual features, or None.
     """
 
     seconds: tuple[float, float]
@@ -29,8 +29,8 @@ class ClipLine(StrictModel):
 
     Attributes:
         clip: Its id.
-        fingerprint: Identifies its media.
-        reasons: Why a modality is missing.
+        fingerprint: Identifies its media files.
+        reasons: Why a modality is missing, by modality.
         windows: Its windows in order.
     """
 
@@ -40,23 +40,23 @@ class ClipLine(StrictModel):
     windows: tuple[WindowLine, ...]
 
     def end(self, modality: Modality) -> int:
-        """The first row after its own; 0 if it has none."""
+        """Index of the row after the clip's last row; 0 if the clip has none."""
         spans: list[Span] = [span for window in self.windows if (span := getattr(window, modality)) is not None]
         return max((start + count for start, count in spans), default=0)
 
     def to_bytes(self) -> bytes:
-        """The line, with its end."""
+        """The line as bytes, with its newline."""
         return self.model_dump_json().encode() + b"\n"
 
 
 def read_lines(journal: bytes) -> tuple[list[ClipLine], int]:
-    """Take every complete line; a torn last one belongs to a clip that does not count.
+    """Parse every complete line. An incomplete last line belongs to a clip that was not finished; it is ignored.
 
     Args:
         journal: The whole journal.
 
     Returns:
-        The lines, and how many bytes they take.
+        The lines, and the number of bytes they take.
 
     Raises:
         ValueError: A complete line is damaged.

@@ -1,6 +1,6 @@
-"""Raw material in place of features: samples and face crops, for training the encoders themselves.
+"""Raw material in place of features: audio samples and face crops, on which the encoders themselves are trained.
 
-The same reader, windows and crops as for features; what would go into an encoder is kept instead of what comes out.
+Reader, windows and crops are the same as for features, but the input of the encoders is kept and not their output.
 """
 
 from dataclasses import dataclass
@@ -17,21 +17,20 @@ CROP_BYTES = FACE_SIZE * FACE_SIZE * 3
 
 @dataclass(frozen=True)
 class RawChoice:
-    """What is kept.
+    """How much raw material is kept.
 
     Attributes:
-        every: Of each run of four frames with a face, how many are kept: every frame (1), every second (2), or one (4).
-            Neighbouring frames are nearly alike, and a crop takes 147 KiB.
+        every: Keep every n-th frame with a face. Neighbouring frames are nearly equal, and a crop takes 147 KiB.
     """
 
     every: int = 4
 
 
 class RawGraphs:
-    """Stands where `TorchGraphs` would and passes on what it gets; only the face detector runs.
+    """Takes the place of `TorchGraphs` and returns the encoders' input unchanged; only the face detector runs.
 
     Args:
-        choice: What is kept.
+        choice: How much is kept.
     """
 
     def __init__(self, choice: RawChoice) -> None:
@@ -39,7 +38,7 @@ class RawGraphs:
         self._detector = TorchGraphs(None, None)
 
     def __call__(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        """Pass on sound as (1, S, 1), crops as rows of bytes (N, 224 * 224 * 3); run the detector's nets."""
+        """Return audio as (1, S, 1) and crops as rows of bytes (N, 224 * 224 * 3); run the detector's networks."""
         if name == "audio_encoder":
             return {"audio_features": inputs["waveform"][:, :, None]}
         if name == "face_encoder":

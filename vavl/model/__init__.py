@@ -1,4 +1,4 @@
-"""The VAVL network."""
+"""The VAVL network, without encoders and training."""
 
 from vavl.model.vavl import Branch, Modality, UnimodalOutput, Vavl
 

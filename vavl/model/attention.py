@@ -73,9 +73,9 @@ class RelativeSelfAttention(nn.Module):
         """
         value = self.value(x)
         if isinstance(x.shape[1], int) and x.shape[1] == 1:
-            # Softmax over a single key is 1, whatever the scores: the released layout is only this (D1).
+            # Softmax over a single key is 1 for any score. The released layout always has one key (D1).
             return self.output(value)
-        # Scaling the queries before the products is what TensorRT's fused attention wants.
+        # TensorRT's fused attention needs the queries scaled before the products.
         query = self._split(self.query(x))  # (B, T, H, D/H)
         scale = query.shape[-1] ** -0.5
         content = ((query + self.content_bias) * scale).transpose(1, 2)  # (B, H, T, D/H)

@@ -1,7 +1,7 @@
 """The conformer encoder: half-step feed-forward, attention, convolution, half-step feed-forward, norm.
 
-Swish, GLU, BatchNorm, kernel 31 and the fourfold feed-forward come from the released code (D10); the paper
-only names the conformer.
+Swish, GLU, BatchNorm, kernel 31 and the fourfold feed-forward are taken from the released code (D10); the paper gives
+no details of the conformer.
 """
 
 from torch import Tensor, nn
@@ -42,7 +42,7 @@ class ConvolutionModule(nn.Module):
 
         Args:
             x: Tokens, shape (B, T, D).
-            mask: Length mask, shape (B, T); padding is zeroed before the taps reach over the clip's end.
+            mask: Length mask, shape (B, T); padding is zeroed before the convolution.
 
         Returns:
             Tokens, shape (B, T, D).
@@ -94,7 +94,7 @@ class Conformer(nn.Module):
         super().__init__()
         self.max_tokens = max_tokens
         self.blocks = nn.ModuleList(ConformerBlock(width, heads, mult, kernel, dropout) for _ in range(layers))
-        # Derived, so not part of a checkpoint: the released files carry eight such copies, 164 MB.
+        # Derived from the sizes, so not stored in checkpoints: the released files hold eight copies, 164 MB.
         self.register_buffer("positions", relative_positions(max_tokens, width), persistent=False)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class Conformer(nn.Module):
             mask: Length mask, shape (B, T).
 
         Returns:
-            Tokens, shape (B, T, D); padded positions hold values nobody may read.
+            Tokens, shape (B, T, D); values at padded positions are undefined.
         """
         length = x.shape[1]
         positions = self.positions[self.max_tokens - length : self.max_tokens + length - 1]  # (2T-1, D)

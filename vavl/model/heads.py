@@ -1,4 +1,4 @@
-"""The fully connected ends of the network: prediction, reconstruction, and the way back to a person's scale."""
+"""The fully connected ends of the network: prediction, reconstruction, and conversion to labels' scale."""
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,8 @@ class Head(nn.Module):
         outputs: Width of the output.
         hidden: Widths of the hidden layers.
         dropout: Dropout probability.
-        activate_last: ReLU and dropout after the second hidden layer, as the paper says; the released code
-            has neither (D8).
+        activate_last: Apply ReLU and dropout after the second hidden layer, as the paper says; the released code
+            does not (D8).
     """
 
     def __init__(self, inputs: int, outputs: int, hidden: tuple[int, int], dropout: float, activate_last: bool) -> None:
@@ -32,7 +32,7 @@ class Head(nn.Module):
 
 
 class FeatureNormalizer(nn.Module):
-    """Z-normalises every feature dimension with training-set statistics (D13); identity until they are set."""
+    """Z-normalises each feature with training-set statistics (D13); the identity until they are set."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -45,10 +45,10 @@ class FeatureNormalizer(nn.Module):
 
 
 class Discriminants(nn.Module):
-    """Linear discriminant analysis as a layer: directions that tell classes apart best, and how likely each class is.
+    """Linear discriminant analysis as a layer: projection to the best directions, and log likelihoods of the classes.
 
-    Any C - 1 directions and no opinion until they are set. In training every clip is shifted by as much as clips of one
-    class differ, so that what follows cannot carve classes finer than the directions justify.
+    Until it is fitted, the directions are arbitrary and the likelihoods equal. In training, each clip is shifted by
+    noise as large as the within-class deviation, which keeps the following layers from overfitting.
     """
 
     def __init__(self, width: int, classes: int) -> None:
@@ -65,15 +65,15 @@ class Discriminants(nn.Module):
         return projected + torch.randn_like(projected[:, :1]) if self.training else projected
 
     def log_likelihood(self, pooled: Tensor) -> Tensor:
-        """Log likelihood of every class (B, C) up to a constant, from time means of projections (B, C - 1)."""
+        """Log likelihood of each class (B, C), up to a constant, from projections averaged over time (B, C - 1)."""
         return pooled @ self.class_weight.T + self.class_bias
 
 
 class Presentation(nn.Module):
-    """Turns the network's output into what a person reads, inside the graph.
+    """Converts the network's output to results, inside the graph.
 
-    Classes: probabilities. Attributes: scores on the annotation scale (D19), flipped ones turned back (D3).
-    Scores are not clamped: that is for display.
+    Classes become probabilities. Attributes become scores on the annotation scale (D19), and flipped attributes are
+    inverted back (D3). Scores are not clamped to the scale.
     """
 
     def __init__(self, config: VavlConfig) -> None:

@@ -1,9 +1,9 @@
-"""Length masks: everything that keeps one clip's answer apart from padding and from its batch-mates (D4)."""
+"""Length masks: they make a clip's result independent of padding and of the other clips in the batch (D4)."""
 
 import torch
 from torch import Tensor, nn
 
-STILL = 0.01  # deviations; movement below it is the landmarks' own jitter
+STILL = 0.01  # standard deviations; smaller movements are jitter of the landmarks
 
 
 def length_mask(lengths: Tensor, size: int | torch.SymInt) -> Tensor:
@@ -22,7 +22,7 @@ def length_mask(lengths: Tensor, size: int | torch.SymInt) -> Tensor:
 def attention_bias(mask: Tensor) -> Tensor:
     """Turn a length mask into an additive attention bias.
 
-    -1e4 is finite, also in half precision, and far below any real score, so ``exp`` gives exactly 0.
+    -1e4 is finite in half precision, too, and far below any real score, so ``exp`` gives exactly 0.
 
     Args:
         mask: Length mask, shape (B, T).
@@ -38,7 +38,7 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
 
     Args:
         x: Tokens, shape (B, T, D).
-        mask: Length mask, shape (B, T), at least one valid token a clip.
+        mask: Length mask, shape (B, T), with at least one valid token per clip.
 
     Returns:
         The mean over time, shape (B, D).
@@ -48,12 +48,12 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def masked_pool(x: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Average groups of neighbouring tokens, over their valid members.
+    """Average groups of neighbouring tokens, over the valid tokens of each group.
 
     Args:
         x: Tokens, shape (B, T, F).
         mask: Length mask, shape (B, T).
-        size: Tokens a group; the last one may be smaller.
+        size: Tokens per group; the last group may be smaller.
 
     Returns:
         Means, shape (B, ceil(T / size), F), zero where a group has no valid token, and the mask of the groups.
@@ -65,27 +65,27 @@ def masked_pool(x: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def with_dynamics(x: Tensor, mask: Tensor) -> Tensor:
-    """Put beside every feature how much it moves during the clip, the same in every token.
+    """Append to each feature how much it moves during the clip; these values are equal in every token.
 
     Args:
         x: Tokens, shape (B, T, F).
         mask: Length mask, shape (B, T).
 
     Returns:
-        Shape (B, T, 3F): the features; the log of their mean distance from their mean over time; the log of their mean
-        change from one token to the next, the first having changed by 0.
+        Shape (B, T, 3F): the features; the log of their mean distance from their mean over time; and the log of their
+        mean change from one token to the next (0 for the first token).
     """
     distance = (x - masked_mean(x, mask)[:, None]).abs()
     change = nn.functional.pad((x[:, 1:] - x[:, :-1]).abs(), (0, 0, 1, 0))
-    # How much features move differs between people by factors, so classes differ by sums of logs.
+    # People differ by a factor in how much they move; logs turn the factor into an offset.
     movement = torch.log(masked_mean(torch.cat([distance, change], dim=2), mask) + STILL)
     return torch.cat([x, movement[:, None].expand(-1, x.shape[1], -1)], dim=2)
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
-    """BatchNorm over channels whose training statistics see valid tokens only (D4).
+    """BatchNorm over channels; its training statistics use valid tokens only (D4).
 
-    Same parameters and evaluation arithmetic as ``nn.BatchNorm1d``; takes channels last.
+    Parameters and evaluation are those of ``nn.BatchNorm1d``, but channels are last.
     """
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:

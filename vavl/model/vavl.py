@@ -1,4 +1,4 @@
-"""VAVL: two modality branches, one shared encoder, three answers (paper §3, Algorithm 1).
+"""VAVL: two modality branches, one shared encoder, three paths to a prediction (paper §3, Algorithm 1).
 
 Legend: B clips, T tokens, F feature width, D model width, C classes or attributes.
 """
@@ -20,15 +20,16 @@ Modality = Literal["audio", "visual"]
 
 @dataclass(frozen=True)
 class UnimodalOutput:
-    """What one modality's pass gives.
+    """The output of one modality's path.
 
     Attributes:
-        logits: Network output before presentation, (B, C).
-        embedding: Time mean of the shared layers, (B, D).
+        logits: Network output before `Presentation`, (B, C).
+        embedding: Mean over time of the shared layers' output, (B, D).
         reconstruction: Reconstructed mean of the branch's input, (B, W), or None without that head.
-        target: Mean of the branch's input over valid tokens, (B, W): normalised features, W = F, unless the
-            configuration has dynamics or discriminants.
-        log_likelihood: Of every class by linear discriminants alone, (B, C), already part of the logits; or None.
+        target: Target of the reconstruction: mean of the branch's input over valid tokens, (B, W). The input is the
+            normalised features, W = F, unless the configuration has dynamics or discriminants.
+        log_likelihood: Log likelihood of each class by the linear discriminants, (B, C), already part of the logits;
+            None without discriminants.
     """
 
     logits: Tensor
@@ -59,12 +60,12 @@ class Branch(nn.Module):
         self.reconstruction = build_head(config, config.width, width) if config.reconstruction else None
 
     def describe(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Normalise features (B, T, F) and, if configured, put their dynamics beside them."""
+        """Normalise features (B, T, F) and append their dynamics if the branch has dynamics."""
         normalized = self.normalizer(features)
         return with_dynamics(normalized, mask) if self.dynamics else normalized
 
     def project(self, described: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Project what is to be reconstructed (B, T, W) to tokens (B, T', D), with their mask (B, T')."""
+        """Project the branch's input (B, T, W) to tokens (B, T', D), and return them with their mask (B, T')."""
         if self.pool > 1:
             described, mask = masked_pool(described, mask, self.pool)
         x = self.projection((described * mask[:, :, None]).transpose(1, 2)).transpose(1, 2)  # padding is zero
@@ -72,7 +73,7 @@ class Branch(nn.Module):
 
 
 class Shared(nn.Module):
-    """The modality-agnostic layers, θ_s, with the residual over them."""
+    """The layers that both modalities share, θ_s, with the residual over them."""
 
     def __init__(self, config: VavlConfig) -> None:
         super().__init__()
@@ -89,7 +90,7 @@ class Shared(nn.Module):
 
 
 class Vavl(nn.Module):
-    """Versatile audio-visual learning.
+    """The versatile audio-visual learning model.
 
     Args:
         config: Architecture and task.
@@ -99,6 +100,14 @@ class Vavl(nn.Module):
         visual: θ_v.
         shared: θ_s.
         audio_visual_head: θ_av, or None in ablation 3.
+
+    Example:
+        >>> import torch
+        >>> from vavl.config import light_config
+        >>> model = Vavl(light_config(audio_dim=10)).eval()
+        >>> output = model.unimodal("audio", torch.zeros(2, 50, 10), torch.tensor([50, 30]))
+        >>> output.logits.shape
+        torch.Size([2, 6])
     """
 
     def __init__(self, config: VavlConfig) -> None:
@@ -122,25 +131,25 @@ class Vavl(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        if config.discriminants:  # the network starts from what they say
+        if config.discriminants:  # the network starts from their likelihoods
             for head in (self.audio.head, self.visual.head, self.audio_visual_head):
                 if head is not None:
                     nn.init.zeros_(head.rest[-1].weight)
 
     def unimodal(self, modality: Modality, features: Tensor, lengths: Tensor) -> UnimodalOutput:
-        """Run one modality's path; the other branch is never touched.
+        """Run one modality's path. The other branch is not used.
 
         Args:
             modality: Which branch.
             features: Encoder features, float32, shape (B, T, F).
-            lengths: Valid tokens, int64, shape (B,), each at least 1.
+            lengths: Number of valid tokens, int64, shape (B,), each at least 1.
 
         Returns:
             Logits, embedding, reconstruction and its target.
 
         Raises:
-            InvalidArrayError: The width of the features is not the configured one, the sequence is longer than
-                the position table, or a ``released`` layout got more than one clip.
+            InvalidArrayError: The features do not have the configured width, the sequence is longer than the position
+                table, or a model with ``released`` layout got more than one clip.
         """
         branch: Branch = getattr(self, modality)
         self._check(modality, features)
@@ -151,7 +160,7 @@ class Vavl(nn.Module):
         tokens, valid = branch.project(described, mask)
         if self.config.layout == "released":
             # The released code feeds (time, batch, width) to a batch-first encoder, so attention and convolution
-            # run over the batch. For a clip alone in its batch that is a sequence of length 1 a frame (D1).
+            # run over the batch. With one clip, that is one sequence of length 1 for each frame (D1).
             encoded = self.shared(branch.encoder(tokens.transpose(0, 1), valid.T), valid.T).transpose(0, 1)
         else:
             encoded = self.shared(branch.encoder(tokens, valid), valid)
@@ -173,8 +182,8 @@ class Vavl(nn.Module):
 
         Returns:
             Logits (B, C) and the fused embedding (B, head_hidden[0]), the first hidden layer of the
-            audio-visual head. Without that head (ablation 3) logits are such that their presentation is the
-            average of the two unimodal predictions, and the embedding is the mean of both.
+            audio-visual head. Without that head (ablation 3) the logits give the average of the two unimodal
+            predictions, and the embedding is the mean of both.
         """
         if self.audio_visual_head is None:
             embedding = 0.5 * (audio.embedding + visual.embedding)
@@ -185,7 +194,7 @@ class Vavl(nn.Module):
         hidden = self.audio_visual_head.first(torch.cat([audio.embedding, visual.embedding], dim=-1))  # audio first
         logits = self.audio_visual_head.rest(hidden)
         if audio.log_likelihood is not None and visual.log_likelihood is not None:
-            logits = logits + audio.log_likelihood + visual.log_likelihood  # as if independent, given the class
+            logits = logits + audio.log_likelihood + visual.log_likelihood  # assumes independence, given the class
         return logits, hidden
 
     def _check(self, modality: Modality, features: Tensor) -> None:
@@ -203,7 +212,7 @@ class Vavl(nn.Module):
         if self.config.layout == "released" and features.shape[0] != 1:
             raise InvalidArrayError(
                 f"{modality} features: got a batch of {features.shape[0]} with layout released, expected 1; "
-                "this layout attends over the batch and would mix clips (D1), so run them one by one"
+                "this layout attends over the batch and would mix clips (D1); run clips one by one"
             )
 
 

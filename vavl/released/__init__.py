@@ -1,4 +1,4 @@
-"""Reads the checkpoint folders that the released code writes; see ``docs/released.md``."""
+"""Imports checkpoint folders written by the released VAVL code; see ``docs/released.md``."""
 
 from vavl.released.importing import import_released
 

@@ -1,4 +1,4 @@
-"""Turns a released checkpoint folder into a checkpoint with ``layout: released``."""
+"""Converts a checkpoint folder of the released code into a checkpoint with ``layout: released``."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ LABELS: dict[Task, tuple[str, ...]] = {
     "classification": CREMA_D_CLASSES,
     "regression": ("arousal", "dominance", "valence"),  # the released order, D18
 }
-GUARD = 1e-6  # the released code adds it to a deviation before it divides by it
+GUARD = 1e-6  # the released code adds this to a deviation before dividing by it
 
 Weights = dict[str, ReleasedTensor]
 
@@ -35,25 +35,25 @@ def import_released(
     audio_encoder: str,
     face_encoder: str,
 ) -> Checkpoint:
-    """Read a folder that the released training code wrote.
+    """Import a checkpoint folder written by the released training code.
 
     Args:
         folder: Holds nine state dicts and ``train_norm_stat.pkl``; see ``docs/released.md``.
-        task: What the model was trained for; the files do not say.
+        task: The task of the model; the files do not say.
         labels: Class or attribute names in output order; by default the six classes of CREMA-D in the released order
             (D17), or arousal, dominance, valence (D18).
-        flipped: For attributes, and only for them: whether the network predicts its first attribute, arousal, upside
-            down (D3). The files do not say; labelled clips do.
-        audio_encoder: Reference string of the wav2vec2 the model was trained with (D11), for the checkpoint.
-        face_encoder: Reference string of the face encoder, for the checkpoint.
+        flipped: Needed for regression, None for classification: whether the network predicts its first attribute,
+            arousal, inverted (D3). The files do not say; labelled clips show it.
+        audio_encoder: Reference of the wav2vec2 that the model was trained with (D11), for the checkpoint.
+        face_encoder: Reference of the face encoder, for the checkpoint.
 
     Returns:
-        The model in evaluation mode, with its description. It takes one clip at a time (D1).
+        The model in evaluation mode, and its description. It takes one clip at a time (D1).
 
     Raises:
-        NotFoundError: There is no such folder.
-        ConfigError: The polarity is not given, a file is missing or damaged, or its content is not exactly what the
-            released code saves; all unknown, missing and misshapen tensors are named.
+        NotFoundError: The folder does not exist.
+        ConfigError: The polarity is missing, a file is missing or damaged, or its content differs from what the
+            released code saves; all unknown, missing and misshapen tensors are listed.
     """
     _check_polarity(task, flipped)
     labels = LABELS[task] if labels is None else labels
@@ -74,7 +74,7 @@ def import_released(
             **sizes,
         )
     except ConfigError as error:
-        raise ConfigError(f"{folder}: these tensors make no model: {error}") from error
+        raise ConfigError(f"{folder}: the sizes of these tensors do not make a valid model: {error}") from error
     state = _fitted(folder, config, weights)
     # FeatureNormalizer adds GUARD itself. The released code does not normalise audio features.
     state["visual.normalizer.mean"] = torch.from_numpy(statistics.visual_mean).float()
@@ -98,13 +98,14 @@ def _check_polarity(task: Task, flipped: bool | None) -> None:
     if task not in LABELS:
         raise ConfigError(f"task: got {task!r}, expected {' or '.join(LABELS)}")
     if task == "classification" and flipped is not None:
-        raise ConfigError("arousal polarity: given for classification, but classes have none; leave it out")
+        raise ConfigError("arousal polarity: given for classification, which has none; leave it out")
     if task == "regression" and flipped is None:
         raise ConfigError(
-            "arousal polarity: not given. The released training turns the arousal labels over in every epoch and does "
-            "not store the epoch (D3), so this network predicts arousal or its opposite, and nothing in the files "
-            "tells which. Find out on labelled clips, as docs/released.md shows, then pass --arousal-polarity upright "
-            "or --arousal-polarity flipped (in Python flipped=False or flipped=True)"
+            "arousal polarity: not given. The released training inverts the arousal labels in every epoch and does not "
+            "store the epoch (D3), so this network predicts arousal or its opposite, and the files do not say which. "
+            "Find out on labelled clips, as docs/released.md shows; then import with flipped=False (upright) or "
+            "flipped=True",
+            argument="flipped",
         )
 
 
@@ -113,15 +114,15 @@ def _check_files(folder: Path) -> None:
         raise NotFoundError(f"{folder}: no such folder; expected one with the files of a released checkpoint")
     missing = [name for name in (*FILES, STATISTICS) if not (folder / name).is_file()]
     if missing:
-        # Not even the unused MLP_av_head.pt may lack: the released code always writes it, so this is not its folder.
+        # MLP_av_head.pt is unused but required: the released code always writes it.
         raise ConfigError(
-            f"{folder}: no {', '.join(missing)}; expected all that the released code writes: "
+            f"{folder}: no {', '.join(missing)}; expected all files of the released code: "
             f"{', '.join((*FILES, STATISTICS))}"
         )
 
 
 def _sizes(weights: Weights) -> dict[str, Any]:
-    """Read each size off one tensor; `_fitted` holds all other tensors against them."""
+    """Take each size from one tensor; `_fitted` checks all other tensors against these sizes."""
     projection_dim, audio_dim, taps = _shape(weights["audio.projection.weight"], 3)
     _, visual_dim, _ = _shape(weights["visual.projection.weight"], 3)
     width, _ = _shape(weights["audio.input.weight"], 2)
@@ -169,8 +170,8 @@ def _check_outputs(weights: Weights, task: Task, labels: tuple[str, ...]) -> Non
 
 
 def _fitted(folder: Path, config: VavlConfig, weights: Weights) -> dict[str, Tensor]:
-    """Give every tensor the shape it has in the model, if it has the right one in the file."""
-    with torch.device("meta"):  # shapes only: sizes that contradict each other must not cost memory
+    """Check the shape of every tensor and reshape it to its shape in the model."""
+    with torch.device("meta"):  # shapes only: wrong sizes must not allocate memory
         shapes = {name: tuple(value.shape) for name, value in Vavl(config).state_dict().items()}
     wrong = []
     for name, tensor in weights.items():

@@ -1,7 +1,7 @@
-"""The key table: every tensor of the nine released files, and the name it gets here.
+"""The key table: every tensor of the nine released files, and its name in this package.
 
-Left the released name, right the name in `vavl.model.Vavl`; None is a tensor that is dropped on purpose, because the
-released code never uses it (D10b). ``{}`` is the number of a conformer block.
+Keys are the released names, values the names in `vavl.model.Vavl`. None marks a tensor that is dropped on purpose,
+because the released code never uses it (D10b). ``{}`` is the number of a conformer block.
 """
 
 import re
@@ -17,8 +17,8 @@ BLOCK: KeyTable = {
     "sequential.0.module.sequential.1.linear.bias": "feed_forward_in.1.bias",
     "sequential.0.module.sequential.4.linear.weight": "feed_forward_in.4.weight",
     "sequential.0.module.sequential.4.linear.bias": "feed_forward_in.4.bias",
-    # Attention. For a clip alone in its batch only value and output matter (D1); the rest is kept all the same, so
-    # that nothing trained is thrown away. The sinusoids are a constant table of absolute rows (D7).
+    # Attention. At batch 1 only value and output have an effect (D1); the other tensors are kept, so that nothing
+    # trained is lost. The sinusoids are a constant table of absolute rows (D7).
     "sequential.1.module.positional_encoding.pe": None,
     "sequential.1.module.layer_norm.weight": "attention_norm.weight",
     "sequential.1.module.layer_norm.bias": "attention_norm.bias",
@@ -58,7 +58,7 @@ BLOCK: KeyTable = {
     "sequential.4.bias": "norm.bias",
 }
 
-# Convolutions of one tap in the released files, (out, in, 1), and Linear layers here, (out, in).
+# These are convolutions of one tap in the released files, (out, in, 1), and Linear layers here, (out, in).
 POINTWISE = ("convolution.expand.weight", "convolution.project.weight")
 
 # Every head: two hidden layers and the output.
@@ -103,22 +103,22 @@ FILES: Mapping[str, KeyTable] = {
     "MLP_v_head.pt": _head("visual.head"),
     "MLP_rec_a_head.pt": _head("audio.reconstruction"),
     "MLP_rec_v_head.pt": _head("visual.reconstruction"),
-    "final_weights_head.pt": _head("audio_visual_head"),  # the audio-visual head, whatever its name says
+    "final_weights_head.pt": _head("audio_visual_head"),  # the audio-visual head, in spite of its name
     "MLP_av_head.pt": dict.fromkeys(HEAD),  # saved, but never trained and never called (D10b)
 }
 
 
 def expand_table(table: KeyTable, released: Collection[str]) -> dict[str, str | None]:
-    """Write a table out for as many conformer blocks as a file holds.
+    """Expand a table to the number of conformer blocks in a file.
 
     Args:
-        table: One of `FILES`.
+        table: A value of `FILES`.
         released: The names found in the file.
 
     Returns:
-        The table without ``{}``; for one block if the file holds none, so that its tensors are missed by name.
+        The table without ``{}``. If the file holds no block, the table has one, so that errors name its tensors.
     """
-    # Counted, not the highest number: a file may name block 999999999.
+    # Count the blocks and do not take the highest number: a file may name block 999999999.
     blocks = len({match[1] for name in released if (match := re.search(r"\.layers\.([^.]*)\.", name))})
     return {
         old.format(block): new and new.format(block)

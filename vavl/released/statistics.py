@@ -1,7 +1,7 @@
-"""Reads ``train_norm_stat.pkl``, the released training-set statistics, without running anything that a pickle names.
+"""Reads ``train_norm_stat.pkl``, the released training-set statistics, without running code that the pickle names.
 
-An unpickler that admits numpy's functions would still hand a crafted state to their C code. Here every admitted name
-is an inert symbol that only records what it is called with; the records are then read as arrays and floats.
+An unpickler that allows NumPy's functions would pass a crafted state to their C code. Here each allowed name is a
+placeholder that only records its arguments; the records are then read as arrays and floats.
 """
 
 import io
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from vavl.errors import ConfigError
 
 LARGEST_FILE = 1_000_000  # bytes; two vectors of 1408 float64 take 23 kB
-LARGEST_NUMBER = float(np.finfo(np.float32).max)  # the model computes in float32
+LARGEST_NUMBER = float(np.finfo(np.float32).max)  # because the model computes in float32
 
-# What an array or a float of numpy 1.x or 2.x is pickled with; `_codecs.encode` carries bytes in protocols below 3,
+# The names in pickled arrays and floats of NumPy 1.x and 2.x; `_codecs.encode` carries bytes in protocols below 3,
 # `_frombuffer` arrays in protocol 5.
-ADMITTED = {
+ALLOWED = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
     ("numpy.core.multiarray", "_reconstruct"),
@@ -53,7 +53,7 @@ class NormalizationStatistics:
 
 
 def read_statistics(path: Path, visual_dim: int) -> NormalizationStatistics:
-    """Read the statistics; nothing in the file is executed.
+    """Read the statistics. Nothing in the file is executed.
 
     Args:
         path: A pickle of (waveform mean, waveform deviation, face feature means, face feature deviations).
@@ -98,11 +98,11 @@ def _read(path: Path) -> bytes:
 
 
 class _RefusedError(ValueError):
-    """The pickle asks for what it may not have."""
+    """The pickle contains something that is not allowed."""
 
 
 class _Global:
-    """An admitted name; calling it does nothing but record the call."""
+    """An allowed name; calling it only records the call."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -112,7 +112,7 @@ class _Global:
 
 
 class _Call:
-    """A call that the pickle asked for, with the state it wanted set on the result."""
+    """A call in the pickle, with the state that the pickle sets on the result."""
 
     def __init__(self, name: str, arguments: tuple[object, ...]) -> None:
         self.name = name
@@ -125,10 +125,10 @@ class _Call:
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ADMITTED:
+        if (module, name) not in ALLOWED:
             raise _RefusedError(
                 f"names {module}.{name}, expected numpy arrays and floats only; a pickle can run code, so do not open "
-                "this file with anything else either"
+                "this file with another program"
             )
         return _Global(name)
 
@@ -136,7 +136,7 @@ class _Unpickler(pickle.Unpickler):
 def _unpickle(content: bytes) -> object:
     try:
         for opcode, argument, _ in pickletools.genops(content):
-            # A pickle of n bytes stores fewer than n objects, but the memo grows to any index it names.
+            # A pickle of n bytes stores fewer than n objects, but a large memo index would allocate a large memo.
             if opcode.name in MEMO_WRITES and isinstance(argument, int) and argument > len(content):
                 raise _RefusedError(f"claims to hold {argument} objects in {len(content)} bytes; not a released file")
         return _Unpickler(io.BytesIO(content)).load()

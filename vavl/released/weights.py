@@ -1,4 +1,4 @@
-"""Reads the nine state dicts of a released folder and renames their tensors, refusing what the key table lacks."""
+"""Reads the nine state dicts of a released folder and renames their tensors; refuses unknown tensors."""
 
 import pickle
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from vavl.released.keys import FILES, expand_table
 
 @dataclass(frozen=True)
 class ReleasedTensor:
-    """A tensor and where it comes from.
+    """A tensor and its origin.
 
     Attributes:
         source: File and released name, for messages.
-        value: As in the file.
+        value: The tensor as in the file.
     """
 
     source: str
@@ -31,11 +31,11 @@ def read_weights(folder: Path) -> dict[str, ReleasedTensor]:
         folder: Holds the files of `vavl.released.keys.FILES`.
 
     Returns:
-        Finite float32 tensors (and int64 counters), by the name they have in `vavl.model.Vavl`.
+        Finite float32 tensors (and int64 counters), by their name in `vavl.model.Vavl`.
 
     Raises:
-        ConfigError: A file is not a plain state dict, holds a tensor that the key table does not know, or lacks one
-            that the model needs; all such tensors of all files are listed.
+        ConfigError: A file is not a plain state dict, holds a tensor that is not in the key table, or lacks one that
+            the model needs; all such tensors of all files are listed.
     """
     weights: dict[str, ReleasedTensor] = {}
     wrong: list[str] = []
@@ -45,7 +45,7 @@ def read_weights(folder: Path) -> dict[str, ReleasedTensor]:
         wrong += [f"{file}: unknown {old}" for old in state if old not in table]
         for old, new in table.items():
             if new is None:
-                continue  # dropped on purpose, whether it is there or not
+                continue  # dropped on purpose; it may be missing
             if old not in state:
                 wrong.append(f"{file}: missing {old}")
             elif problem := _problem(state[old], torch.int64 if old.endswith("num_batches_tracked") else torch.float32):
@@ -53,17 +53,17 @@ def read_weights(folder: Path) -> dict[str, ReleasedTensor]:
             else:
                 weights[new] = ReleasedTensor(f"{file}: {old}", state[old])
     if wrong:
-        raise ConfigError(f"{folder}: not what the released code saves, so nothing was imported: {'; '.join(wrong)}")
+        raise ConfigError(f"{folder}: not what the released code saves; nothing was imported: {'; '.join(wrong)}")
     return weights
 
 
 def _read_state(path: Path) -> dict[str, object]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # its text advises to switch the protection off
+    except pickle.UnpicklingError as error:  # its own text advises to switch the protection off
         raise ConfigError(
-            f"{path}: holds more than tensors, and a pickled object can run code, so it was not opened; expected a "
-            "plain state dict. In an environment you trust, torch.save(module.state_dict(), FILE)"
+            f"{path}: holds more than tensors. A pickled object can run code, so it was not opened; expected a "
+            "plain state dict. In an environment you trust, run torch.save(module.state_dict(), FILE)"
         ) from error
     except Exception as error:  # torch.load raises many types for a damaged file
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -78,7 +78,7 @@ def _problem(value: object, dtype: torch.dtype) -> str | None:
         return f"got a {type(value).__name__}, expected a tensor"
     if value.dtype != dtype:
         return f"got {value.dtype}, expected {dtype}"
-    # A view can claim any size without holding it, and sizes decide how large a model is built.
+    # A view can have any size without the data for it, and the sizes determine how large a model is built.
     if value.layout != torch.strided or value.device.type != "cpu" or not value.is_contiguous() or not value.numel():
         return "expected a dense tensor with at least one value"
     if not torch.isfinite(value).all():

@@ -11,60 +11,60 @@ from torch import Tensor, nn
 
 from vavl.errors import ConfigError
 from vavl.model import Modality
-from vavl.systems.baseline import Baseline, Group, check_choice, groups, present
+from vavl.systems.baseline import Baseline, Group, check_choice, group_by_modalities
 from vavl.systems.batch import Batch, Sequences
 from vavl.systems.crossmodal import CrossModalEncoder, Tokens
 from vavl.systems.fusion import CrossModalFusion
 from vavl.systems.losses import task_loss
-from vavl.systems.system import Answers, Shape
+from vavl.systems.system import BatchPredictions, Shape
 from vavl_runtime.bundle.manifest import PathName
 
 UnimodalAnswer = Literal["zeroed", "auxiliary"]
 Embedding = Literal["auxiliary", "cross_modal"]
-PASSES = 3  # an auxiliary encoder is applied this many times over, with the same weights
+PASSES = 3  # how many times an auxiliary encoder is applied in a row, with the same weights
 
 
 class AuxFormer(Baseline):
     """The model of Goncalves and Busso (ICASSP 2022).
 
-    A main network answers from both modalities, two auxiliary networks from one each; the answer is the mean of the
-    three outputs. A modality that is missing, or dropped in training, is a sequence of zeros as long as the other
-    modality, so that a unimodal answer depends on nothing of the modality it does without.
+    A main network predicts from both modalities, and two auxiliary networks predict from one modality each; the
+    prediction is the mean of the three outputs. A modality that is missing or dropped in training is replaced by zeros,
+    as long as the other modality, so that a unimodal prediction does not depend on it.
 
     Args:
-        shape: What it is built for.
+        shape: Task and widths.
         width: Width d of a token.
         heads: Attention heads.
         layers: Layers of each of the six encoders.
         auxiliary_hidden: Widths of the hidden layers of the shared auxiliary network.
-        modality_dropout: Probability that a training batch loses its audio, and the same for its video.
-        unimodal_answer: What answers for one modality: ``zeroed``: all three outputs, the other input zeroed;
-            ``auxiliary``: the auxiliary network alone.
-        embedding: What `shared_embeddings` gives: ``auxiliary``: the input of the shared auxiliary output
-            layer; ``cross_modal``: the last valid step of the two cross-modal encoders.
+        modality_dropout: Probability that a training batch loses its audio; the same probability applies to its video.
+        unimodal_answer: How one modality is predicted: ``zeroed`` averages all three outputs with the other input
+            zeroed; ``auxiliary`` takes only the auxiliary network's output.
+        embedding: What `shared_embeddings` returns: ``auxiliary`` is the input of the shared auxiliary output layer,
+            ``cross_modal`` the last valid step of the two cross-modal encoders.
         max_tokens: Longest sequence.
 
     Raises:
-        ConfigError: The width does not suit the heads, a probability is above 0.5, or a choice is unknown.
+        ConfigError: The width is not a multiple of the heads, the probability is above 0.5, or a choice is unknown.
     """
 
     name = "AuxFormer"
     paths: tuple[PathName, ...] = ("audio_visual", "audio", "visual")
     choices: ClassVar[Mapping[str, str]] = {
         "width": (
-            "both modalities are projected to this width without bias; the authors' video features were 50 wide as such"
+            "both modalities are projected to this width without bias; the authors' own video features were 50 wide"
         ),
         "unimodal_answer": (
-            "zeroed: the missing input is zeros as long as the other one, and the three outputs are averaged, as in "
-            "the authors' code (auxiliary: the auxiliary network alone)"
+            "zeroed: the missing input is replaced by zeros and the three outputs are averaged, as in "
+            "the authors' code (auxiliary: only the auxiliary network)"
         ),
         "embedding": (
-            "auxiliary: what the shared auxiliary output layer reads, each from its own modality alone "
-            "(cross_modal: the last step of the cross-modal layers, which §5.3 names, though the modalities have met "
-            "there)"
+            "auxiliary: the input of the shared auxiliary output layer, which depends on one modality only "
+            "(cross_modal: the last step of the cross-modal layers, which §5.3 names; there the modalities are "
+            "already mixed)"
         ),
-        "modality_dropout": "a training batch loses its audio, or its video, with this probability each; never in "
-        "evaluation, and never the only modality of a clip",
+        "modality_dropout": "probability that a training batch loses its audio, and the same for its video; never in "
+        "evaluation, and never a clip's only modality",
         "training": "the schedule of all systems (§4.3); the authors' code uses a learning rate of 7.25e-4, 30 epochs",
         "attributes": "the authors' code has no loss for attributes; here each output has the concordance loss",
     }
@@ -97,7 +97,7 @@ class AuxFormer(Baseline):
         self.modality_dropout = modality_dropout
         self.unimodal_answer = unimodal_answer
         self.embedding = embedding
-        # A temporal convolution of kernel 1 without bias is this matrix; without bias, zeros stay zeros.
+        # A temporal convolution of kernel 1 without bias is a matrix product. Without bias, zeros stay zeros.
         self.audio_projection = nn.Linear(shape.audio_dim, width, bias=False)
         self.visual_projection = nn.Linear(shape.visual_dim, width, bias=False)
         self.main = CrossModalFusion(
@@ -127,7 +127,7 @@ class AuxFormer(Baseline):
         self.auxiliary_output = nn.Linear(width, shape.outputs)
 
     def parameter_steps(self) -> Mapping[str, list[nn.Parameter]]:
-        """One step over everything."""
+        """One step that updates all parameters."""
         return {"joint": list(self.parameters())}
 
     def loss(self, step: str, batch: Batch) -> Tensor | None:
@@ -140,19 +140,19 @@ class AuxFormer(Baseline):
         main, audio, visual = (torch.cat(same) for same in zip(*outputs, strict=True))
         return torch.stack([task_loss(self.shape.task, logits, target) for logits in (main, audio, visual)]).mean()
 
-    def answer(self, batch: Batch) -> Answers:
-        """Predict for the paired clips from both modalities, and from each modality for the clips that have it."""
-        answers = Answers()
-        for group in groups(batch):
+    def predict(self, batch: Batch) -> BatchPredictions:
+        """Predict from both modalities where a clip has both, and from each modality where a clip has it."""
+        predictions = BatchPredictions()
+        for group in group_by_modalities(batch):
             if group.audio is not None and group.visual is not None:
-                answers["audio_visual"] = (group.rows, self._averaged(group))
-        for modality, sequences in present(batch):
-            answers[modality] = (sequences.rows, self._alone(modality, sequences))
-        return answers
+                predictions["audio_visual"] = (group.rows, self._averaged(group))
+        for modality, sequences in batch.present():
+            predictions[modality] = (sequences.rows, self._alone(modality, sequences))
+        return predictions
 
     def shared_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
-        """Embeddings (N, d) of the paired clips, see `embedding`; None without paired clips."""
-        for group in groups(batch):
+        """Embeddings (N, d) of the clips with both modalities, chosen by `embedding`; None if there are none."""
+        for group in group_by_modalities(batch):
             if group.audio is not None and group.visual is not None:
                 audio, visual = self._tokens("audio", group.audio), self._tokens("visual", group.visual)
                 if self.embedding == "auxiliary":
@@ -163,7 +163,7 @@ class AuxFormer(Baseline):
 
     def _training_groups(self, batch: Batch) -> Iterator[Group]:
         draw = float(torch.rand(())) if self.training else 1.0
-        for group in groups(batch):
+        for group in group_by_modalities(batch):
             paired = group.audio is not None and group.visual is not None
             if paired and draw < self.modality_dropout:
                 yield Group(group.rows, None, group.visual)
@@ -203,8 +203,8 @@ class AuxFormer(Baseline):
             tokens = encoder(tokens)
         last = tokens.last()
         if zeroed:
-            # LayerNorm multiplies gradients by 316 at a token of zeros; through 15 layers they overflow to NaN, and
-            # there is nothing to learn from zeros anyway.
+            # At a token of zeros, LayerNorm multiplies gradients by 316; over 15 layers they overflow to NaN. There is
+            # nothing to learn from zeros, so they get no gradient.
             last = last.detach()
         return last + self.auxiliary_residual(last)
 
@@ -214,5 +214,5 @@ class AuxFormer(Baseline):
 
 
 def _zeros(other: Tokens) -> Tokens:
-    """What stands in for a missing modality: zeros, as long as the other one."""
+    """The substitute for a missing modality: zeros, as long as the other modality."""
     return Tokens(torch.zeros_like(other.values), other.lengths)

@@ -1,4 +1,4 @@
-"""What every baseline shares: the features it takes, their normalisation, and the form of its answers.
+"""The base class of the baselines: it checks and normalises features and turns logits into predictions.
 
 Legend: B clips, N clips of one group, T tokens, F feature width, C classes or attributes.
 """
@@ -21,10 +21,10 @@ from vavl_runtime.errors import InvalidArrayError
 
 @dataclass(frozen=True)
 class Group:
-    """Clips of a batch that all have the same modalities.
+    """The clips of a batch that have the same modalities.
 
     Attributes:
-        rows: Which rows of the batch these are, ascending, int64, shape (N,).
+        rows: Their rows in the batch, ascending, int64, shape (N,).
         audio: Their audio features, or None.
         visual: Their visual features, or None; never both None.
     """
@@ -34,14 +34,14 @@ class Group:
     visual: Sequences | None
 
 
-def groups(batch: Batch) -> Iterator[Group]:
-    """Split a batch into its paired, its audio-only and its visual-only clips; empty groups are left out."""
+def group_by_modalities(batch: Batch) -> Iterator[Group]:
+    """Split a batch into the clips with both modalities, with audio only and with video only; skips empty groups."""
     every = torch.arange(len(batch), device=batch.target.device)
-    nothing = torch.zeros_like(every, dtype=torch.bool)
-    heard = torch.isin(every, batch.audio.rows) if batch.audio is not None else nothing
-    seen = torch.isin(every, batch.visual.rows) if batch.visual is not None else nothing
+    nowhere = torch.zeros_like(every, dtype=torch.bool)
+    with_audio = torch.isin(every, batch.audio.rows) if batch.audio is not None else nowhere
+    with_visual = torch.isin(every, batch.visual.rows) if batch.visual is not None else nowhere
     for has_audio, has_visual in ((True, True), (True, False), (False, True)):
-        rows = every[(heard == has_audio) & (seen == has_visual)]
+        rows = every[(with_audio == has_audio) & (with_visual == has_visual)]
         if len(rows):
             yield Group(
                 rows,
@@ -50,19 +50,11 @@ def groups(batch: Batch) -> Iterator[Group]:
             )
 
 
-def present(batch: Batch) -> Iterator[tuple[Modality, Sequences]]:
-    """The modalities that any clip of a batch has, with their features."""
-    if batch.audio is not None:
-        yield "audio", batch.audio
-    if batch.visual is not None:
-        yield "visual", batch.visual
-
-
 def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Refuse a value that is no choice.
+    """Check that a value is one of the allowed ones.
 
     Raises:
-        ConfigError: The value is not among the allowed ones.
+        ConfigError: It is not.
     """
     if value not in allowed:
         raise ConfigError(f"{name}: got {value!r}, expected one of {', '.join(allowed)}")
@@ -72,18 +64,17 @@ class Baseline(System):
     """A system that VAVL is compared with, on the same features, masks and statistics.
 
     Args:
-        shape: What it is built for.
-        max_tokens: Longest sequence it takes, or None if any length will do.
-        **chosen: The value of every keyword that `choices` explains.
+        shape: Task and widths.
+        max_tokens: Longest sequence that it accepts; None accepts any length.
+        **chosen: The value of every constructor keyword that `choices` explains.
 
     Attributes:
-        choices: What the paper and the baseline's own code leave open, and what was decided; by constructor
-            keyword, or by topic where the decision is none of the constructor's. For people: tables print it,
-            with the value out of `chosen`.
-        chosen: What this instance was built with, by constructor keyword.
-        shape: What it is built for.
-        audio_normalizer: Training-set statistics of the audio features, set by the trainer; applied first.
-        visual_normalizer: The same for the visual features.
+        choices: Decisions on what the paper and the baseline's own code leave open, in words. The key is a constructor
+            keyword, or a topic if the decision is not a constructor keyword. Result pages print this text with the
+            value from `chosen`.
+        chosen: The value of each explained constructor keyword in this instance.
+        shape: Task and widths.
+        max_tokens: Longest sequence that it accepts, or None.
     """
 
     choices: ClassVar[Mapping[str, str]]
@@ -91,30 +82,31 @@ class Baseline(System):
     def __init__(self, shape: Shape, *, max_tokens: int | None = None, **chosen: object) -> None:
         super().__init__()
         self.shape = shape
+        self.task = shape.task
         self.chosen: Mapping[str, object] = chosen
         self.max_tokens = max_tokens
         self.audio_normalizer = FeatureNormalizer(shape.audio_dim)
         self.visual_normalizer = FeatureNormalizer(shape.visual_dim)
 
     def normalized(self, modality: Modality, sequences: Sequences) -> Tensor:
-        """Check features and normalise them.
+        """Check and normalise features.
 
         Args:
-            modality: Which modality they are of.
+            modality: Their modality.
             sequences: The features, (N, T, F).
 
         Returns:
-            Normalised features, 0 in padding, shape (N, T, F).
+            Normalised features, zero in padding, shape (N, T, F).
 
         Raises:
-            InvalidArrayError: The width is not the one this system was built for, or the sequence is too long.
+            InvalidArrayError: The width differs from the one in `shape`, or the sequence is longer than `max_tokens`.
         """
         width = self.shape.audio_dim if modality == "audio" else self.shape.visual_dim
         features = sequences.features
         if features.ndim != 3 or features.shape[2] != width:
             raise InvalidArrayError(
                 f"{modality} features: got shape {tuple(features.shape)}, expected (clips, tokens, {width}); "
-                "build the system for the encoder that made them"
+                "build the system for the encoder that produced these features"
             )
         if self.max_tokens is not None and features.shape[1] > self.max_tokens:
             raise InvalidArrayError(
@@ -125,5 +117,5 @@ class Baseline(System):
         return normalizer(features) * length_mask(sequences.lengths, features.shape[1])[:, :, None]
 
     def predictions(self, logits: Tensor) -> Tensor:
-        """Turn network outputs (N, C) into what `System.answer` returns, (N, C)."""
+        """Turn logits (N, C) into probabilities, or return attributes (N, C) unchanged."""
         return torch.softmax(logits, dim=-1) if self.shape.task == "classification" else logits

@@ -1,12 +1,15 @@
-"""A mini-batch in which any clip may lack a modality.
+"""A mini-batch in which any clip may lack one modality.
 
 Legend: B clips, B_m clips that have modality m, T tokens, F feature width, C classes or attributes.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from vavl.model import Modality
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,18 @@ class Sequences:
     rows: Tensor
 
     def take(self, rows: Tensor) -> "Sequences":
-        """Only the given batch rows, which must all be here, in their order."""
+        """Select batch rows. All of them must be among `rows`; the result is in the order given."""
         at = torch.searchsorted(self.rows, rows)
         return Sequences(self.features[at], self.lengths[at], rows)
 
     def to(self, device: torch.device | str) -> "Sequences":
-        """Copy to a device."""
+        """Copy to a device; see ``torch.Tensor.to``."""
         return Sequences(*(x.to(device, non_blocking=True) for x in (self.features, self.lengths, self.rows)))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips to train on or to answer for.
+    """Clips to train on or to predict for.
 
     Attributes:
         audio: Audio features, or None if no clip has any.
@@ -57,8 +60,15 @@ class Batch:
             return torch.empty(0, dtype=torch.int64, device=self.target.device)
         return self.audio.rows[torch.isin(self.audio.rows, self.visual.rows)]
 
+    def present(self) -> Iterator[tuple[Modality, Sequences]]:
+        """The modalities that at least one clip has, with their features; audio first."""
+        if self.audio is not None:
+            yield "audio", self.audio
+        if self.visual is not None:
+            yield "visual", self.visual
+
     def to(self, device: torch.device | str) -> "Batch":
-        """Copy to a device."""
+        """Copy to a device; see ``torch.Tensor.to``."""
         return Batch(
             self.audio.to(device) if self.audio else None,
             self.visual.to(device) if self.visual else None,

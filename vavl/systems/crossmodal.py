@@ -1,6 +1,6 @@
 """The cross-modal transformer encoder of MulT and AuxFormer, under length masks.
 
-Re-implemented from a description of both codes, which know no lengths: there a clip's last step is its padding's.
+Re-implemented from a description of both codes. These ignore lengths: there the last step of a short clip is padding.
 Legend: B clips, T tokens, d width, H heads; T_q and T_k tokens of the query and of the key modality.
 """
 
@@ -18,7 +18,7 @@ class Tokens:
     """Embedded tokens of one modality.
 
     Attributes:
-        values: Shape (B, T, d); what stands in padding is never read.
+        values: Shape (B, T, d); values in padding are never read.
         lengths: Valid tokens, int64, shape (B,), each at least 1.
     """
 
@@ -31,7 +31,7 @@ class Tokens:
 
 
 def sinusoids(max_tokens: int, width: int) -> Tensor:
-    """Position encodings of fairseq's kind: a half of sines, then a half of cosines, counted from 1.
+    """Position encodings as in fairseq: first half sines, second half cosines, positions counted from 1.
 
     Args:
         max_tokens: Longest sequence.
@@ -47,16 +47,16 @@ def sinusoids(max_tokens: int, width: int) -> Tensor:
 
 
 def visible_keys(query: Tokens, source: Tokens) -> Tensor:
-    """The causal-like mask: query i sees the valid keys up to i + |T_q - T_k|, counted in the clip's own lengths.
+    """The mask of both codes: query i sees the valid keys up to i + |T_q - T_k|, with the clip's own lengths.
 
-    Key 0 is always seen, so no row is empty. The last query of a clip sees every key.
+    Key 0 is always visible, so no row is empty. The last query of a clip sees every key.
 
     Args:
-        query: Tokens that ask.
-        source: Tokens that are asked.
+        query: Tokens that attend.
+        source: Tokens that are attended to.
 
     Returns:
-        True where a key is seen, shape (B, 1, T_q, T_k).
+        True where a key is visible, shape (B, 1, T_q, T_k).
     """
     at = torch.arange(query.values.shape[1], device=query.lengths.device)[None, :, None]
     key = torch.arange(source.values.shape[1], device=query.lengths.device)[None, None, :]
@@ -65,7 +65,7 @@ def visible_keys(query: Tokens, source: Tokens) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head attention of a query on a source."""
+    """Multi-head attention from a query to a source."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -76,13 +76,13 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, width)
         self.output = nn.Linear(width, width)
         for layer in (self.query, self.key, self.value):
-            nn.init.xavier_uniform_(layer.weight, gain=2**-0.5)  # as one (3d, d) matrix would be initialised
+            nn.init.xavier_uniform_(layer.weight, gain=2**-0.5)  # the bound that one (3d, d) matrix would have
         nn.init.xavier_uniform_(self.output.weight)
         for layer in (self.query, self.key, self.value, self.output):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, source: Tensor, visible: Tensor) -> Tensor:
-        """Attend from x (B, T_q, d) on source (B, T_k, d) where visible (B, 1, T_q, T_k); gives (B, T_q, d)."""
+        """Attend from x (B, T_q, d) to source (B, T_k, d) where visible (B, 1, T_q, T_k); returns (B, T_q, d)."""
         query, key, value = (
             projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, T, d/H)
             for projected in (self.query(x), self.key(source), self.value(source))
@@ -101,7 +101,7 @@ class Layer(nn.Module):
         heads: Attention heads.
         attention_dropout: Dropout on attention weights.
         dropout: Dropout inside the feed-forward module and after both modules.
-        scalar: Weigh residual and module by α and 1 - α, one learned α a layer (AuxFormer).
+        scalar: Weight residual and module by α and 1 - α, with one learned α per layer (AuxFormer).
     """
 
     def __init__(self, width: int, heads: int, attention_dropout: float, dropout: float, scalar: bool) -> None:
@@ -124,9 +124,9 @@ class Layer(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, source: Tensor | None, visible: Tensor) -> Tensor:
-        """Transform x (B, T_q, d), which attends on a source (B, T_k, d), or on itself without one."""
+        """Transform x (B, T_q, d), which attends to a source (B, T_k, d), or to itself if source is None."""
         normed = self.attention_norm(x)
-        keys = normed if source is None else self.attention_norm(source)  # one norm for query and keys
+        keys = normed if source is None else self.attention_norm(source)  # query and keys share one norm
         x = self._add(x, self.dropout(self.attention(normed, keys, visible)))
         return self._add(x, self.feed_forward(x))
 
@@ -135,7 +135,7 @@ class Layer(nn.Module):
 
 
 class CrossModalEncoder(nn.Module):
-    """A stack of layers by which one modality attends on another, or on itself.
+    """A stack of layers in which one modality attends to another, or to itself.
 
     Args:
         width: Width d of a token, even.
@@ -149,7 +149,7 @@ class CrossModalEncoder(nn.Module):
         embedding_dropout: Dropout on the embedded tokens.
 
     Raises:
-        ConfigError: The width is odd, below 4, or no multiple of the heads.
+        ConfigError: The width is odd, below 4, or not a multiple of the heads.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class CrossModalEncoder(nn.Module):
         self.embedding_dropout = nn.Dropout(embedding_dropout)
         self.layers = nn.ModuleList(Layer(width, heads, attention_dropout, dropout, scalar) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        # Derived, so not part of a checkpoint.
+        # Derived from the sizes, so not stored in checkpoints.
         self.register_buffer("positions", sinusoids(max_tokens, width) if positions else None, persistent=False)
 
     def forward(self, query: Tokens, source: Tokens | None = None) -> Tokens:
@@ -180,7 +180,7 @@ class CrossModalEncoder(nn.Module):
 
         Args:
             query: Tokens (B, T_q, d).
-            source: Tokens (B, T_k, d) to attend on at every layer; without them the query attends on itself.
+            source: Tokens (B, T_k, d) that every layer attends to; None lets the query attend to itself.
 
         Returns:
             Tokens (B, T_q, d), as long as the query.
@@ -195,7 +195,7 @@ class CrossModalEncoder(nn.Module):
     def _embed(self, values: Tensor) -> Tensor:
         x = self.scale * values
         if self.positions is not None:
-            # As in both codes, a token whose first channel is exactly 0 has no position: so a modality that is
-            # zeroed because it is missing says nothing, not even how long it is.
+            # As in both codes, a token whose first channel is exactly 0 gets no position. So the zeros that stand for a
+            # missing modality carry no information, not even their length.
             x = x + self.positions[: values.shape[1]] * (values[:, :, :1] != 0)
         return self.embedding_dropout(x)

@@ -1,4 +1,4 @@
-"""How MulT and AuxFormer fuse two modalities: each attends on the other, then on itself, then both are joined.
+"""The fusion of MulT and AuxFormer: each modality attends to the other, then to itself, then both are joined.
 
 Legend: B clips, T tokens, d width, C classes or attributes.
 """
@@ -31,8 +31,8 @@ class CrossModalFusion(nn.Module):
         layers: Layers of each of the four encoders.
         outputs: Classes or attributes, C.
         max_tokens: Longest sequence.
-        memory_positions: Position encodings in the memory encoders too (MulT).
-        memory_scalar: Learned weights of the residuals in the memory encoders (AuxFormer).
+        memory_positions: Add position encodings in the memory encoders, too (MulT).
+        memory_scalar: Learned residual weights in the memory encoders (AuxFormer).
         head_dropout: Dropout in the head.
     """
 
@@ -66,11 +66,11 @@ class CrossModalFusion(nn.Module):
         self.head = ResidualHead(2 * width, outputs, head_dropout)
 
     def crossed(self, audio: Tokens, visual: Tokens) -> tuple[Tokens, Tokens]:
-        """Audio tokens that have attended on visual ones, and the other way round."""
+        """Audio tokens that have attended to visual tokens, and visual tokens that have attended to audio tokens."""
         return self.audio_on_visual(audio, visual), self.visual_on_audio(visual, audio)
 
     def forward(self, audio: Tokens, visual: Tokens) -> Tensor:
-        """Predict from both modalities of the same clips; gives logits (B, C)."""
+        """Predict from both modalities of the same clips; returns logits (B, C)."""
         crossed_audio, crossed_visual = self.crossed(audio, visual)
         steps = [self.audio_memory(crossed_audio).last(), self.visual_memory(crossed_visual).last()]
         return self.head(torch.cat(steps, dim=-1))

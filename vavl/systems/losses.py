@@ -12,11 +12,11 @@ EPSILON = 1e-8
 
 
 def task_loss(task: Task, logits: Tensor, target: Tensor) -> Tensor:
-    """The loss of a prediction.
+    """The loss of a task.
 
     Args:
-        task: ``classification``: cross-entropy with the most voted class (D17), averaged over clips;
-            ``regression``: the sum over attributes of 1 - CCC over the batch (D21).
+        task: ``classification`` takes cross-entropy with the class that has most votes (D17), averaged over clips;
+            ``regression`` takes 1 - CCC over the batch, summed over attributes (D21).
         logits: Network outputs, (B, C).
         target: Class shares, or attribute targets in [0, 1], (B, C).
 
@@ -31,10 +31,9 @@ def task_loss(task: Task, logits: Tensor, target: Tensor) -> Tensor:
 def concordance_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """Sum over attributes of 1 - CCC over the batch; finite, with finite gradients, for any batch.
 
-    A batch in which prediction and target are both constant carries no correlation: there CCC is 0/0. The
-    squared distance of the means stays in the denominator and ``EPSILON`` keeps it positive, so the loss is 1 an
-    attribute, with gradient 0 where nothing can be learned. One clip is such a batch; it is given the squared error
-    instead, so that a last batch of one still teaches.
+    If prediction and target are both constant over the batch, CCC is 0/0. The squared distance of the means is part of
+    the denominator and ``EPSILON`` keeps it positive, so the loss is then 1 per attribute and its gradient 0. One clip
+    is always constant; it takes the squared error instead, so that training still learns from a last batch of one.
 
     Args:
         prediction: (B, C).

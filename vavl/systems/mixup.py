@@ -1,18 +1,18 @@
-"""The augmentation of UAVM's recipe: mixup of clips and circular shifts in time, on pooled tokens."""
+"""The augmentation of UAVM's recipe: mixup of clips and circular shifts in time, applied to pooled tokens."""
 
 import torch
 from torch import Tensor
 
-MIXED = 0.5  # share of clips that are mixed with another
+MIXED = 0.5  # share of clips that are mixed with another clip
 CONCENTRATION = 10.0  # of the Beta distribution of the shares
 LARGEST_SHIFT = 15  # tokens
 LABEL_SMOOTHING = 0.1
 
 
 def mix_and_shift(tokens: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Mix clips with others of their batch, targets alike, and shift each in time.
+    """Mix clips and their targets with other clips of the batch, and shift each clip in time.
 
-    Everything is drawn from PyTorch's global generator on the CPU, so that a seed gives the same on any device.
+    All random numbers come from PyTorch's global generator on the CPU, so a seed gives the same result on any device.
 
     Args:
         tokens: Tokens of one modality, shape (N, L, F).

@@ -1,4 +1,4 @@
-"""MulT without language: cross-modal transformers over sound and picture, answering only for both (§4.5.3)."""
+"""MulT without language: cross-modal transformers over audio and video; predicts only from both (§4.5.3)."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -11,24 +11,24 @@ from vavl.systems.batch import Batch, Sequences
 from vavl.systems.crossmodal import Tokens
 from vavl.systems.fusion import CrossModalFusion
 from vavl.systems.losses import task_loss
-from vavl.systems.system import Answers, Shape
+from vavl.systems.system import BatchPredictions, Shape
 from vavl_runtime.bundle.manifest import PathName
 
 
 class MulT(Baseline):
     """The multimodal transformer of Tsai et al. (ACL 2019), reduced to two modalities.
 
-    It has no unimodal answer: clips without one modality are neither trained on nor answered.
+    It has no unimodal path: clips that lack a modality are skipped in training and in prediction.
 
     Args:
-        shape: What it is built for.
+        shape: Task and widths.
         width: Width d of a token.
         heads: Attention heads.
         layers: Layers of each encoder.
         max_tokens: Longest sequence.
 
     Raises:
-        ConfigError: The width does not suit the heads.
+        ConfigError: The width is odd, below 4, or not a multiple of the heads.
     """
 
     name = "MulT"
@@ -38,9 +38,9 @@ class MulT(Baseline):
         "heads": "attention heads; 5 in the authors' code",
         "training": (
             "the schedule of all systems (§4.3); the authors' code uses a learning rate of 1e-3, 40 epochs and "
-            "gradients clipped at 0.8, and a model this small may be under-trained without"
+            "gradients clipped at 0.8; without them a model this small may be under-trained"
         ),
-        "language": "removed; each memory encoder is as wide as its one cross-modal input",
+        "language": "removed; each memory encoder is as wide as its single cross-modal input",
     }
 
     def __init__(
@@ -62,25 +62,25 @@ class MulT(Baseline):
         )
 
     def parameter_steps(self) -> Mapping[str, list[nn.Parameter]]:
-        """One step over everything."""
+        """One step that updates all parameters."""
         return {"audio_visual": list(self.parameters())}
 
     def loss(self, step: str, batch: Batch) -> Tensor | None:
-        """The task loss of the paired clips, or None without any."""
+        """The task loss of the clips with both modalities, or None if there are none."""
         paired = batch.paired_rows
         if not len(paired):
             return None
         return task_loss(self.shape.task, self._logits(batch, paired), batch.target[paired])
 
-    def answer(self, batch: Batch) -> Answers:
-        """Predict for the paired clips."""
+    def predict(self, batch: Batch) -> BatchPredictions:
+        """Predict for the clips with both modalities."""
         paired = batch.paired_rows
         if not len(paired):
-            return Answers()
-        return Answers(audio_visual=(paired, self.predictions(self._logits(batch, paired))))
+            return BatchPredictions()
+        return BatchPredictions(audio_visual=(paired, self.predictions(self._logits(batch, paired))))
 
     def _logits(self, batch: Batch, paired: Tensor) -> Tensor:
-        assert batch.audio is not None and batch.visual is not None  # or there were no paired clips
+        assert batch.audio is not None and batch.visual is not None  # paired rows exist only if both do
         return self.fusion(
             self._tokens("audio", batch.audio.take(paired)), self._tokens("visual", batch.visual.take(paired))
         )

@@ -1,4 +1,7 @@
-"""What can be trained and compared: VAVL and every baseline behind one small interface."""
+"""The interface that VAVL and every baseline implement, so that the same code trains and tests all of them.
+
+Legend: N clips of a batch, C classes or attributes, D width of an embedding.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,11 +18,11 @@ from vavl_runtime.bundle.manifest import PathName
 
 @dataclass(frozen=True)
 class Shape:
-    """What a system is built for.
+    """The task and the widths that a baseline is built for.
 
     Attributes:
         task: ``classification`` or ``regression``.
-        outputs: Classes or attributes, C.
+        outputs: Number of classes or attributes, C.
         audio_dim: Width of the audio features, F_a.
         visual_dim: Width of the visual features, F_v.
     """
@@ -30,20 +33,23 @@ class Shape:
     visual_dim: int
 
 
-class Answers(dict[PathName, tuple[Tensor, Tensor]]):
-    """By path: the batch rows it answers for, int64 (N,), and its predictions for them, (N, C).
+class BatchPredictions(dict[PathName, tuple[Tensor, Tensor]]):
+    """Predictions for a batch, by path.
 
-    Predictions are what is reported and averaged: class probabilities, or attribute targets in [0, 1].
+    Each value is a pair: the rows of the batch that the path predicts, int64, shape (N,); and the predictions for these
+    rows, shape (N, C). Predictions are class probabilities, or attributes in [0, 1].
     """
 
 
 class System(nn.Module, ABC):
-    """A model with its own way to train.
+    """A model together with the way it is trained.
 
     Attributes:
-        name: How tables call it.
+        name: Name in tables.
         task: ``classification`` or ``regression``.
-        paths: The paths it answers by.
+        paths: The paths by which it can predict.
+        audio_normalizer: Normalises the audio features; the trainer sets its statistics.
+        visual_normalizer: Normalises the visual features; the trainer sets its statistics.
     """
 
     name: str
@@ -54,24 +60,28 @@ class System(nn.Module, ABC):
 
     @abstractmethod
     def parameter_steps(self) -> Mapping[str, list[nn.Parameter]]:
-        """The parameters that each named step of one training iteration moves, in order of the steps."""
+        """The steps of one training iteration, in order: by name, the parameters that the step updates."""
 
     @abstractmethod
     def loss(self, step: str, batch: Batch) -> Tensor | None:
-        """The scalar loss of one step, or None if the batch lacks what the step needs."""
+        """The scalar loss of one step, or None if no clip of the batch has the modalities that the step needs."""
 
     @abstractmethod
-    def answer(self, batch: Batch) -> Answers:
-        """Predict by every path that the batch allows; call in evaluation mode, without gradients."""
+    def predict(self, batch: Batch) -> BatchPredictions:
+        """Predict by every path that the batch allows. Call it in evaluation mode and without gradients."""
 
     def normalizers(self) -> Mapping[Modality, list[FeatureNormalizer]]:
-        """The modules that z-normalise features; the trainer gives them the training set's statistics (D13)."""
+        """The modules to which the trainer gives the training set's feature statistics (D13)."""
         return {"audio": [self.audio_normalizer], "visual": [self.visual_normalizer]}
 
     def discriminant_branches(self) -> Mapping[Modality, Branch]:
-        """The branches that project features to discriminants; the trainer fits those to the training set."""
+        """The branches whose linear discriminants the trainer fits to the training set; none by default."""
         return {}
 
     def shared_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
-        """Acoustic and visual embeddings (N, D) of the paired clips out of the shared layers, if it has any."""
+        """Audio and visual embeddings (N, D) of the clips that have both modalities.
+
+        Returns:
+            The embeddings from the shared layers. None if the system has no shared layers or the batch no such clip.
+        """
         return None

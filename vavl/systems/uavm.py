@@ -1,4 +1,4 @@
-"""UAVM: one transformer and one head for sound and picture, after a transformer for each (§4.5.1).
+"""UAVM: a transformer per modality, followed by one transformer and one head for both (§4.5.1).
 
 Legend: N clips, T feature tokens, L pooled tokens, F feature width, D width, C classes or attributes.
 """
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from vavl.errors import ConfigError
 from vavl.model import Modality
 from vavl.model.masking import length_mask
-from vavl.systems.baseline import Baseline, check_choice, groups, present
+from vavl.systems.baseline import Baseline, check_choice, group_by_modalities
 from vavl.systems.batch import Batch, Sequences
 from vavl.systems.losses import task_loss
 from vavl.systems.mixup import LABEL_SMOOTHING, mix_and_shift
-from vavl.systems.system import Answers, Shape
+from vavl.systems.system import BatchPredictions, Shape
 from vavl_runtime.bundle.manifest import PathName
 
 Pooling = Literal["segments", "cut"]
@@ -25,13 +25,13 @@ Pooling = Literal["segments", "cut"]
 def segment_means(features: Tensor, lengths: Tensor, segments: int) -> Tensor:
     """Average each clip over equal segments of its valid length.
 
-    A token that lies across the border of two segments counts in each by its share; a clip shorter than the
-    segments is spread over them.
+    A token across the border of two segments counts in each by its share. A clip with fewer tokens than segments is
+    stretched over them.
 
     Args:
         features: Shape (N, T, F); padding may hold any finite value.
         lengths: Valid tokens, int64, shape (N,), each at least 1.
-        segments: How many, L.
+        segments: Number of segments, L.
 
     Returns:
         Shape (N, L, F).
@@ -44,7 +44,7 @@ def segment_means(features: Tensor, lengths: Tensor, segments: int) -> Tensor:
 
 
 def first_tokens(features: Tensor, lengths: Tensor, count: int) -> Tensor:
-    """The first tokens of each clip, zeros after its end; (N, T, F) becomes (N, count, F)."""
+    """The first tokens of each clip, with zeros after its end; (N, T, F) becomes (N, count, F)."""
     valid = features * length_mask(lengths, features.shape[1])[:, :, None]
     return nn.functional.pad(valid[:, :count], (0, 0, 0, max(0, count - features.shape[1])))
 
@@ -89,40 +89,40 @@ class Transformer(nn.Module):
 class UAVM(Baseline):
     """The unified audio-visual model of Gong et al. (IEEE SPL 2022).
 
-    Every clip passes as one modality at a time; for both, the two outputs are averaged. A training batch is heard with
-    probability 0.5 and seen otherwise, drawn from PyTorch's global generator; a clip without the drawn modality is
-    taken by the one it has.
+    The network takes one modality at a time; the audio-visual prediction is the mean of both outputs. Each training
+    batch uses one modality, drawn with probability 0.5 from PyTorch's global generator; a clip that lacks it is trained
+    with the modality it has.
 
     Args:
-        shape: What it is built for.
-        tokens: Tokens of every clip, L, whatever its length.
-        pooling: ``segments``: the means of L equal parts of the clip; ``cut``: its first L feature tokens.
-        augmentation: Mixup, circular shifts in time and smoothed labels, as in the authors' recipe.
+        shape: Task and widths.
+        tokens: Number of tokens per clip, L, regardless of its length.
+        pooling: ``segments`` takes the means of L equal parts of the clip, ``cut`` its first L feature tokens.
+        augmentation: Apply mixup, circular shifts in time and label smoothing, as in the authors' recipe.
         width: Width D.
         heads: Attention heads.
         layers: Blocks of each modality's transformer.
         shared_layers: Blocks of the shared transformer.
 
     Raises:
-        ConfigError: The width is no multiple of the heads, or a choice is unknown.
+        ConfigError: The width is not a multiple of the heads, or a choice is unknown.
     """
 
     name = "UAVM"
     paths: tuple[PathName, ...] = ("audio_visual", "audio", "visual")
     choices: ClassVar[Mapping[str, str]] = {
-        "tokens": "tokens that every clip becomes, in either modality; the authors have 30 for 10 s",
+        "tokens": "number of tokens per clip, in either modality; the authors have 30 for 10 s",
         "pooling": (
-            "segments: the means of equal parts of the clip's valid length, so that all of it is seen "
+            "segments: the means of equal parts of the clip's valid length, so that all of the clip counts "
             "(cut: the first tokens, which is 0.6 s of sound)"
         ),
         "augmentation": (
-            "whether clips are mixed and shifted and labels smoothed, as in the authors' recipe; no other system does"
+            "whether clips are mixed and shifted and labels smoothed, as in the authors' recipe; only UAVM can do this"
         ),
         "training": (
             "the schedule of all systems (§4.3), without class-balanced sampling; the authors' code halves its "
             "learning rate of 5e-5 every epoch, over 10 epochs"
         ),
-        "missing": "a clip without the modality drawn for its batch is trained on by the one it has",
+        "missing": "a clip that lacks the modality drawn for its batch is trained with the modality it has",
     }
 
     def __init__(
@@ -150,18 +150,18 @@ class UAVM(Baseline):
         self.head = nn.Sequential(nn.LayerNorm(width, eps=1e-6), nn.Linear(width, shape.outputs))
 
     def parameter_steps(self) -> Mapping[str, list[nn.Parameter]]:
-        """One step over everything; the transformer of the modality that was not drawn gets no gradient."""
+        """One step over all parameters; the transformer of the modality that was not drawn gets no gradient."""
         return {"drawn": list(self.parameters())}
 
     def loss(self, step: str, batch: Batch) -> Tensor | None:
-        """The task loss of every clip by one modality, or None for an empty batch."""
+        """The task loss of every clip with one of its modalities, or None for an empty batch."""
         augments = self.augmentation and self.training
         classifies = self.shape.task == "classification"
         logits, targets = [], []
         for modality, sequences in self._drawn(batch):
             tokens, target = self._pooled(modality, sequences), batch.target[sequences.rows]
             if augments:
-                # Mixed targets have no single most voted class, so it is singled out before.
+                # A mixed target has no single class with most votes, so the class is chosen before mixing.
                 hard = nn.functional.one_hot(target.argmax(dim=-1), self.shape.outputs).to(target)
                 tokens, target = mix_and_shift(tokens, hard if classifies else target)
             logits.append(self.head(self._embedding(modality, tokens)))
@@ -174,22 +174,22 @@ class UAVM(Baseline):
             )
         return task_loss(self.shape.task, torch.cat(logits), torch.cat(targets))
 
-    def answer(self, batch: Batch) -> Answers:
-        """Predict by each modality for the clips that have it, and for the paired ones by the mean of both outputs."""
-        answers = Answers()
+    def predict(self, batch: Batch) -> BatchPredictions:
+        """Predict from each modality where a clip has it, and from the mean of both outputs where it has both."""
+        predictions = BatchPredictions()
         logits: dict[Modality, Tensor] = {}
-        for modality, sequences in present(batch):
+        for modality, sequences in batch.present():
             logits[modality] = self.head(self._embedding(modality, self._pooled(modality, sequences)))
-            answers[modality] = (sequences.rows, self.predictions(logits[modality]))
+            predictions[modality] = (sequences.rows, self.predictions(logits[modality]))
         paired = batch.paired_rows
         if batch.audio is not None and batch.visual is not None and len(paired):
-            heard = logits["audio"][torch.searchsorted(batch.audio.rows, paired)]
-            seen = logits["visual"][torch.searchsorted(batch.visual.rows, paired)]
-            answers["audio_visual"] = (paired, self.predictions(0.5 * (heard + seen)))
-        return answers
+            audio = logits["audio"][torch.searchsorted(batch.audio.rows, paired)]
+            visual = logits["visual"][torch.searchsorted(batch.visual.rows, paired)]
+            predictions["audio_visual"] = (paired, self.predictions(0.5 * (audio + visual)))
+        return predictions
 
     def shared_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
-        """Means over time of the shared transformer's output, (N, D), of the paired clips; None without any."""
+        """Means over time of the shared transformer's output, (N, D), for clips with both modalities; or None."""
         paired = batch.paired_rows
         if batch.audio is None or batch.visual is None or not len(paired):
             return None
@@ -199,9 +199,9 @@ class UAVM(Baseline):
         )
 
     def _drawn(self, batch: Batch) -> Iterator[tuple[Modality, Sequences]]:
-        hears = bool(torch.rand(()) < 0.5)
-        for group in groups(batch):
-            if group.audio is not None and (hears or group.visual is None):
+        draws_audio = bool(torch.rand(()) < 0.5)
+        for group in group_by_modalities(batch):
+            if group.audio is not None and (draws_audio or group.visual is None):
                 yield "audio", group.audio
             elif group.visual is not None:
                 yield "visual", group.visual

@@ -1,4 +1,4 @@
-"""The unimodal conformers: for each modality a network of VAVL's parts that knows of no other (§4.5.4)."""
+"""The unimodal conformers: one independent network of VAVL's parts per modality (§4.5.4)."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal, get_args
@@ -9,10 +9,10 @@ from vavl.config import VavlConfig, paper_config
 from vavl.model import Modality
 from vavl.model.masking import length_mask, masked_mean
 from vavl.model.vavl import build_conformer, build_head
-from vavl.systems.baseline import Baseline, check_choice, present
+from vavl.systems.baseline import Baseline, check_choice
 from vavl.systems.batch import Batch, Sequences
 from vavl.systems.losses import task_loss
-from vavl.systems.system import Answers, Shape
+from vavl.systems.system import BatchPredictions, Shape
 from vavl_runtime.bundle.manifest import PathName
 
 HeadName = Literal["vavl", "two_layers"]
@@ -44,7 +44,7 @@ class UnimodalConformer(nn.Module):
             self.head = nn.Sequential(
                 nn.Linear(config.width, hidden), nn.ReLU(), nn.Dropout(config.head_dropout), nn.Linear(hidden, outputs)
             )
-        for module in self.modules():  # as VAVL is initialised
+        for module in self.modules():  # the same initialisation as VAVL
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
@@ -58,13 +58,13 @@ class UnimodalConformer(nn.Module):
 
 
 class Unimodal(Baseline):
-    """An audio and a visual conformer, side by side: each is trained on every clip that has its modality.
+    """An audio conformer and a visual conformer, each trained on every clip that has its modality.
 
     Args:
-        shape: What it is built for.
-        config: The VAVL that it is compared with. It has the same widths, and as many blocks as VAVL's branch and
-            shared layers together: five in the paper.
-        head: ``vavl``: VAVL's, so that only the framework differs; ``two_layers``: one hidden layer.
+        shape: Task and widths.
+        config: Configuration of the VAVL that it is compared with. Each conformer takes its widths, and has as many
+            blocks as VAVL's branch and shared layers together: five in the paper.
+        head: ``vavl`` takes VAVL's head, so that only the framework differs; ``two_layers`` has one hidden layer.
 
     Raises:
         ConfigError: The head is unknown.
@@ -90,22 +90,22 @@ class Unimodal(Baseline):
         self.visual = UnimodalConformer(config, shape.visual_dim, visual_layers, shape.outputs, head)
 
     def parameter_steps(self) -> Mapping[str, list[nn.Parameter]]:
-        """One step for each modality's network."""
+        """One step per network."""
         return {"audio": list(self.audio.parameters()), "visual": list(self.visual.parameters())}
 
     def loss(self, step: str, batch: Batch) -> Tensor | None:
-        """The task loss of one modality, or None if no clip has it."""
-        for modality, sequences in present(batch):
+        """The task loss of one network, or None if no clip has its modality."""
+        for modality, sequences in batch.present():
             if modality == step:
                 return task_loss(self.shape.task, self._logits(modality, sequences), batch.target[sequences.rows])
         return None
 
-    def answer(self, batch: Batch) -> Answers:
-        """Predict by each modality for the clips that have it."""
-        answers = Answers()
-        for modality, sequences in present(batch):
-            answers[modality] = (sequences.rows, self.predictions(self._logits(modality, sequences)))
-        return answers
+    def predict(self, batch: Batch) -> BatchPredictions:
+        """Predict the clips that have a modality, for each modality."""
+        predictions = BatchPredictions()
+        for modality, sequences in batch.present():
+            predictions[modality] = (sequences.rows, self.predictions(self._logits(modality, sequences)))
+        return predictions
 
     def _logits(self, modality: Modality, sequences: Sequences) -> Tensor:
         network = self.audio if modality == "audio" else self.visual

@@ -1,8 +1,8 @@
-"""VAVL's own training: Algorithm 1 of the paper as three steps, and its three answers.
+"""VAVL's own training: Algorithm 1 of the paper as three steps, and prediction by its three paths.
 
-audio step   moves θ_a, θ_s
-visual step  moves θ_v, θ_s
-fusion step  moves θ_av alone, on clips with both
+audio step   updates θ_a and θ_s
+visual step  updates θ_v and θ_s
+fusion step  updates only θ_av, on clips that have both modalities
 """
 
 from collections.abc import Mapping
@@ -11,20 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from vavl.model import Branch, Modality, UnimodalOutput, Vavl
-from vavl.systems.batch import Batch, Sequences
+from vavl.systems.batch import Batch
 from vavl.systems.losses import task_loss
-from vavl.systems.system import Answers, System
+from vavl.systems.system import BatchPredictions, System
 from vavl_runtime.bundle.manifest import PathName
 
 
 class VavlSystem(System):
-    """VAVL, whole or ablated.
+    """VAVL, complete or ablated.
 
     Args:
-        model: The network; its configuration says which parts it has.
-        alpha: Weight of the reconstruction loss (eq. 1). The paper gives none; the released code has 2 for
-            classes and 1 for attributes (D24), which is the default.
-        name: How tables call it.
+        model: The network; its configuration decides which parts it has.
+        alpha: Weight of the reconstruction loss (eq. 1). The paper gives no value; the default is that of the released
+            code, 2 for classes and 1 for attributes (D24).
+        name: Name in tables.
     """
 
     paths: tuple[PathName, ...] = ("audio", "visual", "audio_visual")
@@ -39,7 +39,7 @@ class VavlSystem(System):
         self.name = name
 
     def parameter_steps(self) -> Mapping[str, list[nn.Parameter]]:
-        """Audio before video, as in Algorithm 1 (the released code has it the other way round, D23)."""
+        """Audio before video, as in Algorithm 1; the released code has the opposite order (D23)."""
         shared = list(self.model.shared.parameters())
         steps = {
             "audio": [*self.model.audio.parameters(), *shared],
@@ -50,11 +50,11 @@ class VavlSystem(System):
         return steps
 
     def discriminant_branches(self) -> Mapping[Modality, Branch]:
-        """Both branches or none."""
+        """Both branches if the configuration has discriminants, else none."""
         return {"audio": self.model.audio, "visual": self.model.visual} if self.model.config.discriminants else {}
 
     def loss(self, step: str, batch: Batch) -> Tensor | None:
-        """Equation 1 for a unimodal step, the task's loss alone for fusion; None if the batch lacks the modality."""
+        """Equation 1 for a unimodal step, only the task's loss for fusion; None if no clip has the modality."""
         if step == "audio_visual":
             return self._fusion_loss(batch)
         modality: Modality = "audio" if step == "audio" else "visual"
@@ -71,12 +71,14 @@ class VavlSystem(System):
         rows = batch.paired_rows
         if not len(rows):
             return None
-        # Frozen means evaluation mode and no gradients (D28); the head itself keeps its dropout.
+        # The rest of the network is frozen: evaluation mode and no gradients (D28). The head itself keeps its dropout.
         head = self.model.audio_visual_head
         training = self.training
         self.model.eval()
         for branch in self.discriminant_branches().values():
-            if branch.discriminants is not None:  # nothing to freeze, and their noise keeps the head from overfitting
+            if (
+                branch.discriminants is not None
+            ):  # no weights to freeze, and their noise keeps the head from overfitting
                 branch.discriminants.train(training)
         with torch.no_grad():
             audio, visual = self._paired(batch, rows)
@@ -95,35 +97,34 @@ class VavlSystem(System):
             self.model.unimodal("visual", visual.features, visual.lengths),
         )
 
-    def answer(self, batch: Batch) -> Answers:
+    def predict(self, batch: Batch) -> BatchPredictions:
         """Predict by all three paths."""
-        answers = Answers()
+        predictions = BatchPredictions()
         outputs: dict[Modality, UnimodalOutput] = {}
-        by_modality: dict[Modality, Sequences | None] = {"audio": batch.audio, "visual": batch.visual}
-        present = {modality: sequences for modality, sequences in by_modality.items() if sequences is not None}
-        for modality, sequences in present.items():
+        for modality, sequences in batch.present():
             outputs[modality] = self.model.unimodal(modality, sequences.features, sequences.lengths)
-            answers[modality] = (sequences.rows, self._present(outputs[modality].logits))
+            predictions[modality] = (sequences.rows, self._to_predictions(outputs[modality].logits))
         rows = batch.paired_rows
-        if len(rows):
-            audio, visual = (_take(outputs[m], present[m].rows, rows) for m in ("audio", "visual"))
-            answers["audio_visual"] = (rows, self._present(self.model.audio_visual(audio, visual)[0]))
-        return answers
+        if batch.audio is not None and batch.visual is not None and len(rows):
+            audio = _take(outputs["audio"], batch.audio.rows, rows)
+            visual = _take(outputs["visual"], batch.visual.rows, rows)
+            predictions["audio_visual"] = (rows, self._to_predictions(self.model.audio_visual(audio, visual)[0]))
+        return predictions
 
     def shared_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
-        """Time means of the shared layers."""
+        """Means over time of the shared layers' output."""
         rows = batch.paired_rows
         if not len(rows):
             return None
         audio, visual = self._paired(batch, rows)
         return audio.embedding, visual.embedding
 
-    def _present(self, logits: Tensor) -> Tensor:
+    def _to_predictions(self, logits: Tensor) -> Tensor:
         return torch.softmax(logits.float(), -1) if self.task == "classification" else logits.float()
 
 
-def _take(output: UnimodalOutput, present: Tensor, rows: Tensor) -> UnimodalOutput:
-    at = torch.searchsorted(present, rows)
+def _take(output: UnimodalOutput, available: Tensor, rows: Tensor) -> UnimodalOutput:
+    at = torch.searchsorted(available, rows)
     return UnimodalOutput(
         output.logits[at],
         output.embedding[at],

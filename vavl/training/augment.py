@@ -1,21 +1,21 @@
-"""Random changes to sound and faces that an emotion survives: speed with pitch, loudness, light, mirror."""
+"""Random changes to sound and faces that keep the emotion: speed with pitch, loudness, light, mirroring."""
 
 import torch
 from torch import Tensor
 
 SPEED = 0.12  # largest relative change of speed and pitch
-GAIN_DB = 3.0  # deviation of the loudness
-BRIGHTNESS = 0.15  # deviation, of full scale
-CONTRAST = 0.2
+GAIN_DB = 3.0  # standard deviation of the gain
+BRIGHTNESS = 0.15  # standard deviation, as a share of full scale
+CONTRAST = 0.2  # standard deviation of the relative change
 
 
 def change_sound(waveform: Tensor, samples: Tensor, minimum: int = 1) -> tuple[Tensor, Tensor]:
-    """Play each clip at another speed and loudness.
+    """Change speed, pitch and loudness of each clip.
 
     Args:
         waveform: Padded with zeros, float32, shape (B, S).
         samples: Valid samples, int64, shape (B,), each at least ``minimum``.
-        minimum: Samples that the encoder needs; no clip is sped up beyond that.
+        minimum: Samples that the encoder needs; no clip becomes shorter than that.
 
     Returns:
         The changed sound, (B, S'), and its valid samples.
@@ -35,13 +35,13 @@ def change_sound(waveform: Tensor, samples: Tensor, minimum: int = 1) -> tuple[T
 
 
 def change_faces(faces: Tensor) -> Tensor:
-    """Mirror half of the faces, and change light and contrast of each.
+    """Mirror half of the faces, and change brightness and contrast of each.
 
     Args:
         faces: RGB, uint8, shape (N, H, W, 3).
 
     Returns:
-        The same shape and type.
+        The changed faces, uint8, shape (N, H, W, 3).
     """
     mirrored = torch.where((torch.rand(len(faces)) < 0.5)[:, None, None, None], faces.flip(2), faces).float()
     mean = mirrored.mean(dim=(1, 2, 3), keepdim=True)

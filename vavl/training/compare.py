@@ -1,4 +1,4 @@
-"""VAVL, its ablations and its baselines on the same features, partitions and seeds: Table 1, Table 2, Figure 2."""
+"""Compares VAVL, its ablations and the baselines on the same features, partitions and seeds."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,16 +13,10 @@ from vavl.systems import BASELINES, Baseline
 from vavl.systems.system import System
 from vavl.training.dataset import FeatureSet
 from vavl.training.evaluate import predict_partition
-from vavl.training.experiment import (
-    Experiment,
-    Material,
-    check_system,
-    open_corpus_and_cache,
-    open_material,
-    partitions_of,
-    run_experiment,
-)
+from vavl.training.experiment import Experiment
+from vavl.training.material import Material, open_corpus_and_cache, open_material, partitions_of
 from vavl.training.predict import BATCH
+from vavl.training.run import check_experiment, run_experiment
 
 ABLATIONS: Mapping[str, dict[str, object]] = {
     "Ablation 1: no residual": {"residual": False},
@@ -30,17 +24,24 @@ ABLATIONS: Mapping[str, dict[str, object]] = {
     "Ablation 3: no audio-visual layer": {"audio_visual_head": False},
 }
 COMMON_CHOICES = (
-    "schedule: every system is trained by the same schedule (§4.3 unless settings say otherwise)",
-    "selection: every system keeps the epoch with the best development score, by the audio-visual path where it has "
-    "one, else by the mean over its paths",
+    "schedule: every system is trained with the same schedule (§4.3 unless the settings differ)",
+    "selection: every system keeps the epoch with the best development score: of the audio-visual path if it has one, "
+    "otherwise the mean over its paths",
     "features: the same cache, z-normalised with the training set's statistics (D13)",
-    "ablation 3: audio-visual answers are the mean of the two predictions: probabilities, or attribute values",
+    "ablation 3: the audio-visual prediction is the mean of the two unimodal predictions",
 )
 Progress = Callable[[str, str, int], None]  # system, partition, seed
 
 
 def plan(base: Experiment) -> list[tuple[str, Role, Experiment]]:
-    """Every system's experiment on partition 1 with the base's seed; partitions and seeds are filled in later."""
+    """Plan the experiment of every system.
+
+    Args:
+        base: VAVL's experiment.
+
+    Returns:
+        Name, role and experiment of each system, with the partition and the seed of the base.
+    """
     planned: list[tuple[str, Role, Experiment]] = [("VAVL", "vavl", base)]
     planned += [(name, "baseline", base.model_copy(update={"system": name})) for name in BASELINES]
     for name, changes in ABLATIONS.items():
@@ -58,25 +59,25 @@ def compare(
     accelerator: str = "auto",
     progress: Progress | None = None,
 ) -> ComparisonResults:
-    """Train and test every system on every partition; runs that are finished already are not trained again.
+    """Train and test every system on every partition. Finished runs are not trained again.
 
     Args:
-        base: VAVL's experiment; its partition number does not matter.
-        folder: Run folders go under ``runs``.
-        seeds: Training seeds a partition, counted from the base's.
+        base: VAVL's experiment; its partition number is ignored.
+        folder: Where the results go; run folders go into its subfolder ``runs``.
+        seeds: Number of training seeds per partition, counted from the seed of the base.
         command: The command line, for the results.
-        accelerator: Of Lightning Fabric.
-        progress: Told what is about to run.
+        accelerator: ``auto``, ``cpu`` or ``cuda``, as in Lightning Fabric.
+        progress: Called with system, partition and seed before each run.
 
     Returns:
-        The results.
+        The results of all systems.
 
     Raises:
-        VavlError: Anything wrong with corpus, features or settings.
+        VavlError: The corpus, the features or the settings are wrong.
     """
     planned_systems = plan(base)
     for _, _, planned in planned_systems:
-        check_system(planned)
+        check_experiment(planned)
     corpus, _ = open_corpus_and_cache(base.corpus, Path(base.features))
     count = len(partitions_of(corpus, base.partition.seed, base.partition.count))
     partitions = [base.partition.model_copy(update={"number": number}) for number in range(1, count + 1)]
@@ -108,13 +109,13 @@ def compare(
 
 
 def _choices(system: Baseline) -> list[str]:
-    """What was decided for a baseline, with the value where it is a constructor's keyword."""
+    """The decisions on a baseline, one line each, with the value of those that are constructor keywords."""
     values = {topic: f" {system.chosen[topic]}" if topic in system.chosen else "" for topic in system.choices}
     return [f"{system.name}, {topic}{values[topic]}: {text}" for topic, text in system.choices.items()]
 
 
 def _size(system: System) -> int:
-    """How many parameters training moves."""
+    """Number of parameters that training updates."""
     return sum({id(p): p.numel() for group in system.parameter_steps().values() for p in group}.values())
 
 

@@ -1,4 +1,4 @@
-"""Labelled windows of a corpus, straight from the feature cache, as shuffled or ordered batches."""
+"""Labelled windows of a corpus, read from the feature cache and served as shuffled or ordered batches."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from vavl.features.cache import FeatureCache, WindowFeatures
 from vavl.model import Modality
 from vavl.systems.batch import Batch, Sequences
 
-BUCKET_BATCHES = 16  # batches that are sorted by length together: little padding, still well shuffled
+BUCKET_BATCHES = 16  # batches whose windows are sorted by length together: little padding, yet well shuffled
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Example:
         clip: Id of the clip.
         features: Its features; at least one modality.
         target: Class shares, or attribute targets in [0, 1], float32, (C,).
-        speaker: Who it is.
+        speaker: Name of the speaker.
     """
 
     clip: str
@@ -42,7 +42,7 @@ class Example:
 
     @property
     def length(self) -> int:
-        """Tokens of both modalities together."""
+        """Number of tokens of both modalities together."""
         return sum(len(x) for x in (self.features.audio, self.features.visual) if x is not None)
 
 
@@ -50,13 +50,13 @@ class FeatureSet:
     """The windows of some clips.
 
     Args:
-        cache: Their features; stays open while the set is used.
-        corpus: Says what targets mean.
-        clips: Which clips, in order.
+        cache: Their features; must stay open while the set is used.
+        corpus: Gives the meaning of the targets.
+        clips: The clips, in order.
         without: Modalities to leave out, for experiments.
 
     Raises:
-        ConfigError: A clip is not in the cache, or no clip offers anything.
+        ConfigError: A clip is not in the cache, or no clip has any features.
     """
 
     def __init__(
@@ -80,13 +80,20 @@ class FeatureSet:
                 if kept.audio is not None or kept.visual is not None:
                     self.examples.append(Example(clip.id, kept, target, clip.speaker))
         if not self.examples:
-            raise ConfigError(f"{cache.folder}: none of {len(clips)} clips offers sound or a face")
+            raise ConfigError(f"{cache.folder}: none of {len(clips)} clips has sound or a face")
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def statistics(self, modality: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """Mean and deviation of every feature over all tokens (D13), in float64 sums; None without that modality."""
+        """Mean and standard deviation of every feature over all tokens (D13).
+
+        Args:
+            modality: ``audio`` or ``visual``.
+
+        Returns:
+            Two float32 arrays of shape (F,), computed with float64 sums; None if no window has the modality.
+        """
         count, total, squares = 0, np.zeros(()), np.zeros(())
         for example in self.examples:
             values = getattr(example.features, modality)
@@ -100,19 +107,20 @@ class FeatureSet:
         return mean.astype(np.float32), deviation.astype(np.float32)
 
     def epoch_length(self, repeat_paired: int = 1) -> int:
-        """Windows that an epoch shows."""
+        """Number of windows that an epoch shows, for `shuffled`."""
         return len(self.examples) + (repeat_paired - 1) * sum(example.is_paired for example in self.examples)
 
     def shuffled(
         self, batch_size: int, seed: int, share: tuple[int, int] = (0, 1), repeat_paired: int = 1
     ) -> Iterator[Batch]:
-        """One epoch in random order, windows of similar length together.
+        """One epoch in random order, with windows of similar length in a batch.
 
         Args:
-            batch_size: Windows a batch.
-            seed: Of the order; another one each epoch.
-            repeat_paired: How often windows with both modalities come.
-            share: Number of this process and of all processes; each gets every n-th batch, all equally many.
+            batch_size: Windows per batch.
+            seed: Seed of the order; use another seed for each epoch.
+            share: Rank of this process and number of processes. Each process gets every n-th batch, and all get equally
+                many.
+            repeat_paired: How many times windows with both modalities are shown.
 
         Yields:
             Batches; the last one may be smaller.
@@ -126,13 +134,13 @@ class FeatureSet:
             batches += [bucket[at : at + batch_size] for at in range(0, len(bucket), batch_size)]
         rank, processes = share
         batches = [batches[i] for i in random.permutation(len(batches))]
-        # Every process takes part in every update, so they need equally many batches: some come twice.
+        # Every process takes part in every update, so all need equally many batches; some batches are used twice.
         evenly = processes * math.ceil(len(batches) / processes)
         for chosen in islice(cycle(batches), rank, evenly, processes):
             yield collate([self.examples[i] for i in chosen])
 
     def ordered(self, batch_size: int) -> Iterator[tuple[list[Example], Batch]]:
-        """Every window once, sorted by length so that there is little padding; with the examples of each batch."""
+        """Every window once, sorted by length to keep padding small; yields the examples with each batch."""
         examples = sorted(self.examples, key=lambda example: example.length)
         for start in range(0, len(examples), batch_size):
             chosen = examples[start : start + batch_size]
@@ -140,7 +148,7 @@ class FeatureSet:
 
 
 def scale_target(corpus: Corpus, target: tuple[float, ...]) -> NDArray[np.float32]:
-    """Class shares as they are, attribute scores mapped to [0, 1] (D19)."""
+    """Return class shares unchanged, and attribute scores mapped to [0, 1] (D19); float32, shape (C,)."""
     values = np.asarray(target, np.float32)
     if corpus.task == "classification":
         return values
@@ -149,7 +157,7 @@ def scale_target(corpus: Corpus, target: tuple[float, ...]) -> NDArray[np.float3
 
 
 def collate(examples: Sequence[Example]) -> Batch:
-    """Pad windows to a batch."""
+    """Pad windows to the longest one and combine them to a batch."""
     target = torch.from_numpy(np.stack([example.target for example in examples]))
     return Batch(
         _pad([example.features.audio for example in examples]),

@@ -1,4 +1,4 @@
-"""The score by which an epoch is chosen."""
+"""The development score by which the best epoch is chosen."""
 
 import numpy as np
 
@@ -15,8 +15,8 @@ def development_scores(system: System, data: FeatureSet) -> dict[str, float]:
         data: The development set.
 
     Returns:
-        ``PATH/score`` for every path that the set allows: macro F1, or the mean CCC; ``mean/score`` over them; and
-        ``audio_visual/score`` equal to the mean if no clip has both modalities.
+        ``PATH/score`` for every path that the set allows: macro F1, or the mean CCC over attributes. ``mean/score`` is
+        their mean. If no clip has both modalities, ``audio_visual/score`` is the mean, too.
     """
     from vavl.evaluation.metrics import concordance, macro_f1
 

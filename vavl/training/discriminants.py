@@ -1,4 +1,4 @@
-"""Linear discriminant analysis of a training set's window means, calibrated on speakers it has not seen."""
+"""Linear discriminant analysis of a training set's window means, calibrated on held-out speakers."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -13,24 +13,25 @@ from vavl.training.dataset import Example, FeatureSet
 
 Array = NDArray[np.float64]
 TEMPERATURES = (0.1, 100.0)
-RIDGE = 1e-6  # of unit variance
+RIDGE = 1e-6  # relative to unit variance
 UNSEEN = -30.0  # log likelihood of a class that the training set lacks
 
 
 def fit_discriminants(branch: Branch, train: FeatureSet, modality: Modality) -> None:
-    """Find the directions along which classes differ most, compared with how far clips of one class differ.
+    """Fit a branch's linear discriminants: the directions with the largest ratio of between- to within-class variance.
 
-    Speakers are part of that difference, so directions in which they differ count for little. Along each direction
-    clips of one class have about unit variance, and the training set's mean is 0. A class with less than two clips
-    tells nothing and is never the answer; with less than two classes left, the branch stays as it is.
+    Differences between speakers are part of the within-class variance, so directions in which speakers differ count
+    little. Along each direction, clips of one class have about unit variance and the training set's mean is 0. A class
+    with fewer than two clips is left out and never predicted. If fewer than two classes are left, the branch does not
+    change.
 
-    The log likelihoods (equal covariances, equally frequent classes) are divided by the temperature that suits them
-    best on training speakers who were left out one by one: the analysis believes itself too much.
+    The log likelihoods (equal covariances, equal priors) are divided by a temperature, because they are overconfident
+    on new speakers. It is fitted to training speakers, each predicted by an analysis of all the others.
 
     Args:
-        branch: Its normaliser is set already; its discriminants get what is found.
-        train: The training set; classes.
-        modality: Whose branch it is.
+        branch: The branch; its normaliser must be set already.
+        train: The training set, with classes as targets.
+        modality: Modality of the branch.
     """
     layer = branch.discriminants
     assert layer is not None
@@ -84,10 +85,10 @@ def _analyse(pooled: Array, classes: NDArray[Any], count: int) -> _Analysis:
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     centre, scale = pooled.mean(0), pooled.std(0) + 1e-6
-    # Ledoit-Wolf shrinkage: with more features than speakers, the covariance as it is would be trusted too far.
+    # Ledoit-Wolf shrinkage: with more features than speakers, the plain covariance estimate is unreliable.
     fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit((pooled - centre) / scale, classes)
-    # Where clips of one class spread evenly, classes differ most along the principal axes of their means.
-    ridge = RIDGE * np.eye(pooled.shape[1])  # a feature that never varies leaves the covariance singular
+    # After whitening the within-class covariance, classes differ most along the principal axes of their means.
+    ridge = RIDGE * np.eye(pooled.shape[1])  # a constant feature would make the covariance singular
     whiten = np.linalg.inv(np.linalg.cholesky(fitted.covariance_ + ridge))
     _, _, axes = np.linalg.svd((fitted.means_ - fitted.means_.mean(0)) @ whiten.T, full_matrices=False)
     found = min(count, len(fitted.classes_) - 1)

@@ -1,20 +1,19 @@
-"""Trains a feature encoder under a pooled head (paper §4.2); the head is thrown away, the features stay.
+"""Trains a feature encoder under a temporary head (paper §4.2), which is discarded afterwards.
 
-Sound: a clip's tokens are averaged. Faces: every frame is an example, labelled by its clip.
+Sound: a clip's tokens are averaged. Faces: every frame is an example with the label of its clip.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor, nn
 
-from vavl.config import Positive, Probability, StrictModel, Task
+from vavl.config import Task
 from vavl.corpora.corpus import Clip, Corpus
 from vavl.encoders.base import FACE_SIZE, AudioEncoder, FaceEncoder
 from vavl.errors import ConfigError
@@ -23,28 +22,7 @@ from vavl.model.masking import length_mask, masked_mean
 from vavl.systems.losses import task_loss
 from vavl.training.augment import change_faces, change_sound
 from vavl.training.dataset import scale_target
-
-
-class EncoderSettings(StrictModel):
-    """How an encoder is trained; the defaults are the paper's (§4.2).
-
-    Attributes:
-        epochs: Passes over the training set.
-        batch_size: Clips, or frames, a batch.
-        learning_rate: Of Adam.
-        hidden: Width of the head's two hidden layers.
-        dropout: Of the head's hidden layers.
-        augment: Change speed, pitch and loudness, or mirror, light and contrast, at random.
-        seed: Of head, order, dropout and changes.
-    """
-
-    epochs: Positive = 10
-    batch_size: Positive = 32
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
-    hidden: Positive = 1024
-    dropout: Probability = 0.5
-    augment: bool = False
-    seed: int = 0
+from vavl.training.settings import EncoderSettings
 
 
 class PooledHead(nn.Sequential):
@@ -73,15 +51,15 @@ class EncoderUnderHead(nn.Module):
     """An encoder with its pooled head.
 
     Args:
-        encoder: What is trained; its `frozen` parameters stay.
-        outputs: Classes or attributes.
-        settings: Size of the head.
+        encoder: The encoder to train; its `frozen` parameters do not change.
+        outputs: Number of classes or attributes, C.
+        settings: Width and dropout of the head.
     """
 
     def __init__(self, encoder: AudioEncoder | FaceEncoder, outputs: int, settings: EncoderSettings) -> None:
         super().__init__()
         self.encoder = encoder
-        self.norm = nn.BatchNorm1d(encoder.dim, affine=False)  # features come in all units
+        self.norm = nn.BatchNorm1d(encoder.dim, affine=False)  # features have different units
         self.head = PooledHead(encoder.dim, settings.hidden, outputs, settings.dropout)
         for name, parameter in encoder.named_parameters():
             parameter.requires_grad_(not name.startswith(encoder.frozen))
@@ -105,13 +83,13 @@ class EncoderUnderHead(nn.Module):
         return logits
 
     def _normalize(self, pooled: Tensor) -> Tensor:
-        if self.training and len(pooled) == 1:  # one example has no spread: what was seen before stands in
+        if self.training and len(pooled) == 1:  # one example has no variance: take the running statistics
             return nn.functional.batch_norm(pooled, self.norm.running_mean, self.norm.running_var, eps=self.norm.eps)
         return self.norm(pooled)
 
 
 def sound_examples(cache: FeatureCache, corpus: Corpus, clips: Sequence[Clip], minimum: int) -> list[RawExample]:
-    """Windows of sound of at least ``minimum`` samples."""
+    """Windows of sound with at least ``minimum`` samples, as training examples."""
     return [
         RawExample(clip.id, window.audio[:, 0], scale_target(corpus, clip.target))
         for clip in clips
@@ -121,7 +99,7 @@ def sound_examples(cache: FeatureCache, corpus: Corpus, clips: Sequence[Clip], m
 
 
 def face_examples(cache: FeatureCache, corpus: Corpus, clips: Sequence[Clip]) -> list[RawExample]:
-    """Every cached face crop."""
+    """Every cached face crop, as a training example."""
     return [
         RawExample(clip.id, crop.reshape(FACE_SIZE, FACE_SIZE, 3), scale_target(corpus, clip.target))
         for clip in clips
@@ -144,26 +122,26 @@ def fit_encoder(
     """Train an encoder in place.
 
     Args:
-        encoder: The encoder.
+        encoder: The encoder to train.
         task: ``classification`` (cross-entropy) or ``regression`` (CCC).
         train: Training examples.
-        development: Examples to choose the epoch by; the last epoch is kept without any.
+        development: Examples by which the best epoch is chosen; if empty, the last epoch is kept.
         settings: How to train.
-        device: Where.
-        progress: Told the losses and scores of every epoch.
+        device: PyTorch device, such as ``cpu`` or ``cuda``.
+        progress: Called with the loss and the score of every epoch.
 
     Returns:
-        The encoder with the chosen weights, in evaluation mode, on the CPU.
+        The encoder with the weights of the best epoch, in evaluation mode, on the CPU.
 
     Raises:
-        ConfigError: There is nothing to train on or nothing to train.
+        ConfigError: There is no training example, the encoder has no trainable parameter, or the loss diverged.
     """
     if not train:
-        raise ConfigError("encoder training: no clip of the training set offers this modality")
+        raise ConfigError("encoder training: no clip of the training set has this modality; choose another partition")
     torch.manual_seed(settings.seed)
     model = EncoderUnderHead(encoder, len(train[0].target), settings).to(device)
     if not any(parameter.requires_grad for parameter in encoder.parameters()):
-        raise ConfigError("encoder training: this encoder has nothing that could be trained")
+        raise ConfigError("encoder training: this encoder has no trainable parameters; name another one")
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(parameters, settings.learning_rate)
     best_score, best_state = -float("inf"), None
@@ -200,10 +178,10 @@ def _shuffled(examples: Sequence[RawExample], size: int, seed: int) -> Iterator[
 
 
 def _score(model: nn.Module, task: Task, examples: Sequence[RawExample], size: int) -> float:
-    """Macro F1 or mean CCC over clips; a clip's answer is the mean over its windows or frames."""
+    """Macro F1 or mean CCC over clips; a clip's prediction is the mean over its windows or frames."""
     from vavl.evaluation.metrics import concordance, macro_f1
 
-    answers: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    predicted: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     targets = {example.clip: example.target.astype(np.float64) for example in examples}
     model.eval()
     with torch.inference_mode():
@@ -212,7 +190,7 @@ def _score(model: nn.Module, task: Task, examples: Sequence[RawExample], size: i
             logits = model(batch, False).double().cpu()
             values = torch.softmax(logits, -1) if task == "classification" else logits
             for example, value in zip(batch, values.numpy(), strict=True):
-                answers[example.clip].append(value)
-    prediction = np.stack([np.mean(values, axis=0) for values in answers.values()])
-    target = np.stack([targets[clip] for clip in answers])
+                predicted[example.clip].append(value)
+    prediction = np.stack([np.mean(values, axis=0) for values in predicted.values()])
+    target = np.stack([targets[clip] for clip in predicted])
     return macro_f1(prediction, target) if task == "classification" else float(np.mean(concordance(prediction, target)))

@@ -1,4 +1,4 @@
-"""Finished runs to one report: predictions of the development and test sets, by path."""
+"""Evaluates finished runs: predicts their development and test sets by every path and builds one report."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -18,8 +18,10 @@ from vavl.evaluation.provenance import provenance
 from vavl.evaluation.report import EvaluationReport, build_report
 from vavl.systems.system import System
 from vavl.training.dataset import FeatureSet
-from vavl.training.experiment import Experiment, Material, load_trained, open_material, targets_of
+from vavl.training.experiment import Experiment
+from vavl.training.material import Material, open_material
 from vavl.training.predict import predict
+from vavl.training.run import load_trained
 from vavl_runtime.bundle.manifest import PathName
 
 
@@ -27,15 +29,15 @@ def evaluate_runs(folders: Sequence[Path], command: str) -> EvaluationReport:
     """Evaluate runs of different partitions of one corpus.
 
     Args:
-        folders: Finished run folders.
+        folders: Folders of finished runs, one per partition.
         command: The command line, for the report.
 
     Returns:
-        The report over all of them.
+        One report over all of them.
 
     Raises:
-        ConfigError: No run, an unfinished one, one without a test set, or runs of different corpora, partition seeds
-            or systems.
+        ConfigError: No folder is given, a run is unfinished or has no test set, or the runs differ in corpus, partition
+            seed or system.
     """
     if not folders:
         raise ConfigError("evaluate: name at least one run folder")
@@ -44,7 +46,7 @@ def evaluate_runs(folders: Sequence[Path], command: str) -> EvaluationReport:
     for folder, experiment in zip(folders, experiments, strict=True):
         for what in ("corpus", "partition.seed", "system"):
             if attrgetter(what)(experiment) != attrgetter(what)(first):
-                raise ConfigError(f"{folder}: another {what} than {folders[0]}; evaluate them apart")
+                raise ConfigError(f"{folder}: another {what} than {folders[0]}; evaluate them separately")
     partitions = []
     for folder, experiment in zip(folders, experiments, strict=True):
         material = open_material(experiment)
@@ -60,10 +62,10 @@ def evaluate_runs(folders: Sequence[Path], command: str) -> EvaluationReport:
 
 
 def predict_partition(system: System, material: Material) -> PartitionPredictions:
-    """Predict the development and test sets by every path.
+    """Predict the development and test sets of one partition by every path.
 
     Raises:
-        ConfigError: A split is missing.
+        ConfigError: The partition has no development or no test set.
     """
     for split in ("development", "test"):
         if split not in material.splits:
@@ -86,9 +88,10 @@ def predict_partition(system: System, material: Material) -> PartitionPrediction
 
 
 def _predict(system: System, data: FeatureSet) -> dict[PathName, PathPredictions]:
+    targets = {example.clip: example.target.astype(np.float64) for example in data.examples}
     found: dict[PathName, PathPredictions] = {}
     for path, by_clip in predict(system, data).items():
         if by_clip:
-            target = np.array(targets_of(data, list(by_clip)))
+            target = np.stack([targets[clip] for clip in by_clip])
             found[path] = PathPredictions(tuple(by_clip), np.stack(list(by_clip.values())), target)
     return found

@@ -1,4 +1,4 @@
-"""What a trained system answers for the clips of a feature set: as the runtime would, by every path."""
+"""Predictions of a trained system for the clips of a feature set, averaged over windows as the runtime does."""
 
 from collections import defaultdict
 
@@ -14,15 +14,15 @@ BATCH = 32
 
 
 def predict(system: System, data: FeatureSet) -> dict[PathName, dict[str, NDArray[np.float64]]]:
-    """Predict by every path.
+    """Predict every clip by every path.
 
     Args:
         system: A trained system.
         data: Windows of clips.
 
     Returns:
-        By path and clip id: the prediction (C,), averaged over the clip's windows weighted by their length, as
-        `vavl_runtime.pipeline.aggregate` does. Probabilities, or attribute targets in [0, 1].
+        By path and clip id, the prediction (C,): probabilities, or attributes in [0, 1]. It is the mean over the clip's
+        windows weighted by their duration, as in `vavl_runtime.pipeline.aggregate`.
     """
     device = next(system.parameters()).device
     sums: dict[PathName, dict[str, NDArray[np.float64]]] = {path: {} for path in system.paths}
@@ -31,7 +31,7 @@ def predict(system: System, data: FeatureSet) -> dict[PathName, dict[str, NDArra
     system.eval()
     with torch.inference_mode():
         for examples, batch in data.ordered(BATCH):
-            for path, (rows, predictions) in system.answer(batch.to(device)).items():
+            for path, (rows, predictions) in system.predict(batch.to(device)).items():
                 for row, prediction in zip(rows.tolist(), predictions.double().cpu().numpy(), strict=True):
                     example = examples[row]
                     weight = _seconds(path, example)
@@ -51,4 +51,4 @@ def _seconds(path: PathName, example: Example) -> float:
         "visual": features.visual_seconds,
         "audio_visual": max(features.audio_seconds, features.visual_seconds),
     }[path]
-    return max(seconds, 1e-3)  # a still picture has no length but counts
+    return max(seconds, 1e-3)  # a still image has no duration but must count

@@ -1,9 +1,9 @@
 """The folder of one training run: settings, state to resume from, best weights, history, TensorBoard events.
 
-RUN/settings.json    what was asked; a run of other settings in the same folder is refused
-    state.pt         weights, optimiser and epoch count after the last epoch
-    best.pt          weights of the chosen epoch
-    history.jsonl    one line an epoch
+RUN/settings.json    the experiment; a run with other settings in the same folder is refused
+    state.pt         weights, optimiser and epoch count after the last complete epoch
+    best.pt          weights of the best epoch
+    history.jsonl    one line per epoch
     tensorboard/     the same for TensorBoard
 """
 
@@ -33,15 +33,15 @@ class TrainingState:
 
 
 class RunFolder:
-    """Reads and writes a run's files; every write is complete or absent.
+    """Reads and writes the files of a run. A file is written completely or not at all.
 
     Args:
-        folder: Created if need be.
+        folder: Created if it does not exist.
         settings: JSON values that describe the run completely.
-        restart: Forget an earlier run in this folder.
+        restart: Delete an earlier run in this folder.
 
     Raises:
-        ConfigError: The folder holds a run of other settings.
+        ConfigError: The folder holds a run with other settings.
         OutputError: The folder cannot be written.
     """
 
@@ -53,49 +53,50 @@ class RunFolder:
         if restart:
             for name in ("state.pt", "best.pt", "history.jsonl", "settings.json"):
                 (folder / name).unlink(missing_ok=True)
-            self._forget_events()
+            self._delete_events()
         elif path.exists() and (before := path.read_text("utf-8")) != content:
             raise ConfigError(
-                f"{folder}: holds a run of other settings ({', '.join(_changed(before, content))}); name another "
-                "folder, or pass --restart to forget it"
+                f"{folder}: holds a run with other settings ({', '.join(_changed(before, content))}); name another "
+                "folder, or restart the run, which deletes the earlier one",
+                argument="restart",
             )
         write_atomically(path, content.encode())
 
     def load_state(self) -> TrainingState | None:
-        """The state after the last complete epoch, or None for a fresh run."""
+        """Load the state after the last complete epoch; None if the run has not finished an epoch."""
         if not (self.folder / "state.pt").exists():
             return None
         return TrainingState(**self._load("state.pt"))
 
     def save_state(self, state: TrainingState) -> None:
-        """Replace the state."""
+        """Write the state after an epoch, in place of the earlier one."""
         self._save("state.pt", {key: getattr(state, key) for key in TrainingState.__dataclass_fields__})
 
     def save_best(self, weights: dict[str, Any]) -> None:
-        """Replace the best weights."""
+        """Write the weights of the best epoch so far."""
         self._save("best.pt", weights)
 
     def load_best(self) -> dict[str, Any]:
-        """The best weights so far."""
+        """Load the weights of the best epoch so far."""
         found: dict[str, Any] = self._load("best.pt")
         return found
 
     def history(self) -> list[dict[str, Any]]:
-        """The lines of all epochs."""
+        """The lines of all epochs; see `read_history`."""
         return read_history(self.folder)
 
     def log(self, line: dict[str, Any]) -> None:
         """Add an epoch's line to the history and to TensorBoard's events.
 
-        Call before the epoch's state is saved: after an interruption in between, the epoch is trained again and its
-        line replaced, so that none is missing or double.
+        Call it before `save_state`. If the process ends between the two calls, the epoch is trained again and its line
+        replaced, so no line is missing or written twice.
         """
         lines = [entry for entry in self.history() if entry["epoch"] < line["epoch"]] + [line]
         write_atomically(self.folder / "history.jsonl", "".join(json.dumps(entry) + "\n" for entry in lines).encode())
         if self._writer is None:
             from tensorboard.summary import Writer
 
-            self._forget_events()  # of an earlier sitting, whose lines are written again
+            self._delete_events()  # of an earlier process; its lines are written again below
             self._writer = Writer(str(self.folder / "tensorboard"))
         else:
             lines = lines[-1:]
@@ -105,12 +106,12 @@ class RunFolder:
         self._writer.flush()
 
     def close(self) -> None:
-        """Release TensorBoard's file; another line opens a new one."""
+        """Close TensorBoard's file; the next line opens a new one."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
 
-    def _forget_events(self) -> None:
+    def _delete_events(self) -> None:
         for events in (self.folder / "tensorboard").glob("events.*"):
             events.unlink()
 
@@ -125,7 +126,7 @@ class RunFolder:
         except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(
-                f"{self.folder / name}: cannot be read ({reason}); pass --restart to begin anew"
+                f"{self.folder / name}: cannot be read ({reason}); restart the run to begin again", argument="restart"
             ) from error
 
 
@@ -139,7 +140,7 @@ def _changed(before: str, now: str) -> list[str]:
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The lines of all finished epochs of a run folder."""
+    """Read the history of a run folder: losses and scores, one line per finished epoch."""
     path = folder / "history.jsonl"
     if not path.exists():
         return []

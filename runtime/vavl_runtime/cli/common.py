@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import typer
 
-from vavl_runtime.errors import VavlError
-
 # File names are bytes; those that are not UTF-8 are shown with escapes, which JSON understands too.
 UNDECODABLE = "backslashreplace"
 
@@ -34,6 +32,8 @@ def notify_in_detail(text: str) -> None:
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
     """Turn an error of our tree into one line on stderr and the exit code of its class; ``-v`` adds the traceback."""
+    from vavl_runtime.errors import VavlError
+
     try:
         yield
     except VavlError as error:

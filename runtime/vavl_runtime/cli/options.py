@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from vavl_runtime.errors import InputError
-
 
 class BackendName(str, Enum):
     """Backends that can be asked for."""
@@ -31,6 +29,7 @@ class Precision(str, Enum):
 def device_name(text: str) -> str:
     """Check the value of ``--device``: a name that cannot be read is bad usage, a device that is missing is not."""
     from vavl_runtime.devices.gpu import parse_device
+    from vavl_runtime.errors import InputError
 
     try:
         return str(parse_device(text))

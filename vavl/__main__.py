@@ -1,0 +1,5 @@
+"""``python -m vavl`` runs ``vavl-train``."""
+
+from vavl.cli.train import main
+
+main()
