@@ -22,16 +22,9 @@ from vavl_runtime.files import write_atomically
 
 DOCS = Path(__file__).parent.parent / "docs"
 LIGHT_RUN = RESULTS / "vavl_bench" / "light.json"
-<<<<<<< HEAD
-LIGHT_PAGE = README.parent / "docs" / "bench-light.md"
-PAGE = README.parent / "docs" / "benchmarks.md"
-PLATFORMS_PAGE = PAGE.parent / "platforms.md"
-START = "<!-- figures: python -m benchmarks.tables -->"
-END = "<!-- end of figures -->"
-=======
 LIGHT_PAGE = DOCS / "bench-light.md"
 PAGE = DOCS / "benchmarks.md"
->>>>>>> main
+PLATFORMS_PAGE = DOCS / "platforms.md"
 HEADER = """# Benchmarks
 
 `python -m benchmarks.tables` makes this page from `benchmarks/results/*.json`; do not edit it. Above each table stands
@@ -56,18 +49,11 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
 def pages() -> dict[Path, str]:
     """The generated text of every page, by path."""
     records = {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
-<<<<<<< HEAD
-    before, rest = README.read_text("utf-8").split(START)
-    figures = "".join(write(records[name]) for name, write in FIGURES.items() if name in records)
     return {
         PAGE: page(records),
         LIGHT_PAGE: report_markdown(read_report(LIGHT_RUN)),
         PLATFORMS_PAGE: platform_rows.page(records["platforms"]),
-        README: f"{before}{START}\n{figures}{END}{rest.split(END)[1]}",
     }
-=======
-    return {PAGE: page(records), LIGHT_PAGE: report_markdown(read_report(LIGHT_RUN))}
->>>>>>> main
 
 
 def page(records: Mapping[str, Record]) -> str:
