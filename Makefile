@@ -56,7 +56,7 @@ $(VENV):
 	$(PYTHON) -m venv $(VENV)
 
 $(RUNTIME): pyproject.toml | $(VENV)
-	@echo "Installing the runtime with ONNX Runtime for the CPU into $(VENV): about 110 MB to download"
+	@echo "Installing the runtime with ONNX Runtime for the CPU into $(VENV): about 95 MB to download"
 	$(BIN)/pip install --editable ".[cpu]"
 	touch $@
 

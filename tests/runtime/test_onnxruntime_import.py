@@ -1,7 +1,9 @@
 """An onnxruntime that is missing or broken is one sentence with the command that installs it."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -12,13 +14,18 @@ from vavl_runtime.errors import BackendUnavailableError
 INSTALL = r"pip install 'vavl-edge\[cpu\]', or 'vavl-edge\[gpu\]' for an NVIDIA GPU"
 
 
+def _take_modules() -> dict[str, ModuleType]:
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "onnxruntime"}
+
+
 @pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """A folder that Python searches instead of the installed packages."""
-    for name in [name for name in sys.modules if name.split(".")[0] == "onnxruntime"]:
-        monkeypatch.delitem(sys.modules, name)
+    real = _take_modules()
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    return tmp_path
+    yield tmp_path
+    _take_modules()
+    sys.modules.update(real)
 
 
 def test_one_that_is_not_installed(elsewhere: Path) -> None:
