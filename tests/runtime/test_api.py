@@ -141,7 +141,9 @@ def test_an_unknown_use_is_refused_before_the_first_clip(recognizer: Recognizer)
         {"precision": "fp8"},
         {"precision": 16},
     ],
-    ids=str,
+    ids=lambda arguments: "-".join(
+        f"{name}-{getattr(value, '__name__', type(value).__name__)}" for name, value in arguments.items()
+    ),
 )
 def test_impossible_arguments_are_errors_of_ours(arguments: dict[str, Any]) -> None:
     with pytest.raises(VavlError) as caught:
