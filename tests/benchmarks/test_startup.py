@@ -8,6 +8,7 @@ import pytest
 from benchmarks.studies import startup
 
 
+@pytest.mark.slow
 def test_the_parts_lie_within_the_whole(example_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "startup.json"
     monkeypatch.setattr("sys.argv", ["startup", str(example_clip), "--rounds", "2", "-o", str(output)])

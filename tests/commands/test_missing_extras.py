@@ -69,6 +69,7 @@ def test_one_line_names_the_extra(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_tools_leave_the_choice_of_onnxruntime(without: Path) -> None:
     """Their extras name neither the CPU's nor the GPU's, which must not be installed together."""
     done = run_apart("vavl-export", "verify", path=block(without, ENGINES))

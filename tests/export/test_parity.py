@@ -62,7 +62,8 @@ def test_detector_agrees_with_torch(open_exported: OpenGraph, net: str) -> None:
             assert relative_l2(got, reference.numpy()) <= TOLERANCE["fp32"]
 
 
-@pytest.mark.parametrize("name", [*(pytest.param(name, marks=pytest.mark.slow) for name in PATHS[:2]), PATHS[2]])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PATHS)
 def test_released_layout_is_exported_with_batch_one(open_exported: OpenGraph, name: str) -> None:
     graph = open_exported("released", name)
     assert all(value.shape[0] == 1 for value in graph.session.get_inputs())

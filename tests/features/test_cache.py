@@ -155,6 +155,7 @@ def test_one_writer_at_a_time_and_any_number_of_readers(tmp_path: Path) -> None:
     assert read(tmp_path) == expected(range(3))
 
 
+@pytest.mark.slow
 def test_a_reader_never_stumbles_over_a_writer(tmp_path: Path) -> None:
     fill(tmp_path / "cache", [0])
     child = fork.Process(target=add_until_killed, args=(tmp_path / "cache", range(1, 2000)))

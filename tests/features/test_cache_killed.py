@@ -56,6 +56,7 @@ def test_killed_in_the_middle_of_a_clip(filled: Path, data: st.DataObject) -> No
         assert assert_resumes(copy, CLIPS) == set(range(len(kept)))
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     chance, numbers, found = random.Random(0), range(400), set()
     for attempt in range(12):

@@ -40,7 +40,7 @@ def clips(media: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> l
     return [*found, clip_of(media["broken"], media["broken"], "broken"), clip_of(media["missing"], None, "missing")]
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids="{} workers".format)
+@pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.slow)], ids="{} workers".format)
 def extracted(
     request: pytest.FixtureRequest, clips: list[Clip], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Extraction]:

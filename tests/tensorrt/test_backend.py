@@ -24,7 +24,7 @@ def test_golden_vectors_on_every_version(folder: Path, bundle: Bundle, machine: 
     names = ("audio_encoder", "face_encoder", "audio", "visual", "audio_visual", "rnet", "onet")
     for version in VERSIONS:
         machine(version)
-        build(folder, batch=2)
+        build(folder, max_batch=2)
         backend = TensorRtBackend(0, bundle)
         load(backend, bundle, *names)
         for name in names:
@@ -66,7 +66,7 @@ def test_padded_lengths_and_rows_change_nothing(folder: Path, bundle: Bundle, ma
 
 def test_a_stripped_engine_gets_its_weights_from_the_bundle(folder: Path, bundle: Bundle, machine: MakeMachine) -> None:
     machine("10.16.2.10")
-    build(folder, graphs=("audio",), stripped=True)
+    build(folder, graphs=("audio",), strip_weights=True)
     backend = TensorRtBackend(0, bundle)
     load(backend, bundle, "audio")
     assert backend.run("audio", tokens(40))["prediction"].sum() == pytest.approx(1.0, abs=1e-5)

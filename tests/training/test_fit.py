@@ -25,7 +25,7 @@ both_tasks = pytest.mark.parametrize("task", ["classification", "regression"])
 # Learning.
 
 
-@both_tasks
+@pytest.mark.parametrize("task", ["classification", pytest.param("regression", marks=pytest.mark.slow)])
 def test_one_batch_is_learned_by_heart(tmp_path: Path, task: Task) -> None:
     """Every loss goes to near zero, reconstruction included, and every path then answers right."""
     data = in_memory(("both", "two windows", "audio", "visual", "both", "both"), task).features()
