@@ -20,7 +20,7 @@ test: $(DEV)  ## the fast tests, builds by TensorRT-RTX among them
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu"
 
 test-slow: $(DEV)  ## paper-sized models, long media, a fresh installation
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: $(DEV)  ## style, types, imports, spelling, generated pages
 	$(BIN)/ruff check .
