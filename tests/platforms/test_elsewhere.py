@@ -144,7 +144,7 @@ with FeatureCache(Path("cache"), identity, writable=True) as cache:
     script = tmp_path / "fill.py"
     script.write_text(code, "utf-8")
     refusal, answer = successful(script, cwd=tmp_path).splitlines()
-    assert "another process is filling this feature cache" in refusal
+    assert "another process is writing to this feature cache" in refusal
     assert answer == "1 (4, 3)"
 
 
