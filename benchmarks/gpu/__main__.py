@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.bundles import export_preset
-from benchmarks.gpu.run import measure_all, measure_side, open_record, say, try_engines
+from benchmarks.gpu.run import measure_all, measure_side, open_record, say, try_engines, verify_sides
 from benchmarks.record import benchmark_parser
 from vavl_runtime.errors import VavlError
 
@@ -31,6 +31,7 @@ def main() -> int:
         record = open_record(arguments.output, bundle, arguments.device, arguments.preset, arguments.points)
         if arguments.device != "cpu":
             try_engines(bundle)
+        verify_sides(record, bundle, arguments.output)
         finished = measure_all(
             record,
             partial(measure_side, preset=arguments.preset),

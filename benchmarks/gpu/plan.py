@@ -13,6 +13,7 @@ OTHER_LENGTHS_S = (1.0, 10.0)
 BATCHES = (4, 16)
 WINDOWS = WindowSettings(warm_up_s=1.0, window_s=0.3, windows=5, limit_s=15.0)
 
+RUNTIME = ("onnxruntime", "tensorrt")
 PYTORCH = ("pytorch eager", "pytorch CUDA graph", "torch.compile")
 # Backend and precision. Where time runs out, the last ones are left for the next command.
 SIDES = (

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,11 +16,14 @@ from vavl_bench.inputs import FPS, graph_inputs, noise_faces, noise_waveform
 from vavl_bench.measure import measure_subject
 from vavl_bench.plan import MeasurementSpec
 from vavl_bench.schema import Measurement, Media
+from vavl_export.errors import ParityError
+from vavl_export.golden import TOLERANCE, relative_l2
 from vavl_runtime.bundle import open_bundle
 from vavl_runtime.bundle.manifest import GraphRecord, Manifest
 from vavl_runtime.timing import StageBudget
 
 WARM_UPS = 3  # before a CUDA graph is captured
+GROSS = 4.0  # PyTorch's own fp16 may drift a little more than an exported variant
 ENCODERS = {"audio": ("audio_encoder",), "visual": ("face_encoder",), "audio_visual": ("audio_encoder", "face_encoder")}
 
 Tensors = dict[str, Tensor]
@@ -31,8 +35,31 @@ def measure_pytorch(spec: MeasurementSpec, preset: str) -> Measurement:
     Args:
         spec: What to measure; its backend is one of `benchmarks.gpu.plan.PYTORCH`.
         preset: Preset of the bundle, whose modules are run.
+
+    Raises:
+        ParityError: Its outputs are not those of eager PyTorch in fp32.
     """
-    return measure_subject(spec, lambda stack: PytorchSubject(spec, preset), SystemClock())
+    subject = PytorchSubject(spec, preset)
+    measurement = measure_subject(spec, lambda stack: subject, SystemClock())
+    reference = PytorchSubject(replace(spec, backend="pytorch eager", precision="fp32"), preset)
+    reference.load()  # after the measurement, whose memory it would be counted in
+    require_parity(subject.outputs(), reference.outputs(), spec.precision)
+    return measurement
+
+
+def require_parity(outputs: Tensors, expected: Tensors, precision: str) -> None:
+    """Refuse outputs that are far from those of eager PyTorch in fp32.
+
+    Raises:
+        ParityError: The relative L2 error of an output is above `GROSS` times the exporter's tolerance.
+    """
+    limit = GROSS * TOLERANCE[precision]
+    for name, reference in expected.items():
+        error = relative_l2(outputs[name].numpy(), reference.numpy())
+        if not error <= limit:
+            raise ParityError(
+                f"{name}: relative L2 error {error:.2e} against PyTorch in fp32, expected at most {limit:.0e}"
+            )
 
 
 class PytorchSubject:

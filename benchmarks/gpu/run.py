@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.gpu.ceilings import count_work, measure_ceilings
-from benchmarks.gpu.plan import BATCHES, PYTORCH, point_of, points, side_name, sides, specification
+from benchmarks.gpu.plan import BATCHES, PYTORCH, RUNTIME, point_of, points, side_name, sides, specification
 from benchmarks.gpu.pytorch import measure_pytorch
 from benchmarks.modules import torch_modules
 from benchmarks.record import Record, new_record, write_record
@@ -16,7 +16,8 @@ from vavl_bench.measure import measure_one
 from vavl_bench.plan import MeasurementSpec
 from vavl_bench.runner import Measure, failed_measurement, measure_apart
 from vavl_bench.schema import Measurement
-from vavl_export import build_engines
+from vavl_export import build_engines, verify_bundle
+from vavl_export.errors import ParityError
 from vavl_runtime.bundle import open_bundle
 from vavl_runtime.devices.cpu import usable_cores
 from vavl_runtime.errors import BackendUnavailableError, InputError, VavlError
@@ -48,6 +49,7 @@ def open_record(output: Path, bundle: Path, device: str, preset: str, most: int 
         return known
     modules = torch_modules(manifest, preset)
     record["ceilings"] = measure_ceilings(device)
+    record["checks"] = {}
     record["points"] = [{**count_work(point, modules, manifest), "sides": {}} for point in points()[:most]]
     return record
 
@@ -58,6 +60,35 @@ def try_engines(bundle: Path) -> None:
         build_engines(bundle, precision="fp16", max_batch=max(BATCHES), progress=say)
     except BackendUnavailableError as error:
         say(f"no TensorRT engines: {error}")
+
+
+def verify_sides(record: Record, bundle: Path, output: Path) -> None:
+    """Compare every graph with PyTorch on this device, before anything is timed.
+
+    Args:
+        record: The record; ``checks`` gets the failed checks of each backend.
+        bundle: Folder of the bundle.
+        output: Where the record is kept.
+    """
+    for backend in RUNTIME:
+        if backend in record["checks"]:
+            continue
+        try:
+            verification = verify_bundle(bundle, device=record["device"], backend=backend, progress=say)
+            failed = {check.name: check.detail for check in verification.failed}
+        except VavlError as error:  # a backend that is missing is a result
+            failed = {backend: str(error)}
+        for name, detail in failed.items():
+            say(f"failed: {name}: {detail}")
+        record["checks"][backend] = failed
+        write_record(record, output)
+
+
+def _require_verified(record: Record, backend: str, precision: str) -> None:
+    """Refuse to time what failed its checks: those of this precision, and those of the bundle or backend as a whole."""
+    for name, detail in record["checks"].get(backend, {}).items():
+        if not name.startswith("drift ") or f" {precision} on " in name:
+            raise ParityError(f"not timed: {name}: {detail}")
 
 
 def measure_all(record: Record, measure: Measure, bundle: Path, output: Path, deadline: float) -> bool:
@@ -79,6 +110,7 @@ def measure_all(record: Record, measure: Measure, bundle: Path, output: Path, de
         spec = specification(point_of(entry), backend, precision, bundle, record["device"])
         say(str(spec))
         try:
+            _require_verified(record, backend, precision)
             measurement = measure_apart(spec, measure)
         except VavlError as error:  # an engine that is missing or fails is a result
             say(f"error: {error}")

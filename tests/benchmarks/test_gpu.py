@@ -12,7 +12,7 @@ import torch
 from benchmarks.gpu import run
 from benchmarks.gpu.ceilings import count_work, measure_ceilings
 from benchmarks.gpu.plan import HEADLINE, PYTORCH, Point, point_of, points, side_name, sides, specification
-from benchmarks.gpu.pytorch import PytorchSubject
+from benchmarks.gpu.pytorch import PytorchSubject, require_parity
 from benchmarks.gpu.tables import COMPILED, bound_ms, figure, table
 from benchmarks.modules import torch_modules
 from tests.vavl_bench.fakes import QUICK, always
@@ -20,6 +20,10 @@ from tests.vavl_bench.reports import made_measurement
 from vavl_bench.inputs import graph_inputs
 from vavl_bench.plan import MeasurementSpec
 from vavl_bench.schema import Measurement
+from vavl_export import Verification
+from vavl_export.checks import Check
+from vavl_export.errors import ParityError
+from vavl_export.precision.report import VerifyReport
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
 from vavl_runtime.bundle import open_bundle
 from vavl_runtime.errors import BackendUnavailableError, InputError
@@ -125,6 +129,42 @@ def test_a_record_continues_and_keeps_what_fails(
     assert run.measure_all(again, run.measure_side, light_bundle, output, deadline=float("inf")) is True
     with pytest.raises(InputError, match="taken with another preset"):
         run.open_record(output, light_bundle, "cpu", "paper", 1)
+
+
+def test_what_fails_its_check_is_not_timed(light_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "gpu.json"
+    timed: list[tuple[str, str]] = []
+
+    def stand_in(spec: MeasurementSpec, measure: object) -> Measurement:
+        timed.append((spec.backend, spec.precision))
+        return made_measurement(always(0.01), windows=QUICK)
+
+    def verify(bundle: Path, *, device: str, backend: str, progress: object) -> Verification:
+        if backend == "tensorrt":
+            raise BackendUnavailableError("TensorRT is not installed")
+        checks = (
+            Check("drift audio fp16 on cpu", False, "relative L2 2.0"),
+            Check("drift audio fp32 on cpu", True, ""),
+        )
+        return Verification(checks, VerifyReport(graphs=(), corpus=()))
+
+    monkeypatch.setattr(run, "measure_apart", stand_in)
+    monkeypatch.setattr(run, "verify_bundle", verify)
+    found = run.open_record(output, light_bundle, "cpu", "light", 1)
+    run.verify_sides(found, light_bundle, output)
+    run.measure_all(found, run.measure_side, light_bundle, output, deadline=float("inf"))
+    assert not {("onnxruntime", "fp16"), ("tensorrt", "fp16")} & set(timed)
+    assert {("onnxruntime", "fp32"), ("pytorch eager", "fp16")} <= set(timed)
+    sides_found = json.loads(output.read_text("utf-8"))["points"][0]["sides"]
+    assert sides_found["onnxruntime fp16"]["error"]["message"] == "not timed: drift audio fp16 on cpu: relative L2 2.0"
+    assert "TensorRT is not installed" in sides_found["tensorrt fp16"]["error"]["message"]
+
+
+def test_pytorch_that_computes_something_else_fails() -> None:
+    expected = {"prediction": torch.ones(2, 6)}
+    require_parity({"prediction": torch.full((2, 6), 1.001)}, expected, "fp16")
+    with pytest.raises(ParityError, match="prediction: relative L2 error 1.00e"):
+        require_parity({"prediction": torch.zeros(2, 6)}, expected, "fp16")
 
 
 @pytest.mark.slow
