@@ -1,7 +1,6 @@
 """The Python API of the exporter: its names, results and messages, and that the command only translates to it."""
 
 import ast
-import doctest
 import re
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ import vavl_export
 import vavl_runtime
 from tests.exported_names import guarded_imports, mentioned_classes
 from vavl.errors import ConfigError
-from vavl_export import Check, build_engines, export_bundle, verify_bundle
+from vavl_export import Check, export_bundle, verify_bundle
 from vavl_export.cli import OPTIONS, app
 from vavl_runtime import open_bundle
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS
@@ -53,26 +52,6 @@ def test_the_package_runs_as_a_program() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in ("onnx", "verify", "tensorrt", "inspect"))
-
-
-@pytest.mark.parametrize("function", [verify_bundle, build_engines])
-def test_examples_run(function: object) -> None:
-    _run_examples(function)
-
-
-@pytest.mark.slow
-def test_the_example_of_an_export_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    _run_examples(export_bundle)
-
-
-def _run_examples(function: object) -> None:
-    runner = doctest.DocTestRunner()
-    found = [test for test in doctest.DocTestFinder(recurse=False).find(function) if test.examples]
-    assert found
-    for test in found:
-        runner.run(test)
-    assert runner.summarize(verbose=False).failed == 0
 
 
 def _texts(file: Path) -> list[str]:

@@ -221,11 +221,14 @@ if __name__ == "__main__":
 """
 
 
+CLIPS = 150  # more than the two runs that are killed can read
+
+
 @pytest.mark.slow
 def test_killed_and_started_again(tmp_path: Path) -> None:
     """The whole program dies at once; its workers follow, and the next run reads only what is missing."""
     (tmp_path / "media").mkdir()
-    samples = {clip.id: clip for clip in sounds(tmp_path / "media", 300)}
+    samples = {clip.id: clip for clip in sounds(tmp_path / "media", CLIPS)}
     (tmp_path / "run.py").write_text(SCRIPT)
     command = [sys.executable, str(tmp_path / "run.py"), str(tmp_path / "media"), str(tmp_path / "cache")]
     there: set[str] = set()
@@ -247,7 +250,7 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
             assert there < set(cache) and len(cache) > stop
             there = set(cache)
     last = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1]
-    assert last == str(Extraction(300 - len(there), len(there), {}))
+    assert last == str(Extraction(CLIPS - len(there), len(there), {}))
     with FeatureCache(tmp_path / "cache") as cache:
         assert set(cache) == set(samples)
         for clip in samples.values():
