@@ -84,12 +84,12 @@ def compare_reports(base: Report, other: Report, tolerance: float, across: froze
     if scopes[0] != scopes[1]:
         raise IncomparableError(
             f"scopes differ: {' and '.join(scopes[0]) or 'none'} against {' and '.join(scopes[1]) or 'none'}; a graph, "
-            "the model and a whole clip are different work, measure both with the same --scope"
+            "the model and a whole clip are different work, measure both in the same scope"
         )
     bases, others = (_by_key(report, across) for report in (base, other))
     if not bases.keys() & others.keys():
         raise IncomparableError(
-            "no measurement is in both: they differ in subject, scenario, media, batch, or in what --across may name "
+            "no measurement is in both: they differ in subject, scenario, media, batch, or in what `across` may name "
             "(backend, device, precision, threads)"
         )
     return Comparisons(

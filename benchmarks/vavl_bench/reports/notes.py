@@ -79,7 +79,7 @@ def _unresolved(measurement: Measurement) -> Iterator[str]:
     kept = server.highest_rate_per_s
     if kept and broke - kept > WIDE * broke:
         subject = measurement.key.subject
-        yield f"server {subject}: the highest rate lies between {kept:.2f} and {broke:.2f}/s; raise --limit"
+        yield f"server {subject}: the highest rate lies between {kept:.2f} and {broke:.2f}/s; a longer limit narrows it"
 
 
 def _throttling(measurement: Measurement) -> Iterator[str]:

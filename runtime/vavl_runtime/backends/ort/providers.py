@@ -121,7 +121,7 @@ def require_provider(runtime: Any, provider: Provider) -> None:
         reason = why_not(name) or "it starts alone, but not in this process, which may have loaded another CUDA"
         raise BackendUnavailableError(
             f"onnxruntime {runtime.__version__} does not start {name}: {reason}; vavl-doctor says what to "
-            "install, --device cpu does without"
+            "install; device cpu needs none of it"
         )
 
 

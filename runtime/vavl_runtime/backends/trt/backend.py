@@ -55,8 +55,8 @@ class _Graph:
         came = {key: value.shape for key, value in inputs.items()}
         served = "; ".join(str(_ranges(runner)) for runner in self.runners)
         raise InvalidArrayError(
-            f"graph {name}: got inputs {came}, its engines serve {served}; build others with vavl-export tensorrt "
-            "--buckets or --max-batch"
+            f"graph {name}: got inputs {came}, its engines serve {served}; build others with vavl-export tensorrt: "
+            "other buckets, or a larger batch"
         )
 
 
