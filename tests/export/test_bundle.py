@@ -24,6 +24,7 @@ def _cli(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_a_bundle_passes_its_own_checks(tiny_bundle: Path) -> None:
     result = _cli("verify", tiny_bundle)
     assert result.exit_code == 0, result.output
@@ -31,6 +32,7 @@ def test_a_bundle_passes_its_own_checks(tiny_bundle: Path) -> None:
     assert result.stdout.count("golden") == 8 + 3
 
 
+@pytest.mark.slow
 def test_a_bundle_says_what_it_is(tiny_bundle: Path) -> None:
     text = _cli("inspect", tiny_bundle).stdout
     assert "tiny: regression of arousal, dominance, valence" in text
@@ -44,6 +46,7 @@ def test_a_bundle_says_what_it_is(tiny_bundle: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_runtime_answers_with_attribute_scores(tiny_bundle: Path, example_clip: Path) -> None:
     with Recognizer(tiny_bundle) as recognizer:
         result = recognizer.predict(example_clip, all_paths=True)
@@ -69,6 +72,7 @@ def test_the_three_paths_of_a_paper_sized_bundle_store_each_weight_once(paper_bu
     assert _sharing_ratio(paper_bundle) <= 1.05
 
 
+@pytest.mark.slow
 def test_a_unimodal_graph_holds_nothing_of_the_other_modality(tiny_bundle: Path) -> None:
     names = {
         tensor.name for tensor in onnx.load(tiny_bundle / "audio.onnx", load_external_data=False).graph.initializer
@@ -77,6 +81,7 @@ def test_a_unimodal_graph_holds_nothing_of_the_other_modality(tiny_bundle: Path)
     assert not any(".visual." in name for name in names)
 
 
+@pytest.mark.slow
 def test_fused_graphs_equal_encoder_then_path(tiny_bundle: Path) -> None:
     sessions = {
         name: ort.InferenceSession(tiny_bundle / graph.file)
@@ -102,6 +107,7 @@ def test_fused_graphs_equal_encoder_then_path(tiny_bundle: Path) -> None:
             assert relative_l2(got, expected) <= 1e-5, path
 
 
+@pytest.mark.slow
 def test_an_archive_is_the_same_bundle(
     tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path, example_clip: Path
 ) -> None:
@@ -115,6 +121,7 @@ def test_an_archive_is_the_same_bundle(
     assert answers[0] == answers[1]
 
 
+@pytest.mark.slow
 def test_an_existing_output_is_kept_without_force(tiny_bundle: Path, tiny_checkpoint: Path) -> None:
     before = (tiny_bundle / "manifest.json").read_bytes()
     result = _cli("onnx", tiny_checkpoint, "-o", tiny_bundle)
@@ -123,6 +130,7 @@ def test_an_existing_output_is_kept_without_force(tiny_bundle: Path, tiny_checkp
     assert (tiny_bundle / "manifest.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_failing_export_leaves_nothing_and_loses_nothing(
     tiny_bundle: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +168,7 @@ def test_bad_command_lines(arguments: list[str], code: int, message: str) -> Non
     assert "Traceback" not in result.output
 
 
+@pytest.mark.slow
 def test_verify_finds_a_graph_that_computes_something_else(tiny_bundle: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_bundle, tmp_path / "tiny")
     opened = open_bundle(folder)
@@ -205,6 +214,7 @@ def test_golden_vectors_survive_a_round_trip_and_parity_can_fail(tmp_path: Path)
             check_parity("g", {"y": wrong}, outputs, 1e-4)
 
 
+@pytest.mark.slow
 def test_verify_misses_golden_vectors_that_are_gone(tiny_bundle: Path, tmp_path: Path) -> None:
 
     copy = shutil.copytree(tiny_bundle, tmp_path / "copy")

@@ -10,15 +10,16 @@ from vavl_export.golden import TOLERANCE, relative_l2
 LENGTHS_S = [0.0, 0.2, 0.5, 1.0, 3.0, 12.0]  # 0 means the shortest that is allowed
 BATCHES = [1, 5]
 PATHS = ("audio", "visual", "audio_visual")
-# The tiny bundle is one of regression.
-CASES = [
-    *[("tiny bundle", name) for name in PATHS],
-    ("classification", "audio_visual"),
-    *[pytest.param(("classification", name), marks=pytest.mark.slow) for name in ("audio", "visual")],
-    pytest.param(("ablated", "audio_visual"), marks=pytest.mark.slow),
-    ("tiny bundle", "audio_encoder"),
-    *[pytest.param(("paper", name), marks=pytest.mark.slow) for name in (*PATHS, "audio_encoder")],
+# Exporting a graph takes about ten seconds, so the fast tier has one path. The tiny bundle is one of regression.
+FAST = ("classification", "audio_visual")
+SLOW = [
+    *[("tiny bundle", name) for name in (*PATHS, "audio_encoder")],
+    ("classification", "audio"),
+    ("classification", "visual"),
+    ("ablated", "audio_visual"),
+    *[("paper", name) for name in (*PATHS, "audio_encoder")],
 ]
+CASES = [FAST, *[pytest.param(case, marks=pytest.mark.slow) for case in SLOW]]
 
 
 @pytest.fixture(scope="module", params=CASES, ids=str)
@@ -49,6 +50,7 @@ def test_face_encoders_agree_with_torch(open_exported: OpenGraph, kind: str, bat
         assert relative_l2(graph.run(faces)[0], graph.plan.module(faces).numpy()) <= TOLERANCE["fp32"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", ["pnet", "rnet", "onet"])
 def test_detector_agrees_with_torch(open_exported: OpenGraph, net: str) -> None:
     graph = open_exported("tiny bundle", net)

@@ -50,11 +50,9 @@ def read_graph(find_graph: FindGraph) -> ReadGraph:
 @pytest.fixture(
     scope="module",
     params=[
-        ("tiny bundle", "audio"),
         ("classification", "audio_visual"),
-        ("tiny bundle", "visual"),
-        ("tiny bundle", "audio_encoder"),
         ("pretrained", "face_encoder"),
+        *[pytest.param(("tiny bundle", name), marks=pytest.mark.slow) for name in ("audio", "visual", "audio_encoder")],
     ],
     ids="-".join,
 )
@@ -187,6 +185,7 @@ def test_emulation_rounds_and_onnxruntime_does_not_undo_it() -> None:
     assert open_session(emulate(model, "bf16"), optimize=False).run(None, {"x": value})[0].tolist() == [[1.0, 3.0]]
 
 
+@pytest.mark.slow
 def test_int8_leaves_first_last_and_attention_products_alone(read_graph: ReadGraph) -> None:
     _, model, _ = read_graph("tiny bundle", "audio")
     names = quantizable(model)
@@ -199,6 +198,7 @@ def test_int8_leaves_first_last_and_attention_products_alone(read_graph: ReadGra
     assert not any(attribute.name == "group" and attribute.i > 1 for node in chosen for attribute in node.attribute)
 
 
+@pytest.mark.slow
 def test_int8_has_explicit_pairs_per_channel_and_fp32_residuals(read_graph: ReadGraph) -> None:
     _, model, recorded = read_graph("tiny bundle", "audio")
     inputs = [fed for fed, _ in recorded]
@@ -255,7 +255,7 @@ def test_what_an_int8_convolution_adds_to_a_residual_is_not_rounded_first() -> N
     assert 0 < quantization_drift(model, quantized, inputs) < TOLERANCE["int8"]
 
 
-@pytest.mark.parametrize("convolutions", [True, False])
+@pytest.mark.parametrize("convolutions", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_unsigned_activations_compute_the_same(read_graph: ReadGraph, convolutions: bool) -> None:
     if convolutions:
         model, inputs = _residual_convolutions(), [{"x": np.linspace(-3, 5, 128, dtype=np.float32).reshape(1, 4, 32)}]
@@ -274,6 +274,7 @@ def test_unsigned_activations_compute_the_same(read_graph: ReadGraph, convolutio
         assert all(relative_l2(got, expected) < 1e-6 for expected, got in pairs)
 
 
+@pytest.mark.slow
 def test_no_pair_of_int8_products_overflows_sixteen_bits(read_graph: ReadGraph) -> None:
     _, model, recorded = read_graph("tiny bundle", "audio")
     quantized = quantize(model, [fed for fed, _ in recorded])

@@ -22,6 +22,8 @@ from vavl_runtime import Recognizer, open_bundle
 
 CLIPS = 6
 
+pytestmark = pytest.mark.slow  # exporting the tiny regression bundle takes a minute
+
 
 def _quietly(line: str) -> None:
     pass
