@@ -82,7 +82,7 @@ def runtime_side(recognizer: Recognizer) -> Side:
         result = recognizer.predict(clip)
         timings = {stage: value / 1000 for stage, value in result.timings_ms.items()}
         seconds = {stage: timings.get(stage, 0.0) for stage in STAGES}
-        seconds["decode"] = sum(timings[stage] for stage in ("open", "decode_audio", "resample", "wait"))
+        seconds["decode"] = sum(timings[stage] for stage in ("open", "decode_audio", "resample", "convert", "wait"))
         seconds["alongside"] = timings["decode_video"]
         seconds["detect"] += timings["track"]
         return seconds, np.array(list(result.scores.values()), np.float32)

@@ -95,7 +95,7 @@ def run(python: Path, combination: Combination, wheel: Path, folder: Path) -> Re
 
     try:
         call(python, "-m", "venv", folder / "venv")
-        call(folder / "venv/bin/pip", "install", "--quiet", combination.requirement, f"{wheel}[cpu]")
+        call(folder / "venv/bin/pip", "install", "--quiet", "--no-compile", combination.requirement, f"{wheel}[cpu]")
         versions = json.loads(call(folder / "venv/bin/python", "-c", VERSIONS))
         answer = json.loads(call(folder / "venv/bin/vavl-run", CLIP, "--all-paths", "--device", "cpu", "-f", "json"))
     except (RuntimeError, subprocess.TimeoutExpired) as error:

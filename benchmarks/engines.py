@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.backends.ort.session import CPU, import_onnxruntime
 from vavl_runtime.bundle.manifest import GraphRecord
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -41,11 +41,12 @@ def open_default(file: Path, threads: int, sizes: Mapping[str, int] | None = Non
         threads: Threads within an operator.
         sizes: Fixed sizes of its free axes; by default they stay free, as in the file.
     """
-    options = onnxruntime.SessionOptions()
+    runtime = import_onnxruntime()
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     for axis, size in (sizes or {}).items():
         options.add_free_dimension_override_by_name(axis, size)
-    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(str(file), options, providers=[CPU])
     names = [value.name for value in session.get_outputs()]
     return lambda inputs: dict(zip(names, session.run(None, dict(inputs)), strict=True))
 

@@ -48,14 +48,22 @@ def accuracy(report: EvaluationReport) -> str:
     return "\n".join(lines)
 
 
-def filled(text: str, tables: dict[str, str]) -> str:
+def filled(text: str, tables: dict[str, str], command: str = "python -m benchmarks.front_page") -> str:
     """Put each table between the two comments that name it.
+
+    Args:
+        text: A page.
+        tables: The tables, by name.
+        command: What the comments name as the tables' origin.
+
+    Returns:
+        The page with these tables.
 
     Raises:
         ValueError: The text lacks the comments of a table.
     """
     for name, table in tables.items():
-        start, end = f"<!-- {name}: python -m benchmarks.front_page -->", f"<!-- end of {name} -->"
+        start, end = f"<!-- {name}: {command} -->", f"<!-- end of {name} -->"
         pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
         if not pattern.search(text):
             raise ValueError(f"got no {start} … {end}, expected it around the table of {name}")

@@ -73,7 +73,7 @@ class Sides:
         self._try("openvino bf16", partial(open_openvino, self._file, threads, "bf16"))
         for precision in REDUCED:
             if precision in self._record.variants:
-                file, variant = bundle.graph_file(name, precision, cpu=True), self._record.in_precision(precision)
+                file, variant = bundle.graph_file(name, precision, "cpu"), self._record.in_precision(precision)
                 self._try(f"{OURS} {precision}", partial(open_runtime, file, variant, threads))
                 self._try(f"onnxruntime {precision}", partial(open_default, file, threads))
                 self._try(f"openvino {precision}", partial(open_openvino, file, threads))

@@ -2,8 +2,9 @@
 
 import torch
 import transformers
-from torch import Tensor, nn
+from torch import nn
 
+from benchmarks.library_wav2vec2 import LibraryWav2Vec2
 from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.encoders.wav2vec2 import LARGE_ROBUST
 from vavl.model import Vavl
@@ -12,22 +13,6 @@ from vavl_export.request import PRESETS
 from vavl_runtime.bundle.manifest import Manifest
 
 SEED = 0
-
-
-class LibraryWav2Vec2(nn.Module):
-    """The library's own class, fed sounds of one length."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(SEED)
-            self.network = transformers.Wav2Vec2Model(transformers.Wav2Vec2Config(**LARGE_ROBUST)).eval()
-
-    def forward(self, waveform: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Map waveform (B, S) and samples (B,), all S, to features (B, T, F) and lengths (B,)."""
-        centred = waveform - waveform.mean(dim=1, keepdim=True)
-        features = self.network(centred / torch.sqrt(centred.square().mean(dim=1, keepdim=True) + 1e-7))[0]
-        return features, torch.full_like(samples, features.shape[1])
 
 
 def torch_modules(manifest: Manifest, preset: str) -> dict[str, nn.Module]:
@@ -47,9 +32,15 @@ def torch_modules(manifest: Manifest, preset: str) -> dict[str, nn.Module]:
         torch.manual_seed(SEED)
         model = Vavl(PRESETS[preset][0](audio_dim=audio.dim, visual_dim=face.dim)).eval()
     return {
-        "audio_encoder": LibraryWav2Vec2() if preset == "paper" else AudioEncoderPath(audio),
+        "audio_encoder": LibraryWav2Vec2(_large_robust()) if preset == "paper" else AudioEncoderPath(audio),
         "face_encoder": face,
         "audio": UnimodalPath(model, "audio"),
         "visual": UnimodalPath(model, "visual"),
         "audio_visual": AudioVisualPath(model),
     }
+
+
+def _large_robust() -> transformers.Wav2Vec2Model:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return transformers.Wav2Vec2Model(transformers.Wav2Vec2Config(**LARGE_ROBUST)).eval()

@@ -14,6 +14,7 @@ from benchmarks.decoding import decode_frames, decode_sound
 from benchmarks.engines import Run
 from vavl_runtime.bundle.manifest import CropRecipe
 from vavl_runtime.faces import crop_face, track_face
+from vavl_runtime.media import Frame
 
 # Of the runtime, which decodes frames in a thread of its own, "decode" is what the rest waits for, and "alongside" what
 # that thread takes; here nothing runs alongside.
@@ -63,14 +64,14 @@ class PeerPipeline:
         sound = timed("decode", lambda: decode_sound(clip))
         frames = timed("decode", lambda: list(decode_frames(clip)))
         tracked = timed("detect", lambda: list(track_face(iter(frames), self._largest, self._every)))
-        found = [(frame.pixels, box) for frame, box in tracked if box is not None]
-        crops = timed("crop", lambda: [crop_face(pixels, box, self._recipe) for pixels, box in found])
+        found = [(frame, box) for frame, box in tracked if box is not None]
+        crops = timed("crop", lambda: [crop_face(frame, box, self._recipe) for frame, box in found])
         audio = timed("audio_encoder", lambda: self._hear(sound))
         visual = timed("face_encoder", lambda: self._see(crops))
         return seconds, timed("path", lambda: self._graphs["audio_visual"]({**audio, **visual})["prediction"][0])
 
-    def _largest(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        boxes, probabilities = self._detector.detect(pixels)
+    def _largest(self, frame: Frame) -> NDArray[np.float32] | None:
+        boxes, probabilities = self._detector.detect(frame.pixels)
         if boxes is None or probabilities[0] < self._recipe.min_probability:
             return None
         return np.asarray(boxes[0], np.float32)

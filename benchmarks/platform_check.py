@@ -4,7 +4,7 @@
 
 Needs the runtime with onnxruntime alone. Prints JSON: what the platform is, the largest difference of each graph from
 its golden vectors, and the scores of the example clip, once from its file and once from pixels that are computed
-without FFmpeg's colour conversion, which rounds in another way on each kind of processor.
+without FFmpeg's colour conversion.
 """
 
 import json
@@ -80,6 +80,7 @@ def check() -> dict[str, Any]:
     with Recognizer(PACKAGED_BUNDLE, device="cpu") as recognizer:
         from_file = _scores(recognizer.predict(CLIP, all_paths=True))
         from_arrays = _scores(recognizer.predict(example_arrays(), all_paths=True))
+        bundle = recognizer.identity.sha256
     return {
         "system": platform.system(),
         "machine": platform.machine(),
@@ -89,6 +90,7 @@ def check() -> dict[str, Any]:
         "golden": golden_differences(),
         "file": from_file,
         "arrays": from_arrays,
+        "bundle": bundle,
     }
 
 

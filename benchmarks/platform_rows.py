@@ -38,9 +38,8 @@ vectors that PyTorch computed at export, and of any probability from the first r
 STATUS = {"run": "run", "emulated": "emulated", "imitated": "made to work"}
 
 NOTES = """
-The last two columns differ in the pixels. FFmpeg converts a video's colours to RGB with other rounding on each kind of
-processor, here by up to 3 of 255 levels, and the packaged model reacts to that. From the same pixels it gives the same
-probabilities.
+The last two columns differ in the picture: the first second of it from pixels that are the same everywhere, and the
+whole of it from the file, whose frames are decoded and converted to the same bits on every kind of processor.
 
 ## Check your platform
 
@@ -75,6 +74,7 @@ class Row:
         golden: Largest difference from the golden vectors, by graph.
         file: Scores of the example clip.
         arrays: Scores of its first second, from pixels that are the same everywhere.
+        bundle: Hash of the packaged bundle of that day; empty in rows that do not tell.
     """
 
     how: How
@@ -86,6 +86,7 @@ class Row:
     golden: dict[str, float]
     file: Scores
     arrays: Scores
+    bundle: str = ""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -121,8 +122,11 @@ def page(record: dict[str, Any]) -> str:
     ]
     for row in rows:
         labels = "as in the first row" if row.labels == rows[0].labels and row is not rows[0] else _text(row.labels)
-        differences = [row.largest_difference(rows[0], "arrays"), row.largest_difference(rows[0], "file")]
-        shown = " | ".join(f"{value:.2g}" for value in [max(row.golden.values()), *differences])
+        differences = "another bundle | another bundle"
+        if row.bundle == rows[0].bundle:
+            arrays, file = row.largest_difference(rows[0], "arrays"), row.largest_difference(rows[0], "file")
+            differences = f"{arrays:.2g} | {file:.2g}"
+        shown = f"{max(row.golden.values()):.2g} | {differences}"
         first = f"| {row.system} | {row.machine} | {row.python} | {row.onnxruntime}"
         lines.append(f"{first} | {STATUS[row.how]} | {row.date} | {labels} | {shown} |")
     return INTRODUCTION + "\n".join(lines) + "\n" + NOTES

@@ -10,6 +10,7 @@ platform is replaced. Exit code 1 if the answers differ from those of the first 
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,8 +39,17 @@ def run_check(python: str, how: How, system: str | None) -> Row:
     Raises:
         RuntimeError: The check failed.
     """
+    root = RESULTS.parents[2]
+    path = os.pathsep.join([str(root / "runtime"), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [python, "-m", "benchmarks.platform_check"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=TIMEOUT_S, cwd=RESULTS.parents[2])
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=TIMEOUT_S,
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": path},  # the emulated Python has the runtime's dependencies alone
+    )
     if done.returncode:
         raise RuntimeError(f"the check ended with {done.returncode}: {(done.stderr.strip().splitlines() or [''])[-1]}")
     answer: dict[str, Any] = json.loads(done.stdout)

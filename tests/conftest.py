@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.session_store import SessionStore
 from vavl_runtime import Recognizer
@@ -15,6 +16,9 @@ from vavl_runtime.bundle import PACKAGED_BUNDLE
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
+
+settings.register_profile("no_deadline", deadline=None)  # machines that run tests are busy
+settings.load_profile("no_deadline")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,7 +14,9 @@ import pytest
 from packaging.licenses import canonicalize_license_expression
 from packaging.requirements import Requirement
 
+from benchmarks.compatibility import COMBINATIONS, TOLERANCE, Combination, differences, find_python, run
 from benchmarks.platforms import RESULTS, read_rows
+from vavl_runtime import Recognizer
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -131,3 +133,17 @@ def test_a_fresh_environment_says_which_extra_it_needs(wheel: Path, tmp_path: Pa
     done = call("vavl-run", clip, "--format", "csv")
     assert done.returncode == 0, done.stderr
     assert "audio_visual" in done.stdout
+
+
+@pytest.mark.parametrize("combination", [COMBINATIONS[0], COMBINATIONS[-1]], ids=["oldest", "newest"])
+def test_the_example_is_answered_alike_under_other_pythons(
+    combination: Combination, wheel: Path, tmp_path: Path, recognizer: Recognizer, example_clip: Path
+) -> None:
+    """Other Pythons bring other versions of PyAV and ONNX Runtime."""
+    python = find_python(combination.python)
+    if python is None:
+        pytest.skip(f"Python {combination.python} is not installed")
+    found = run(python, combination, wheel, tmp_path)
+    here = recognizer.predict(example_clip, all_paths=True).to_dict()
+    assert "error" not in found, found["error"]
+    assert max(differences(found, here).values()) <= TOLERANCE

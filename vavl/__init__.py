@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     )
     from vavl.errors import ConfigError, CorpusError, EncoderUnavailableError
     from vavl.evaluation.report import EvaluationReport
-    from vavl.features.cache import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
+    from vavl.features.cache import ClipFeatures, FeatureCache, WindowFeatures
     from vavl.features.extract import EncoderChoice, Extraction, extract
+    from vavl.features.identity import CacheIdentity
     from vavl.model import UnimodalOutput, Vavl
     from vavl.released import import_released
     from vavl.systems import System
@@ -115,8 +116,9 @@ _MODULES = {
     ),
     "vavl.errors": ("ConfigError", "CorpusError", "EncoderUnavailableError"),
     "vavl.evaluation.report": ("EvaluationReport",),
-    "vavl.features.cache": ("CacheIdentity", "ClipFeatures", "FeatureCache", "WindowFeatures"),
+    "vavl.features.cache": ("ClipFeatures", "FeatureCache", "WindowFeatures"),
     "vavl.features.extract": ("EncoderChoice", "Extraction", "extract"),
+    "vavl.features.identity": ("CacheIdentity",),
     "vavl.model": ("UnimodalOutput", "Vavl"),
     "vavl.released": ("import_released",),
     "vavl.systems": ("System",),

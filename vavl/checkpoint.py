@@ -1,14 +1,17 @@
 """Checkpoints: a folder with ``config.json`` and ``model.safetensors``; pickle is not used."""
 
+import contextlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from vavl.config import StrictModel, VavlConfig
 from vavl.errors import ConfigError
 from vavl.model import Vavl
-from vavl_runtime.files import write_atomically
+from vavl_runtime.files import folder_beside, write_atomically
 
+CHECKPOINT = "checkpoint"  # the folder of it in a run folder
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 
@@ -25,6 +28,7 @@ class CheckpointDescription(StrictModel):
         audio_encoder_sha256: Hash of that encoder in training (`LoadedEncoder.weights_sha256`); export refuses an
             encoder with another hash. None if it is not known.
         face_encoder_sha256: The same for the face encoder.
+        token_rate: Tokens a second that the features of faces had in training; None for a token a frame.
         trained: False if the weights are random.
         provenance: Data, command and version, as free text.
     """
@@ -35,6 +39,7 @@ class CheckpointDescription(StrictModel):
     face_encoder: str
     audio_encoder_sha256: str | None = None
     face_encoder_sha256: str | None = None
+    token_rate: float | None = None
     trained: bool
     provenance: str = ""
 
@@ -53,11 +58,11 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write a checkpoint. A file is written completely or not at all.
+    """Write a checkpoint. An earlier one in the folder is replaced as a whole or stays.
 
     Args:
         checkpoint: The checkpoint to write.
-        folder: Created if it does not exist.
+        folder: Created if it does not exist. Where it holds more than a checkpoint, each file is replaced for itself.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -77,8 +82,26 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     from safetensors.torch import save
 
     tensors = {name: value.contiguous() for name, value in checkpoint.model.state_dict().items()}
-    write_atomically(folder / WEIGHTS, save(tensors))
-    write_atomically(folder / CONFIG, (checkpoint.description.model_dump_json(indent=2) + "\n").encode())
+    files = {
+        WEIGHTS: save(tensors),
+        CONFIG: (checkpoint.description.model_dump_json(indent=2) + "\n").encode(),
+    }
+    folder = Path(os.path.realpath(folder))  # a link keeps pointing to its folder
+    # Weights and configuration belong together: a process that is killed must not leave those of two checkpoints.
+    alone = not folder.exists() or (folder.is_dir() and {path.name for path in folder.iterdir()} == files.keys())
+    with folder_beside(folder, overwrite=True) if alone else contextlib.nullcontext(folder) as place:
+        for name, content in files.items():
+            write_atomically(place / name, content)
+
+
+def find_checkpoint(folder: Path) -> Path:
+    """The checkpoint folder that a user means: the folder itself, or ``checkpoint`` in a run folder.
+
+    Args:
+        folder: A checkpoint folder or a run folder of ``vavl-train fit``.
+    """
+    inside = folder / CHECKPOINT
+    return inside if not (folder / CONFIG).exists() and (inside / CONFIG).exists() else folder
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

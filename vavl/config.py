@@ -7,15 +7,23 @@ released code; `docs/decisions.md` lists the ones that matter here.
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from vavl.errors import ConfigError, list_invalid
 
 Positive = Annotated[int, Field(gt=0)]
 Task = Literal["classification", "regression"]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _named(dynamics: Any) -> Any:
+    """The name of what earlier versions wrote as a boolean."""
+    return {True: "frames", False: "off"}[dynamics] if isinstance(dynamics, bool) else dynamics
+
+
+Dynamics = Annotated[Literal["off", "spread", "frames"], BeforeValidator(_named)]
 
 CREMA_D_CLASSES = ("angry", "sad", "disgust", "fear", "neutral", "happy")  # the released index order, D17
 
@@ -75,9 +83,12 @@ class VavlConfig(StrictModel):
             means of the training set's windows, and add their log likelihoods to the logits; the network learns a
             correction to them. Not in the paper. It helps on small corpora, where a network alone is worse on new
             speakers than the discriminants alone.
-        visual_dynamics: Append to each visual feature its mean distance from its mean over the clip and its mean change
-            between frames. Not in the paper. It helps encoders that see one frame at a time, whose features describe
-            the person more than the expression.
+        visual_dynamics: What is appended to each visual feature about its movement over the clip. ``spread``: the mean
+            distance of the groups of ``visual_pool`` frames from their mean. ``frames``: the mean distance of single
+            frames from their mean, and the mean change from frame to frame. ``off`` in the paper. Movement helps
+            encoders that see one frame at a time, whose features describe the person more than the expression. The
+            change from frame to frame depends on the frame rate; the spread hardly does. Checkpoints of earlier
+            versions have true for ``frames`` and false for ``off``.
         visual_pool: Number of frames that are averaged to one token before the projection; 1 in the paper. Faces change
             slowly compared with the frame rate, and the encoder's work grows with the square of the tokens.
         max_tokens: Longest sequence of features; size of the position table.
@@ -111,7 +122,7 @@ class VavlConfig(StrictModel):
     reconstruction: bool = True
     audio_visual_head: bool = True
     discriminants: bool = False
-    visual_dynamics: bool = False
+    visual_dynamics: Dynamics = "off"
     visual_pool: Positive = 1
     max_tokens: Annotated[int, Field(ge=64, le=16384)] = 1500
     waveform_normalization: WaveformNormalization = WaveformNormalization()
@@ -149,7 +160,7 @@ class VavlConfig(StrictModel):
             yield f"layout released needs projection_kernel 1 (D5), got {self.projection_kernel}"
         if not (self.residual and self.audio_visual_head):
             yield "layout released needs the residual and the audio-visual head"
-        if self.discriminants or self.visual_dynamics or self.visual_pool > 1:
+        if self.discriminants or self.visual_dynamics != "off" or self.visual_pool > 1:
             yield "layout released cannot have discriminants, visual_dynamics or visual_pool"
 
     @classmethod
@@ -221,7 +232,7 @@ def light_config(**changes: object) -> VavlConfig:
         "audio_dim": 284,
         "visual_dim": 275,
         "discriminants": changes.get("task") != "regression",
-        "visual_dynamics": True,
+        "visual_dynamics": "spread",
         "visual_pool": 4,
         "projection_dim": 32,
         "width": 64,

@@ -1,1 +1,1 @@
-"""The paper-sized model on an NVIDIA GPU: ONNX Runtime and TensorRT against PyTorch, in one run. See README.md."""
+"""The model on an NVIDIA GPU in fifteen minutes: what runs, whether it is right, how fast. See docs/gpu.md."""

@@ -1,8 +1,7 @@
-"""PyTorch as a subject of `vavl_bench`: eager, compiled, or as a CUDA graph, from host memory to host memory."""
+"""PyTorch as a side: eager, compiled, or as a CUDA graph, from host memory to host memory."""
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,99 +9,96 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.modules import torch_modules
-from vavl_bench.clock import SystemClock
+from benchmarks.gpu.apart import Context, Results
+from benchmarks.gpu.contact import compare_with_reference
+from benchmarks.gpu.networks import build_networks, fill
+from benchmarks.gpu.plan import Point
+from benchmarks.gpu.sides import idle_meters, measure_points
+from benchmarks.gpu.weights import parameters, read_recipe
 from vavl_bench.inputs import FPS, graph_inputs, noise_faces, noise_waveform
-from vavl_bench.measure import measure_subject
-from vavl_bench.plan import MeasurementSpec
-from vavl_bench.schema import Measurement, Media
-from vavl_export.errors import ParityError
-from vavl_export.golden import TOLERANCE, relative_l2
 from vavl_runtime.bundle import open_bundle
 from vavl_runtime.bundle.manifest import GraphRecord, Manifest
-from vavl_runtime.timing import StageBudget
 
 WARM_UPS = 3  # before a CUDA graph is captured
-GROSS = 4.0  # PyTorch's own fp16 may drift a little more than an exported variant
-ENCODERS = {"audio": ("audio_encoder",), "visual": ("face_encoder",), "audio_visual": ("audio_encoder", "face_encoder")}
 
 Tensors = dict[str, Tensor]
 
 
-def measure_pytorch(spec: MeasurementSpec, preset: str) -> Measurement:
-    """Measure PyTorch in this process.
+def measure_pytorch(context: Context, side: str) -> Results:
+    """Measure PyTorch with the weights of the filled bundle.
+
+    At each headline its answer is compared with that of ONNX Runtime's CPU before it is timed: both sides compute the
+    same. A path that fails there is not timed at other lengths and batches either.
 
     Args:
-        spec: What to measure; its backend is one of `benchmarks.gpu.plan.PYTORCH`.
-        preset: Preset of the bundle, whose modules are run.
-
-    Raises:
-        ParityError: Its outputs are not those of eager PyTorch in fp32.
+        context: What to run it on.
+        side: One of `benchmarks.gpu.plan.POINTS`.
     """
-    subject = PytorchSubject(spec, preset)
-    measurement = measure_subject(spec, lambda stack: subject, SystemClock())
-    reference = PytorchSubject(replace(spec, backend="pytorch eager", precision="fp32"), preset)
-    reference.load()  # after the measurement, whose memory it would be counted in
-    require_parity(subject.outputs(), reference.outputs(), spec.precision)
-    return measurement
+    with idle_meters(context) as meters, open_bundle(context.bundle) as bundle:
+        manifest = bundle.manifest
+        networks = build_networks(context.preset)
+        fill(networks, parameters(read_recipe(context.structures)))
+        # fp32 means fp32: TF32 would be another precision.
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        how, precision = side.rsplit(" ", 1)
+        graphs = {name: Graph(module, manifest.graphs[name]) for name, module in networks.graphs().items()}
+        for module in graphs.values():
+            module.eval().to(context.device)
+            if precision == "fp16":
+                _store_half(module)
+        opened: dict[Point, PytorchSubject] = {}
+        right: set[str] = set()
 
+        def open_point(point: Point) -> PytorchSubject:
+            opened.clear()  # a captured graph holds its memory
+            opened[point] = PytorchSubject(point, graphs, manifest, how, precision, context.device)
+            return opened[point]
 
-def require_parity(outputs: Tensors, expected: Tensors, precision: str) -> None:
-    """Refuse outputs that are far from those of eager PyTorch in fp32.
+        def check(point: Point) -> None:
+            if point in context.headlines:
+                outputs = {name: value.numpy() for name, value in opened[point].outputs().items()}
+                compare_with_reference(context, point, outputs, precision)
+                right.add(point.subject)
+            elif point.subject not in right:
+                raise ValueError(
+                    f"not timed: {point.subject} was not shown to compute what ONNX Runtime's CPU computes"
+                )
 
-    Raises:
-        ParityError: The relative L2 error of an output is above `GROSS` times the exporter's tolerance.
-    """
-    limit = GROSS * TOLERANCE[precision]
-    for name, reference in expected.items():
-        error = relative_l2(outputs[name].numpy(), reference.numpy())
-        if not error <= limit:
-            raise ParityError(
-                f"{name}: relative L2 error {error:.2e} against PyTorch in fp32, expected at most {limit:.0e}"
-            )
+        yield from measure_points(context, meters, context.points(side), open_point, check)
+        yield "backend", {"text": f"{how} {torch.__version__}"}
 
 
 class PytorchSubject:
     """The modules of a graph, or of a path with its encoders.
 
     Args:
-        spec: What to run, on which device, how, and in which precision.
-        preset: Preset of the bundle.
+        point: What to run.
+        graphs: All graphs, on the device.
+        manifest: Of the bundle.
+        how: ``pytorch eager``, ``pytorch CUDA graph`` or ``torch.compile``.
+        precision: ``fp16`` by autocast, or ``fp32``.
+        device: Where to run.
     """
 
-    def __init__(self, spec: MeasurementSpec, preset: str) -> None:
-        with open_bundle(spec.bundle) as bundle:
-            manifest = bundle.manifest
-        modules = torch_modules(manifest, preset)
-        self._spec = spec
-        self._inputs = {name: torch.from_numpy(value) for name, value in _inputs(spec, manifest).items()}
-        self._module = graph_or_chain(spec.scope, spec.subject, modules, manifest).eval()
+    def __init__(
+        self, point: Point, graphs: dict[str, "Graph"], manifest: Manifest, how: str, precision: str, device: str
+    ) -> None:
+        *encoders, head = point.graphs
+        self._module = Chain({name: graphs[name] for name in encoders}, graphs[head]) if encoders else graphs[head]
+        self._inputs = {name: torch.from_numpy(value) for name, value in _inputs(point, manifest).items()}
+        self._how, self._half, self._device = how, precision == "fp16", device
         self._run: Callable[[Tensors], Tensors] = self._module
-        seen = "visual" in spec.subject
-        self.media = Media(seconds=spec.seconds, frames=round((spec.seconds or 0.0) * FPS) if seen else None)
-        self.budgets: list[StageBudget] = []
-
-    @property
-    def backend(self) -> str:
-        """What runs the queries."""
-        return f"{self._spec.backend} {torch.__version__}"
 
     def load(self) -> None:
-        """Place the weights on the device, then compile or capture."""
-        half = self._spec.precision == "fp16"
-        # fp32 means fp32: TF32 would be another precision.
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-        self._module.to(self._spec.device)
-        if half:
-            _store_half(self._module)
-        on_gpu = self._spec.device != "cpu"
+        """Pin the inputs, then compile or capture."""
+        on_gpu = self._device != "cpu"
         if on_gpu:
             self._inputs = {name: value.pin_memory() for name, value in self._inputs.items()}
-        run = self._module
-        if self._spec.backend == "torch.compile":
+        run: Any = self._module
+        if self._how == "torch.compile":
             run = torch.compile(run, backend="inductor" if on_gpu else "aot_eager", dynamic=False)
-        self._run = partial(_infer, run, self._spec.device.partition(":")[0], half)
-        if self._spec.backend == "pytorch CUDA graph" and on_gpu:
+        self._run = partial(_infer, run, self._device.partition(":")[0], self._half)
+        if self._how == "pytorch CUDA graph" and on_gpu:
             self._run = _capture(self._run, self._place())
 
     def query(self) -> None:
@@ -114,7 +110,7 @@ class PytorchSubject:
         return {name: value.cpu() for name, value in self._run(self._place()).items()}
 
     def _place(self) -> Tensors:
-        return {name: value.to(self._spec.device, non_blocking=True) for name, value in self._inputs.items()}
+        return {name: value.to(self._device, non_blocking=True) for name, value in self._inputs.items()}
 
 
 class Graph(nn.Module):
@@ -163,33 +159,17 @@ class Chain(nn.Module):
         return outputs
 
 
-def graph_or_chain(scope: str, subject: str, modules: dict[str, nn.Module], manifest: Manifest) -> nn.Module:
-    """The module of a subject.
-
-    Args:
-        scope: ``graph`` or ``model``.
-        subject: A graph, or a path.
-        modules: By graph.
-        manifest: Of the bundle.
-    """
-    graphs = {name: Graph(module, manifest.graphs[name]) for name, module in modules.items()}
-    if scope == "graph":
-        return graphs[subject]
-    return Chain({name: graphs[name] for name in ENCODERS[subject]}, graphs[subject])
-
-
-def _inputs(spec: MeasurementSpec, manifest: Manifest) -> dict[str, NDArray[Any]]:
-    """The inputs that `vavl_bench` gives the same subject of a bundle."""
-    seconds = spec.seconds or 1.0
-    if spec.scope == "graph":
-        return graph_inputs(spec.subject, manifest.graphs[spec.subject], spec.batch, seconds)
+def _inputs(point: Point, manifest: Manifest) -> dict[str, NDArray[Any]]:
+    """The inputs that `vavl_bench` gives the same point of a bundle."""
+    if point.scope == "graph":
+        return graph_inputs(point.subject, manifest.graphs[point.subject], point.batch, point.seconds)
     inputs: dict[str, NDArray[Any]] = {}
-    frames = round(seconds * FPS)
-    if "audio" in spec.subject:
-        waveform = noise_waveform(spec.batch, seconds)
-        inputs |= {"waveform": waveform, "samples": _filled(spec.batch, waveform.shape[1])}
-    if "visual" in spec.subject:
-        inputs |= {"faces": noise_faces(spec.batch * frames), "visual_lengths": _filled(spec.batch, frames)}
+    frames = round(point.seconds * FPS)
+    if "audio" in point.subject:
+        waveform = noise_waveform(point.batch, point.seconds)
+        inputs |= {"waveform": waveform, "samples": _filled(point.batch, waveform.shape[1])}
+    if "visual" in point.subject:
+        inputs |= {"faces": noise_faces(point.batch * frames), "visual_lengths": _filled(point.batch, frames)}
     return inputs
 
 

@@ -26,7 +26,7 @@ STRIDES = (1, 2, 3, 5)
 INTERVALS = (1, 2, 4)  # multiples of the bundle's own detection interval
 _NO_LOAD = ("open", "load", WAIT)  # happens once per clip, so not in a stream; or is no work
 _EVERY_FRAME = ("decode_video",)
-_CHOSEN_FRAMES = ("detect", "track", "crop", "face_encoder")
+_CHOSEN_FRAMES = ("convert", "detect", "track", "crop", "face_encoder")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from vavl_bench.schema import Media
 from vavl_runtime.bundle.manifest import PathName
 from vavl_runtime.errors import InputError
 from vavl_runtime.pipeline.availability import Use
-from vavl_runtime.pipeline.feature_reader import FACE_BATCH
 from vavl_runtime.pipeline.graph_runner import GraphRunner
 from vavl_runtime.recognizer import Recognizer
 from vavl_runtime.timing import StageBudget, StageTimer
@@ -129,9 +128,10 @@ class ModelSubject:
             output = self._run("audio_encoder", {"waveform": self._waveform, "samples": samples})
             inputs |= {"audio_features": output["audio_features"], "audio_lengths": output["audio_lengths"]}
         if self._faces is not None:
+            size = self._graphs.face_batch(self._timer)
             encoded = [
-                self._run("face_encoder", {"faces": self._faces[first : first + FACE_BATCH]})["face_features"]
-                for first in range(0, len(self._faces), FACE_BATCH)
+                self._run("face_encoder", {"faces": self._faces[first : first + size]})["face_features"]
+                for first in range(0, len(self._faces), size)
             ]
             features = np.concatenate(encoded).reshape(self._batch, -1, encoded[0].shape[1])  # (B, T_v, F)
             inputs |= {

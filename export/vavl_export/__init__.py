@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from vavl_export.precision.drift import LengthDrift as LengthDrift
     from vavl_export.precision.drift import TensorDrift as TensorDrift
     from vavl_export.precision.report import HalfReport as HalfReport
+    from vavl_export.precision.report import LaunchReport as LaunchReport
     from vavl_export.precision.report import ParityReport as ParityReport
     from vavl_export.precision.report import PeakRecord as PeakRecord
     from vavl_export.precision.report import VerifyReport as VerifyReport
     from vavl_export.progress import Progress as Progress
+    from vavl_export.signing import sign_bundle as sign_bundle
     from vavl_export.tensorrt.build import build_engines as build_engines
     from vavl_export.verify import Verification as Verification
     from vavl_export.verify import verify_bundle as verify_bundle
@@ -52,6 +54,7 @@ _HOMES = {
     "ExportResult": "vavl_export.bundle_writer",
     "GraphDrift": "vavl_export.precision.drift",
     "HalfReport": "vavl_export.precision.report",
+    "LaunchReport": "vavl_export.precision.report",
     "LengthDrift": "vavl_export.precision.drift",
     "LintedGraph": "vavl_export.graph_lint",
     "Machine": "vavl_runtime.backends.trt.engine_store",
@@ -68,6 +71,7 @@ _HOMES = {
     "build_engines": "vavl_export.tensorrt.build",
     "export_bundle": "vavl_export.bundle_writer",
     "open_corpus": "vavl.corpora",
+    "sign_bundle": "vavl_export.signing",
     "verify_bundle": "vavl_export.verify",
 }
 __all__ = ["__version__", *_HOMES]

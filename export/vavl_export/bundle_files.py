@@ -1,6 +1,7 @@
 """Writes the files of a bundle and keeps their sizes and hashes, which the manifest lists."""
 
 import hashlib
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -97,3 +98,16 @@ class BundleFiles:
 
 def _manifest_bytes(manifest: Manifest) -> bytes:
     return (manifest.model_dump_json(indent=1) + "\n").encode()
+
+
+def pack_folder(folder: Path, archive: Path) -> None:
+    """Pack a bundle's folder into a ``.vavl`` file.
+
+    Args:
+        folder: The bundle.
+        archive: The file; what it holds is replaced.
+    """
+    # Stored, not deflated: weights do not compress, and unpacking stays fast on small devices.
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as pack:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            pack.write(path, path.relative_to(folder).as_posix())

@@ -5,14 +5,13 @@ Each stage returns its results, and the next one works on them.
 
 import contextlib
 import tempfile
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vavl.corpora import Corpus
 from vavl.encoders.mtcnn import load_mtcnn
-from vavl_export.bundle_files import BundleFiles
+from vavl_export.bundle_files import BundleFiles, pack_folder
 from vavl_export.encoders import Encoders, load_encoders
 from vavl_export.graph_export import export_graphs
 from vavl_export.graph_lint import LintedGraph, lint_graphs
@@ -23,7 +22,7 @@ from vavl_export.precision.report import ParityReport
 from vavl_export.precision.variants import VariantRequest, make_variants
 from vavl_export.progress import Progress, silent
 from vavl_export.request import ExportRequest, build_request
-from vavl_runtime.files import file_beside, folder_beside
+from vavl_runtime.files import file_beside, folder_beside, name_leftovers
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class ExportResult:
         graphs: Opset and number of operators by graph.
         parity: Largest relative L2 error against PyTorch by graph.
         variants: Drift of the lower precisions; None if the bundle has none.
+        random: What has random weights, in words. If anything has, the bundle is untrained.
     """
 
     path: Path
@@ -43,6 +43,7 @@ class ExportResult:
     graphs: dict[str, LintedGraph]
     parity: dict[str, float]
     variants: ParityReport | None
+    random: tuple[str, ...] = ()
 
 
 def export_bundle(
@@ -150,7 +151,15 @@ def write_bundle(request: ExportRequest, output: Path, *, overwrite: bool = Fals
             manifest, report = variants.manifest, variants.report
         bundle = files.write_manifest(manifest)
     errors = {name: result.relative_l2 for name, result in parity.items()}
-    return ExportResult(output, bundle.sha256, linted, errors, report)
+    return ExportResult(output, bundle.sha256, linted, errors, report, tuple(_random_parts(request, encoders)))
+
+
+def _random_parts(request: ExportRequest, encoders: Encoders) -> Iterator[str]:
+    if not request.description.trained:
+        yield "the model"
+    for name, encoder in (("audio", encoders.audio), ("face", encoders.face)):
+        if not encoder.trained:
+            yield f"the {name} encoder {encoder.reference!r}"
 
 
 def _specs(request: ExportRequest, encoders: Encoders) -> list[GraphSpec]:
@@ -168,10 +177,12 @@ def _new_bundle(output: Path, overwrite: bool) -> Iterator[Path]:
         with folder_beside(output, overwrite) as folder:
             yield folder
         return
-    with file_beside(output, overwrite) as archive, tempfile.TemporaryDirectory(dir=archive.parent) as folder_name:
-        folder = Path(folder_name)
-        yield folder
-        # Stored, not deflated: weights do not compress, and unpacking stays fast on small devices.
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as pack:
-            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-                pack.write(path, path.relative_to(folder).as_posix())
+    if output.absolute().parent.is_dir():
+        name_leftovers(output.absolute())
+    # Named like the unfinished file, so that the next run names it if this one is killed.
+    with (
+        file_beside(output, overwrite) as archive,
+        tempfile.TemporaryDirectory(dir=archive.parent, prefix=f".{output.name}.") as folder,
+    ):
+        yield Path(folder)
+        pack_folder(Path(folder), archive)

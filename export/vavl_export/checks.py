@@ -16,7 +16,8 @@ from vavl_export.precision.report import read_report
 from vavl_export.precision.sessions import open_session
 from vavl_export.precision.target_device import TargetDevice, measure_on_target
 from vavl_runtime.bundle import Bundle
-from vavl_runtime.bundle.manifest import LowPrecision, Precision
+from vavl_runtime.bundle.golden import TOLERANCE, golden_cases
+from vavl_runtime.bundle.manifest import LowPrecision, Precision, RunsOn
 from vavl_runtime.errors import VavlError
 
 PATHS = ("audio", "visual", "audio_visual")
@@ -67,8 +68,8 @@ def bundle_checks(bundle: Bundle) -> Iterator[Check]:
     for name, graph in bundle.manifest.graphs.items():
         for precision, variant in graph.variants.items():
             yield _try(f"rules {name} {precision}", partial(_rules, bundle, name, precision))
-            if variant.cpu_file is not None:
-                yield _try(f"rules {name} {precision} cpu", partial(_rules, bundle, name, precision, cpu=True))
+            for runs_on in variant.own_files:
+                yield _try(f"rules {name} {precision} {runs_on}", partial(_rules, bundle, name, precision, runs_on))
             yield _try(f"drift {name} {precision}", partial(_drift, bundle, name, precision))
 
 
@@ -123,14 +124,14 @@ def _hashes(bundle: Bundle) -> str:
     return f"{len(bundle.manifest.files)} files"
 
 
-def _rules(bundle: Bundle, name: str, precision: Precision | None = None, *, cpu: bool = False) -> str:
-    model = onnx.load(bundle.graph_file(name, precision, cpu=cpu), load_external_data=False)
-    linted = lint_graph(model, name)
+def _rules(bundle: Bundle, name: str, precision: Precision | None = None, runs_on: RunsOn | None = None) -> str:
+    model = onnx.load(bundle.graph_file(name, precision, runs_on), load_external_data=False)
+    linted = lint_graph(model, name, runs_on)
     return f"opset {linted.opset}, {linted.operators} operators"
 
 
 def _golden(bundle: Bundle, name: str) -> str:
-    cases = golden.golden_cases(bundle, name)
+    cases = golden_cases(bundle, name)
     if not cases:
         raise ExportError("no golden vectors in the bundle; export it again")
     graph = bundle.manifest.graphs[name]
@@ -139,12 +140,12 @@ def _golden(bundle: Bundle, name: str) -> str:
     worst = 0.0
     for inputs, expected in cases:
         got = dict(zip(outputs, session.run(outputs, inputs), strict=True))
-        worst = max(worst, golden.check_parity(name, got, expected, golden.TOLERANCE[graph.precision]))
+        worst = max(worst, golden.check_parity(name, got, expected, TOLERANCE[graph.precision]))
     return f"relative L2 error at most {worst:.1e} over {len(cases)} inputs"
 
 
 def _drift(bundle: Bundle, name: str, precision: LowPrecision) -> str:
-    drift = measure_drift(bundle, name, precision, {"golden": golden.golden_cases(bundle, name)})
+    drift = measure_drift(bundle, name, precision, {"golden": golden_cases(bundle, name)})
     return "; ".join(_judged(bundle, found) for found in drift)
 
 
@@ -176,7 +177,7 @@ def _drift_at_export(bundle: Bundle, name: str, precision: Precision) -> float:
     report = read_report(bundle)
     for found in report.graphs if report is not None else ():
         if (found.graph, found.precision, found.inputs) == (name, precision, "golden"):
-            return max(found.worst, golden.TOLERANCE["fp32"])
+            return max(found.worst, TOLERANCE["fp32"])
     raise ExportError(f"no drift of {name} {precision} in the parity report; export the bundle again")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vavl_runtime.cli.app import new_group, run_app
-from vavl_runtime.cli.common import exit_on_error, notify
+from vavl_runtime.cli.common import exit_on_error, notify, print_line
 from vavl_runtime.cli.options import BundleArgument, OptionalBackendOption, OptionalDeviceOption
 from vavl_runtime.errors import VavlError
 
@@ -60,7 +60,7 @@ def _errors_with_options() -> Iterator[None]:
 def export_onnx(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write, or a file ending in .vavl.")],
     checkpoint: Annotated[
-        Path | None, typer.Argument(help="Checkpoint folder; without one, --preset with random weights.")
+        Path | None, typer.Argument(help="Run or checkpoint folder; without one, --preset with random weights.")
     ] = None,
     preset: Annotated[str, typer.Option(help="Without a checkpoint: 'paper' or 'light'.")] = "paper",
     seed: Annotated[int, typer.Option(help="Without a checkpoint: seed of the random weights.")] = 0,
@@ -109,6 +109,9 @@ def export_onnx(
             overwrite=force,
             progress=notify,
         )
+        if result.random:
+            parts = ", ".join(result.random)
+            print_line(f"warning: {result.path} is UNTRAINED, its answers mean nothing; random weights: {parts}")
         print(result.path)
 
 
@@ -199,6 +202,19 @@ def verify(
         skipped = f", {len(result.skipped)} skipped" if result.skipped else ""
         print(f"all checks passed{skipped}" if result.passed else f"{len(result.failed)} failed{skipped}")
         raise typer.Exit(0 if result.passed else 1)
+
+
+@app.command(epilog="Example: vavl-export sign my-bundle --key key.pem")
+def sign(
+    bundle: Annotated[Path, typer.Argument(help="The bundle: a folder or a .vavl file.")],
+    key: Annotated[Path, typer.Option(help="Your Ed25519 private key: a PEM file without a password.")],
+) -> None:
+    """Sign a bundle, so that vavl-run --trusted-keys accepts it."""
+    with _errors_with_options():
+        from vavl_export.signing import sign_bundle
+
+        sign_bundle(bundle, key)
+        print(bundle)
 
 
 @app.command(epilog="Example: vavl-export inspect my-bundle")

@@ -25,6 +25,10 @@ def describe_bundle(bundle: Bundle) -> str:
         lines.append(f"  {kind:9} {encoder.reference} ({encoder.dim}-D{'' if encoder.trained else ', random weights'})")
     crop = manifest.crop
     lines.append(f"  faces     {crop.size} px, margin {crop.margin:g}, detected every {crop.detect_every} frames")
+    rate = (
+        "one a frame: answers depend on the frame rate" if crop.token_rate is None else f"{crop.token_rate:g} a second"
+    )
+    lines.append(f"  tokens    of faces: {rate}")
     for graph in manifest.graphs.values():
         inputs = ", ".join(f"{tensor.name} {_shape(tensor.shape)} {tensor.dtype}" for tensor in graph.inputs)
         outputs = ", ".join(f"{tensor.name} {_shape(tensor.shape)}" for tensor in graph.outputs)

@@ -103,9 +103,14 @@ def _faces_to_sequence(face_encoder: onnx.ModelProto) -> onnx.ModelProto:
     width = graph.output[0].type.tensor_type.shape.dim[1].dim_value
     features = graph.output[0].name
     zero = helper.make_tensor("face/zero", TensorProto.INT64, [1], [0])
+    one = helper.make_tensor("face/one", TensorProto.INT64, [1], [1])
     graph.initializer.append(zero)
     graph.node.append(helper.make_node("Unsqueeze", [features, "face/zero"], ["face/visual_features"]))
-    graph.node.append(helper.make_node("Shape", [features], ["face/visual_lengths"], start=0, end=1))
+    # The length is data, and `Shape` gives it on the CPU: ONNX Runtime would copy it to the GPU, and refuses to capture
+    # a CUDA graph with such a copy. Ones of that shape, summed, are on the GPU from the start.
+    graph.node.append(helper.make_node("Shape", [features], ["face/count"], start=0, end=1))
+    graph.node.append(helper.make_node("ConstantOfShape", ["face/count"], ["face/ones"], value=one))
+    graph.node.append(helper.make_node("ReduceSum", ["face/ones"], ["face/visual_lengths"], keepdims=1))
     del graph.output[:]
     shape = [1, "faces", width]
     graph.output.append(helper.make_tensor_value_info("face/visual_features", TensorProto.FLOAT, shape))

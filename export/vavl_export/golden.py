@@ -1,8 +1,7 @@
-"""Golden vectors: inputs with PyTorch's outputs for them, recorded at export and repeated on any machine."""
+"""Records golden vectors at export, and compares a graph with them; `vavl_runtime.bundle.golden` reads them."""
 
 import io
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,15 +9,7 @@ from numpy.typing import NDArray
 
 from vavl_export.errors import ParityError
 from vavl_export.graph_specs import GraphSpec
-from vavl_runtime.bundle import Bundle
-
-FOLDER = "golden"
-Arrays = dict[str, "NDArray[np.generic]"]
-Case = tuple[Arrays, Arrays]  # inputs, and the expected outputs
-
-# Largest relative L2 error against PyTorch in fp32, by precision of the graph. The bound of int8 holds on real clips,
-# for which its ranges were calibrated. Export, verification and tests use this one table.
-TOLERANCE = {"fp32": 1e-4, "fp16": 5e-3, "bf16": 4e-2, "int8": 1e-1}
+from vavl_runtime.bundle.golden import FOLDER, Arrays, Case, relative_l2
 
 # On a labelled corpus, compared with fp32 on ONNX Runtime's CPU: the largest share of labels that may change, and the
 # largest loss of macro F1 or CCC. fp32 has bounds too, for other backends.
@@ -59,40 +50,9 @@ def golden_bytes(inputs: Arrays, outputs: Arrays) -> bytes:
     return buffer.getvalue()
 
 
-def read_golden(path: Path) -> tuple[Arrays, Arrays]:
-    """Read a pair that `golden_bytes` wrote; a file with pickled objects is refused."""
-    with np.load(path, allow_pickle=False) as archive:
-        inputs = {name.removeprefix("input."): archive[name] for name in archive.files if name.startswith("input.")}
-        outputs = {name.removeprefix("output."): archive[name] for name in archive.files if name.startswith("output.")}
-    return inputs, outputs
-
-
 def golden_file(graph: str, number: int) -> str:
     """Path of a golden vector in a bundle."""
     return f"{FOLDER}/{graph}.{number}.npz"
-
-
-def golden_cases(bundle: Bundle, name: str) -> list[Case]:
-    """Read the golden vectors of a graph: inputs, and PyTorch's outputs.
-
-    Args:
-        bundle: An opened bundle.
-        name: The graph.
-
-    Returns:
-        One pair for each vector; none if the bundle has no vectors for the graph.
-    """
-    prefix = f"{FOLDER}/{name}."
-    return [read_golden(bundle.verified_file(path)) for path in bundle.manifest.files if path.startswith(prefix)]
-
-
-def relative_l2(got: "NDArray[np.generic]", expected: "NDArray[np.generic]") -> float:
-    """Relative L2 error in float64; infinite if shapes differ or a value is not finite."""
-    if got.shape != expected.shape or not np.isfinite(got.astype(np.float64)).all():
-        return float("inf")
-    reference = expected.astype(np.float64)
-    norm = float(np.linalg.norm(reference))
-    return float(np.linalg.norm(got.astype(np.float64) - reference)) / max(norm, 1e-12)
 
 
 def check_parity(name: str, got: Mapping[str, "NDArray[np.generic]"], expected: Arrays, tolerance: float) -> float:

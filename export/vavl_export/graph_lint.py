@@ -1,13 +1,15 @@
 """Rules that every graph of a bundle keeps, so that ONNX Runtime 1.19 and TensorRT 10.3 can run it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import onnx
 
 from vavl_export.errors import ExportError
+from vavl_runtime.bundle.manifest import RunsOn
 
 MAX_OPSET = 20
+MICROSOFT = "com.microsoft"  # the domain of ONNX Runtime's own operators
 
 # Operators whose output shape depends on data (they prevent CUDA graphs and static TensorRT profiles), control flow,
 # randomness, and operators that export should have folded.
@@ -44,11 +46,12 @@ class LintedGraph:
     operators: int
 
 
-def lint_graphs(models: Mapping[str, onnx.ModelProto]) -> dict[str, LintedGraph]:
+def lint_graphs(models: Mapping[str, onnx.ModelProto], domains: Set[str] = frozenset()) -> dict[str, LintedGraph]:
     """Check several graphs.
 
     Args:
         models: Graphs by name; their weights may be external.
+        domains: Domains of operators that are allowed beside ONNX's own.
 
     Returns:
         What was found, by name.
@@ -56,20 +59,26 @@ def lint_graphs(models: Mapping[str, onnx.ModelProto]) -> dict[str, LintedGraph]
     Raises:
         ExportError: Graphs break rules; the message lists every problem of every graph.
     """
-    problems = {name: found for name, model in models.items() if (found := list(_problems(model)))}
+    problems = {name: found for name, model in models.items() if (found := list(_problems(model, domains)))}
     if problems:
         listed = "; ".join(f"{name}: {'; '.join(found)}" for name, found in problems.items())
         raise ExportError(f"graphs break the rules for bundles: {listed}; change the model, or report this as a bug")
-    return {name: LintedGraph(model.opset_import[0].version, len(model.graph.node)) for name, model in models.items()}
+    return {name: LintedGraph(_opset(model), len(model.graph.node)) for name, model in models.items()}
 
 
-def lint_graph(model: onnx.ModelProto, name: str) -> LintedGraph:
-    """Check one graph; see `lint_graphs`."""
-    return lint_graphs({name: model})[name]
+def lint_graph(model: onnx.ModelProto, name: str, runs_on: RunsOn | None = None) -> LintedGraph:
+    """Check one graph; see `lint_graphs`. A graph for ``onnxruntime_gpu`` may use ONNX Runtime's own operators."""
+    return lint_graphs({name: model}, {MICROSOFT} if runs_on == "onnxruntime_gpu" else frozenset())[name]
 
 
-def _problems(model: onnx.ModelProto) -> Iterator[str]:
+def _opset(model: onnx.ModelProto) -> int:
+    return next(int(opset.version) for opset in model.opset_import if not opset.domain)
+
+
+def _problems(model: onnx.ModelProto, domains: Set[str]) -> Iterator[str]:
     for opset in model.opset_import:
+        if opset.domain in domains:
+            continue
         if opset.domain or opset.version > MAX_OPSET:
             yield f"opset {opset.domain or 'ai.onnx'} {opset.version}, expected ai.onnx of at most {MAX_OPSET}"
     if model.functions:

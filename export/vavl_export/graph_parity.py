@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vavl_export.bundle_files import BundleFiles
-from vavl_export.golden import TOLERANCE, Case, check_parity, golden_bytes, golden_file, record_golden
+from vavl_export.golden import check_parity, golden_bytes, golden_file, record_golden
 from vavl_export.graph_export import ExportedGraph
 from vavl_export.precision.sessions import open_session
 from vavl_export.progress import Progress
+from vavl_runtime.bundle.golden import TOLERANCE, Case
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from vavl.checkpoint import Checkpoint, CheckpointDescription, load_checkpoint
+from vavl.checkpoint import Checkpoint, CheckpointDescription, find_checkpoint, load_checkpoint
 from vavl.config import light_config, paper_config
 from vavl.errors import ConfigError
 from vavl.model import Vavl
@@ -56,7 +56,7 @@ def build_request(
     """Load a checkpoint, or make random weights of a preset, and choose the encoders.
 
     Args:
-        checkpoint: Checkpoint folder, or None.
+        checkpoint: Checkpoint folder, or the run folder that holds it, or None.
         preset: ``paper`` or ``light``; used without a checkpoint.
         seed: Seed of the random weights; used without a checkpoint.
         audio_encoder: Reference that replaces the checkpoint's own.
@@ -71,6 +71,7 @@ def build_request(
     Raises:
         ConfigError: The checkpoint or the preset is wrong.
     """
+    checkpoint = find_checkpoint(checkpoint) if checkpoint is not None else None
     loaded = load_checkpoint(checkpoint) if checkpoint is not None else random_checkpoint(preset, seed)
     references = {"audio_encoder": audio_encoder, "face_encoder": face_encoder}
     changes = {kind: reference for kind, reference in references.items() if reference is not None}
@@ -78,7 +79,8 @@ def build_request(
         for kind in references.keys() - changes.keys():
             changes[kind] = _relative_to(checkpoint, getattr(loaded.description, kind))
     description = loaded.description.model_copy(update=changes)
-    return ExportRequest(loaded.model, description, name, fused, variants or VariantRequest())
+    crop = CropRecipe(token_rate=description.token_rate)
+    return ExportRequest(loaded.model, description, name, fused, variants or VariantRequest(), crop)
 
 
 def random_checkpoint(preset: str, seed: int) -> Checkpoint:

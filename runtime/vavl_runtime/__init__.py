@@ -3,6 +3,7 @@
 Names are imported when first used, so importing the package imports neither onnxruntime nor PyAV.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -35,16 +36,26 @@ if TYPE_CHECKING:
     from vavl_runtime.errors import VavlError as VavlError
     from vavl_runtime.media import ArrayClip as ArrayClip
     from vavl_runtime.media import Clip as Clip
+    from vavl_runtime.media.limits import ClipLimits as ClipLimits
+    from vavl_runtime.notes import Note as Note
     from vavl_runtime.pipeline.availability import Use as Use
+    from vavl_runtime.pipeline.self_test import GraphCheck as GraphCheck
     from vavl_runtime.recognizer import Recognizer as Recognizer
     from vavl_runtime.result import BundleIdentity as BundleIdentity
     from vavl_runtime.result import ClipResult as ClipResult
+    from vavl_runtime.result import Coverage as Coverage
+    from vavl_runtime.result import Extent as Extent
     from vavl_runtime.result import FaceCount as FaceCount
     from vavl_runtime.result import Prediction as Prediction
     from vavl_runtime.result import Reasons as Reasons
+    from vavl_runtime.result import TakenFace as TakenFace
+    from vavl_runtime.stream_numbers import StreamNumbers as StreamNumbers
     from vavl_runtime.tables import to_arrow as to_arrow
     from vavl_runtime.tables import to_pandas as to_pandas
     from vavl_runtime.timing import StageBudget as StageBudget
+
+# ONNX Runtime 1.29 and later collects usage data unless this is set before it is imported. Child processes inherit it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 # The public names, and the module that each comes from.
 _HOMES = {
@@ -57,16 +68,21 @@ _HOMES = {
     "BundleError": "errors",
     "BundleIdentity": "result",
     "Clip": "media",
+    "ClipLimits": "media.limits",
     "ClipResult": "result",
+    "Coverage": "result",
     "CropRecipe": "bundle.manifest",
     "EncoderRecord": "bundle.manifest",
+    "Extent": "result",
     "FaceCount": "result",
     "FileRecord": "bundle.manifest",
+    "GraphCheck": "pipeline.self_test",
     "GraphRecord": "bundle.manifest",
     "InputError": "errors",
     "Limits": "bundle.manifest",
     "Manifest": "bundle.manifest",
     "MissingDependencyError": "errors",
+    "Note": "notes",
     "OutputError": "errors",
     "PathName": "bundle.manifest",
     "Precision": "bundle.manifest",
@@ -76,6 +92,8 @@ _HOMES = {
     "Recognizer": "recognizer",
     "SpeedRecord": "bundle.manifest",
     "StageBudget": "timing",
+    "StreamNumbers": "stream_numbers",
+    "TakenFace": "result",
     "TensorRecord": "bundle.manifest",
     "Use": "pipeline.availability",
     "VariantRecord": "bundle.manifest",

@@ -9,18 +9,23 @@
     │   ├── NoMediaError            no_media            a folder without a media file
     │   ├── UnsupportedMediaError   unsupported_media   not a media container, or a codec we lack
     │   ├── NoStreamsError          no_streams          neither sound nor picture inside
+    │   ├── NoSuchStreamError       no_such_stream      the stream that was asked for is not there, or of another kind
     │   ├── EmptyStreamError        empty_stream        a stream without a decodable sample or frame
     │   ├── DamagedMediaError       damaged_media       decoding breaks half-way
-    │   ├── OversizedMediaError     oversized_media     frame size or sample rate beyond the limits
+    │   ├── OversizedMediaError     oversized_media     frames, sample rate, sound or streams beyond the limits
+    │   ├── OverLimitError          over_limit          reading it takes more memory or time than its limits
     │   └── InvalidArrayError       invalid_array       in-memory input of a wrong type, shape, dtype or value
     ├── BundleError                 bundle              a bundle that cannot be trusted         exit 3
     │   ├── BundleNotFoundError     bundle_not_found    no bundle there
     │   ├── ManifestError           manifest            manifest.json is missing, malformed or of another schema
     │   ├── MissingFileError        bundle_file_missing a listed file is not there
     │   ├── AlteredFileError        bundle_file_altered size or sha256 differs from the manifest
+    │   ├── UnsafeGraphError        unsafe_graph        a graph with what no exported graph holds
     │   ├── UnsafePathError         unsafe_path         a path that leaves the bundle
+    │   ├── UntrustedBundleError    untrusted_bundle    a bundle that no trusted key signed
     │   └── VariantMissingError     variant_missing     the bundle has no graphs of the precision asked for
     ├── OutputError                 output              a result cannot be written              exit 3
+    ├── WorkerLostError             worker_lost         a process that reads clips has ended    exit 1
     ├── MissingDependencyError      missing_dependency  an optional library is not installed    exit 4
     └── BackendUnavailableError     backend_unavailable a device or backend is missing          exit 4
         ├── EngineError             engine              a TensorRT engine is missing, damaged or of another build
@@ -87,6 +92,12 @@ class NoStreamsError(InputError):
     kind = "no_streams"
 
 
+class NoSuchStreamError(InputError):
+    """The stream that was asked for by its number is not there, or of another kind."""
+
+    kind = "no_such_stream"
+
+
 class EmptyStreamError(InputError):
     """A stream is announced but holds no decodable sample or frame."""
 
@@ -100,9 +111,15 @@ class DamagedMediaError(InputError):
 
 
 class OversizedMediaError(InputError):
-    """Frame size or sample rate is beyond the limits."""
+    """Frame size, sample rate, length of the sound or number of streams is beyond the limits."""
 
     kind = "oversized_media"
+
+
+class OverLimitError(InputError):
+    """Reading the clip takes more memory or time than the limits allow."""
+
+    kind = "over_limit"
 
 
 class InvalidArrayError(InputError):
@@ -148,6 +165,18 @@ class UnsafePathError(BundleError):
     kind = "unsafe_path"
 
 
+class UnsafeGraphError(BundleError):
+    """A graph holds what no exported graph holds, such as loops or operators of other libraries."""
+
+    kind = "unsafe_graph"
+
+
+class UntrustedBundleError(BundleError):
+    """No trusted key signed the bundle."""
+
+    kind = "untrusted_bundle"
+
+
 class VariantMissingError(BundleError):
     """The bundle has no graphs of the precision that was asked for."""
 
@@ -159,6 +188,12 @@ class OutputError(VavlError):
 
     kind = "output"
     exit_code = 3
+
+
+class WorkerLostError(VavlError):
+    """A process that reads clips for another one has ended, by itself or killed."""
+
+    kind = "worker_lost"
 
 
 class MissingDependencyError(VavlError):

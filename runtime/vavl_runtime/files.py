@@ -1,14 +1,20 @@
 """Atomic writing: fill a temporary file or folder in the same place, flush it to disk, rename it."""
 
 import contextlib
+import logging
 import os
+import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vavl_runtime.errors import OutputError
+from vavl_runtime.exchange import exchange
+
+log = logging.getLogger(__name__)
+_LEFT = re.compile(r"\.(?P<name>.+?)\.(?P<old>old\.)?[a-z0-9_]{8}", re.DOTALL)  # as `tempfile` names them
 
 
 @contextlib.contextmanager
@@ -93,10 +99,13 @@ def folder_beside(path: Path, overwrite: bool) -> Iterator[Path]:
         OutputError: The path exists already or cannot be written.
     """
     path = path.absolute()
+    with _reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _put_back(path)
     if path.exists() and not overwrite:
         raise OutputError(f"{path}: already exists; choose another place, or pass overwrite=True to replace it")
     with _reported(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        name_leftovers(path)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         yield temporary
@@ -107,13 +116,26 @@ def folder_beside(path: Path, overwrite: bool) -> Iterator[Path]:
                     _make_durable(file)
             _swap(temporary, path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove(temporary)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder; if the process is killed meanwhile, the folder is there whole, or not under its name.
+
+    Args:
+        folder: An existing folder.
+    """
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    folder.rename(aside / folder.name)
+    _remove(aside)
 
 
 def _swap(new: Path, path: Path) -> None:
-    """Rename ``new`` to ``path``; an old folder there is removed only after that."""
+    """Give ``path`` the content of ``new``; what was there before is removed only after that."""
     if not path.exists():
         new.rename(path)
+        return
+    if exchange(new, path):  # the caller removes `new`, which is now what was there before
         return
     old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old.")) / path.name
     path.rename(old)
@@ -123,4 +145,51 @@ def _swap(new: Path, path: Path) -> None:
         old.rename(path)
         raise
     finally:
-        shutil.rmtree(old.parent, ignore_errors=True)
+        _remove(old.parent)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _put_back(path: Path) -> None:
+    """Undo a `_swap` that was killed when the path had lost its old content and not got the new one."""
+    for sibling, name, replaced in _leftovers(path.parent):
+        if name == path.name and replaced and not path.exists() and (sibling / name).exists():
+            (sibling / name).rename(path)
+            sibling.rmdir()
+            log.warning("%s: put back; a run that was going to replace it did not finish", path)
+
+
+def name_leftovers(path: Path) -> None:
+    """Warn of unfinished files and folders beside a path. Another run may be at work on them, so nothing is removed.
+
+    Args:
+        path: What is going to be written; its folder exists.
+    """
+    _warn_of((left, name) for left, name, _ in _leftovers(path.parent) if name == path.name)
+
+
+def name_leftovers_in(folder: Path) -> None:
+    """Warn of all unfinished files and folders in a folder that only this program fills.
+
+    Args:
+        folder: The folder; it may be missing.
+    """
+    if folder.is_dir():
+        _warn_of((left, name) for left, name, _ in _leftovers(folder))
+
+
+def _warn_of(leftovers: Iterable[tuple[Path, str]]) -> None:
+    for left, name in leftovers:
+        log.warning("%s: unfinished; remove it, unless another run is writing %s now", left, name)
+
+
+def _leftovers(folder: Path) -> Iterator[tuple[Path, str, bool]]:
+    """What was being written in a folder: where, under which name, and whether it is what was there before."""
+    for sibling in sorted(folder.iterdir()):
+        if found := _LEFT.fullmatch(sibling.name):
+            yield sibling, found["name"], found["old"] is not None

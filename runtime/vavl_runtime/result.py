@@ -1,7 +1,7 @@
 """The result of a clip: frozen objects, and their one JSON form (documented in ``docs/result.md``)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from vavl_runtime.backends.base import BackendInfo
 from vavl_runtime.bundle.manifest import PathName
 from vavl_runtime.errors import VavlError
+from vavl_runtime.notes import Note
+from vavl_runtime.stream_numbers import StreamNumbers
 from vavl_runtime.timing import StageBudget
 
 
@@ -43,11 +45,58 @@ class Reasons:
 
 
 @dataclass(frozen=True)
+class TakenFace:
+    """The face that was taken from a frame, the largest one.
+
+    Attributes:
+        time_s: Time of the frame, seconds.
+        box: (x1, y1, x2, y2) in pixels of the upright frame; may reach over its edge.
+    """
+
+    time_s: float
+    box: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class FaceCount:
-    """Frames looked at, and how many of them show a face."""
+    """Frames looked at, and how many of them show a face.
+
+    Attributes:
+        frames: Frames looked at.
+        with_face: Those that show a face.
+        at_once: Faces in the frame that shows the most, of those that were searched. Faces much smaller than the one
+            that is followed may be missing.
+        taken: The face that was taken from that frame; None without a face.
+    """
 
     frames: int
     with_face: int
+    at_once: int = 0
+    taken: TakenFace | None = None
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where in a clip a modality was used.
+
+    Attributes:
+        start_s: Time of its first sound or face, seconds.
+        end_s: Time after its last, seconds.
+        share: How much of the clip it covers, 0 to 1: of the sound the windows that are heard, of the picture the
+            frames that show a face.
+    """
+
+    start_s: float
+    end_s: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Where in a clip each modality was found; None where it was not."""
+
+    audio: Extent | None = None
+    visual: Extent | None = None
 
 
 @dataclass(frozen=True)
@@ -69,13 +118,16 @@ class ClipResult:
         prediction: What that path predicts, or None.
         paths: What every path that was asked for predicts, by path.
         reasons: Why a modality was not used.
-        faces: Frames processed, and how many show a face.
+        faces: Frames processed, how many show a face, and how many faces there were.
+        coverage: From when to when sound was heard and faces were seen.
         duration_s: Length of the media that was decoded, seconds.
         timings_ms: Wall time by stage, and ``total``, milliseconds.
         budget: The same by thread, and how much of the total the stages account for.
         backend: What really ran the graphs.
         bundle: Which bundle was used.
         all_paths: Whether all paths were asked for.
+        notes: What is worth knowing about the media that were read, such as what of them was lost.
+        streams: Which streams of the file were read, by their numbers.
         error: Why the clip could not be read; only in the results of `Recognizer.predict_many`. Counts are zero then.
     """
 
@@ -91,6 +143,9 @@ class ClipResult:
     backend: BackendInfo
     bundle: BundleIdentity
     all_paths: bool = False
+    coverage: Coverage = Coverage()
+    notes: tuple[Note, ...] = ()
+    streams: StreamNumbers = field(default_factory=StreamNumbers)
     error: VavlError | None = None
 
     @classmethod
@@ -159,11 +214,16 @@ class ClipResult:
             "faces": {
                 "frames": self.faces.frames if read else None,
                 "with_face": self.faces.with_face if read else None,
+                "at_once": self.faces.at_once if read else None,
+                "taken": _taken(self.faces.taken),
             },
+            "coverage": {"audio": _extent(self.coverage.audio), "visual": _extent(self.coverage.visual)},
             "duration_s": round(self.duration_s, 3) if read else None,
             "timings_ms": {name: round(value, 3) for name, value in self.timings_ms.items()},
             "backend": str(self.backend),
             "bundle": {"name": self.bundle.name, "sha256": self.bundle.sha256, "weights": self.bundle.weights},
+            "notes": [{"kind": n.kind, "modality": n.modality, "message": n.message} for n in self.notes],
+            "streams": {"audio": self.streams.audio, "visual": self.streams.visual},
         }
         if self.all_paths:
             record["paths"] = {
@@ -171,3 +231,11 @@ class ClipResult:
                 for path, found in self.paths.items()
             }
         return record
+
+
+def _extent(extent: Extent | None) -> dict[str, float] | None:
+    return None if extent is None else {name: round(value, 3) for name, value in vars(extent).items()}
+
+
+def _taken(face: TakenFace | None) -> dict[str, Any] | None:
+    return None if face is None else {"time_s": round(face.time_s, 3), "box": [round(side, 1) for side in face.box]}

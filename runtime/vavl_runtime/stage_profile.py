@@ -6,7 +6,7 @@ from vavl_runtime.timing import WAIT, StageBudget
 
 STAGES: dict[str, tuple[str, ...]] = {  # titles, in the order of the work, and the timer's names behind them
     "load": ("load",),
-    "demux/decode": ("open", "decode_audio", "decode_video", "window"),
+    "demux/decode": ("open", "decode_audio", "decode_video", "convert", "window"),
     "resample": ("resample",),
     "detect": ("detect",),
     "track/crop": ("track", "crop"),

@@ -25,6 +25,9 @@ _AFTER = (
     "bundle",
     "bundle_sha256",
     "weights",
+    "notes",
+    "stream_audio",
+    "stream_visual",
 )
 
 
@@ -44,13 +47,15 @@ def row(record: Mapping[str, Any], labels: Iterable[str]) -> tuple[Any, ...]:
         A value for each column; None where nothing is known.
     """
     error = record["error"] or {"kind": None, "message": None}
-    reasons, faces, bundle = record["reasons"], record["faces"], record["bundle"]
+    reasons, faces, bundle, streams = record["reasons"], record["faces"], record["bundle"], record["streams"]
     return (
         *(record[name] for name in _BEFORE),
         *(record["scores"].get(label) for label in labels),
         *(reasons["audio"], reasons["visual"], error["kind"], error["message"]),
         *(faces["frames"], faces["with_face"], record["duration_s"], record["timings_ms"]["total"]),
         *(record["backend"], bundle["name"], bundle["sha256"], bundle["weights"]),
+        " ".join(f"{note['modality']}:{note['kind']}" for note in record["notes"]) or None,
+        *(streams["audio"], streams["visual"]),
     )
 
 

@@ -39,6 +39,13 @@ def test_the_page_shows_rows_and_differences() -> None:
     assert "| emulated |" in second and "visual happy" in second and second.endswith("| 1e-06 | 0 | 0.2 |")
 
 
+def test_answers_of_another_bundle_are_not_compared() -> None:
+    text = page({"rows": [ROW.to_dict(), replace(ROW, machine="aarch64", file=FLIPPED, bundle="older").to_dict()]})
+    assert next(line for line in text.splitlines() if "aarch64" in line and line.startswith("| Linux |")).endswith(
+        "| 1e-06 | another bundle | another bundle |"
+    )
+
+
 @pytest.fixture
 def answered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A file with a row, and a check that answers with what lies beside it."""

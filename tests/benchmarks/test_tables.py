@@ -3,6 +3,10 @@
 import importlib.util
 import json
 import re
+import sys
+from pathlib import Path
+
+import pytest
 
 from benchmarks import tables
 from benchmarks.record import RESULTS
@@ -28,3 +32,20 @@ def test_the_page_begins_with_the_packaged_bundle_and_ends_with_the_goals() -> N
 
 def test_a_page_needs_no_record() -> None:
     assert re.findall(r"^## (.*)", tables.page({}), re.MULTILINE) == ["Goals"]
+
+
+def test_an_edited_page_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    monkeypatch.setattr(tables, "pages", lambda: {page: "text"})
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["tables", *arguments])
+        return tables.main()
+
+    assert run("--check") == 1
+    assert run() == run("--check") == 0
+    page.write_text("edited", "utf-8")
+    assert run("--check") == 1
+    assert "page.md is not what benchmarks/results gives; run python -m benchmarks.tables" in capsys.readouterr().err

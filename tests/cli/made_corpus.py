@@ -16,7 +16,7 @@ LABELS = ("calm", "tense")
 CLIPS = 24
 HEADER = "id,speaker,audio,visual,label"
 SPLITS = ("train", "train", "train", "train", "development", "test")  # of the speakers in turn
-LIGHT = {"audio": 284, "visual": 275}  # of the light encoders: `vavl-train features` fills a cache of these widths
+DEFAULT = {"audio": 28, "visual": 275}  # `vavl-train features` fills a cache of these widths
 SMALL = {"audio": 12, "visual": 10}
 
 
@@ -58,13 +58,14 @@ def _features(random: np.random.Generator, width: int, sign: float) -> NDArray[n
     return features
 
 
-def fill_cache(folder: Path, manifest: Path, *, without: tuple[str, ...] = ()) -> Path:
+def fill_cache(folder: Path, manifest: Path, *, without: tuple[str, ...] = (), audio_encoder: str = "prosody") -> Path:
     """Fill a feature cache with the files of a made corpus, as ``vavl-train features`` would.
 
     Args:
         folder: The cache.
         manifest: The corpus, with `SMALL` features.
         without: Clips to leave out, as if they had been unreadable.
+        audio_encoder: Reference of the encoder that is said to have made the audio features.
 
     Returns:
         The folder.
@@ -73,7 +74,7 @@ def fill_cache(folder: Path, manifest: Path, *, without: tuple[str, ...] = ()) -
         dims=dict(SMALL),
         encoders={"audio": "a" * 64, "visual": "b" * 64},
         recipe={"waveform_normalization": WaveformNormalization().model_dump()},
-        references={"audio": "light", "visual": "light"},
+        references={"audio": audio_encoder, "visual": "light"},
     )
     with FeatureCache(folder, identity, writable=True) as cache:
         for clip in open_corpus("manifest", manifest).clips:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.cli.commands import TINY, fail, succeed, vavl_train
-from tests.cli.made_corpus import CLIPS, LIGHT, fill_cache, write_corpus
+from tests.cli.made_corpus import CLIPS, DEFAULT, fill_cache, write_corpus
 from tests.runtime.made_media import face_pictures, film_of_a_face, tone
 
 # The lines of the problems that `spoilt` makes, and the clips that are left out for them.
@@ -107,7 +107,7 @@ def test_features_of_another_corpus(cache: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_media_that_break_while_they_are_read(tmp_path: Path) -> None:
     """Media are only opened before; that one is damaged in its middle shows when it is decoded."""
-    manifest = write_corpus(tmp_path / "corpus", LIGHT)
+    manifest = write_corpus(tmp_path / "corpus", DEFAULT)
     sane = film_of_a_face(tmp_path / "corpus" / "sane.mkv", face_pictures(30), tone(1.2))
     broken = film_of_a_face(tmp_path / "corpus" / "broken.mkv", [*face_pictures(2), *[b"no picture"] * 40], None)
     with manifest.open("a", encoding="utf-8") as file:

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import TINY, assert_plot, succeed
-from tests.cli.made_corpus import CLIPS, LABELS, LIGHT, SPEAKERS, fill_cache, write_corpus
+from tests.cli.made_corpus import CLIPS, DEFAULT, LABELS, SPEAKERS, fill_cache, write_corpus
 from vavl.checkpoint import load_checkpoint
 from vavl.evaluation.comparison import ComparisonResults
 from vavl.evaluation.report import EvaluationReport
 
 EPOCHS = 8
 LEARNS = ("--preset", "light", "--epochs", EPOCHS, "--batch-size", 4, "--learning-rate", 3e-3, "--selection", "last")
-EAGER = {"visual_dynamics": False, "visual_pool": 1, "dropout": 0.0, "head_dropout": 0.0, "width": 32}
+EAGER = {"visual_dynamics": "off", "visual_pool": 1, "dropout": 0.0, "head_dropout": 0.0, "width": 32}
 PATHS = ("audio_visual", "audio", "visual")
 SYSTEMS = {
     "VAVL": "vavl",
@@ -31,7 +31,7 @@ SYSTEMS = {
 @pytest.mark.slow
 def test_feature_files_to_a_report(tmp_path: Path) -> None:
     """The light encoders only say how wide the cache is: the corpus brings its features along."""
-    manifest, cache = write_corpus(tmp_path / "corpus", LIGHT), tmp_path / "cache"
+    manifest, cache = write_corpus(tmp_path / "corpus", DEFAULT), tmp_path / "cache"
     features = ("features", "manifest", manifest, "-o", cache, "--workers", 1)
     assert f"{CLIPS} clips extracted, 0 already cached, 0 unreadable" in succeed(*features).stdout
     assert f"0 clips extracted, {CLIPS} already cached, 0 unreadable" in succeed(*features).stdout
@@ -43,8 +43,10 @@ def test_feature_files_to_a_report(tmp_path: Path) -> None:
         history = [json.loads(line) for line in (run / "history.jsonl").read_text("utf-8").splitlines()]
         assert [line["epoch"] for line in history] == list(range(EPOCHS))
         assert all(math.isfinite(value) for line in history for value in line.values())
-        model = load_checkpoint(run / "checkpoint").model
-        assert (model.config.audio_dim, model.config.visual_dim, model.config.labels) == (*LIGHT.values(), LABELS)
+        checkpoint = load_checkpoint(run / "checkpoint")
+        assert checkpoint.description.token_rate == 29.97
+        model = checkpoint.model
+        assert (model.config.audio_dim, model.config.visual_dim, model.config.labels) == (*DEFAULT.values(), LABELS)
         assert model.config.width == EAGER["width"]
     out = tmp_path / "report"
     page = succeed("evaluate", *runs, "-o", out).stdout

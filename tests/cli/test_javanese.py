@@ -46,7 +46,7 @@ def corpus(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def features(corpus: Path) -> Path:
-    """Features by the light encoders, through the command."""
+    """Features by the default encoders, through the command."""
     place = corpus.parent / f"{corpus.name}-features"
     clips = 2 * SPEAKERS * EMOTIONS
     assert (

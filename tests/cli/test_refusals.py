@@ -26,6 +26,12 @@ def fit(manifest: Path, cache: Path, tmp_path: Path) -> Callable[..., str]:
     return run_fit
 
 
+def test_a_token_rate_that_no_bundle_has(manifest: Path, tmp_path: Path) -> None:
+    said = fail(2, "features", "manifest", manifest, "-o", tmp_path / "cache", "--token-rate", 0.5)
+    assert "--token-rate: got 0.5, expected 0, or 1 to 125" in " ".join(said.split())
+    assert not (tmp_path / "cache").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -49,3 +49,10 @@ def test_shared_options_have_one_text() -> None:
 
 def test_inspect_without_a_bundle_takes_the_default(light_bundle: Path) -> None:
     assert run("vavl-export", "inspect").stdout == run("vavl-export", "inspect", light_bundle).stdout
+
+
+def test_the_packaged_bundle_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "light: classification" in run("vavl-export", "inspect", "light").stdout
+    (tmp_path / "light").mkdir()  # what lies there goes first
+    assert run("vavl-export", "inspect", "light").exit_code == 3

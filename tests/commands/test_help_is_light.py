@@ -8,7 +8,7 @@ import pytest
 
 from tests.commands.programs import MODULES
 
-HEAVY = ["torch", "transformers", "onnx", "onnxruntime", "av", "PIL", "scipy", "matplotlib", "rich"]
+HEAVY = ["multiprocessing", "torch", "transformers", "onnx", "onnxruntime", "av", "PIL", "scipy", "matplotlib", "rich"]
 LIGHT = ["numpy", "pydantic", "packaging", "logging"]
 
 

@@ -1,6 +1,7 @@
 """``-q`` and ``-v``, and the logging behind them."""
 
 import logging
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 import typer
 
 from tests.commands.programs import all_commands, run
+from vavl.cli.reporting import ProgressLine
+from vavl_runtime.cli import signals
 from vavl_runtime.cli.common import exit_on_error, notify
 from vavl_runtime.cli.logs import PACKAGES, QUIET, USUAL, VERBOSE, log_to_stderr
 from vavl_runtime.errors import InputError
@@ -74,6 +77,12 @@ def test_a_message_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "two lines of 100 %s\n"
 
 
+def test_control_characters_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    with log_to_stderr(USUAL):
+        notify("clear\x1b[2J.mp4 and café.mp4")
+    assert capsys.readouterr().err == "clear\\x1b[2J.mp4 and café.mp4\n"
+
+
 def test_nothing_is_left_behind_after_an_error() -> None:
     before = [(list(logging.getLogger(name).handlers), logging.getLogger(name).level) for name in PACKAGES]
     with pytest.raises(typer.Exit), log_to_stderr(VERBOSE), exit_on_error():
@@ -93,3 +102,11 @@ def test_vavl_run_without_arguments_shows_its_help() -> None:
     result = run("vavl-run")
     assert result.exit_code == 2
     assert "Example: vavl-run clip.mp4" in result.output
+
+
+def test_an_exit_that_python_dropped_is_made_up_for_at_the_next_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_received", [signal.SIGTERM])
+    for tell in (lambda: notify("a line"), lambda: ProgressLine("clips")(1, 2, "a clip")):
+        with pytest.raises(SystemExit) as ended:
+            tell()
+        assert ended.value.code == 128 + signal.SIGTERM

@@ -54,6 +54,7 @@ def test_workflow_and_templates_are_valid_yaml() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
     steps = [step.get("run") for job in workflow["jobs"].values() for step in job["steps"]]
     assert ".ci/run" in steps
+    assert "make audit" in steps
 
 
 def test_pictures_of_the_readme_exist() -> None:

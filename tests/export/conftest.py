@@ -28,7 +28,7 @@ def tiny_checkpoint(store: SessionStore) -> Path:
 
 def _write_checkpoint(folder: Path) -> None:
     audio, face = load_audio_encoder("light").module, load_face_encoder(RANDOM_FACE).module
-    model = tiny_model(audio_dim=audio.dim, visual_dim=face.dim, visual_dynamics=True, **REGRESSION)
+    model = tiny_model(audio_dim=audio.dim, visual_dim=face.dim, visual_dynamics="frames", **REGRESSION)
     save_encoder(audio, folder / "audio")
     description = CheckpointDescription(
         model=model.config,
@@ -36,6 +36,7 @@ def _write_checkpoint(folder: Path) -> None:
         face_encoder=RANDOM_FACE,
         audio_encoder_sha256=load_audio_encoder(str(folder / "audio")).weights_sha256,
         face_encoder_sha256=load_face_encoder(RANDOM_FACE).weights_sha256,
+        token_rate=25.0,
         trained=True,
         provenance="a test",
     )

@@ -7,10 +7,13 @@ import numpy as np
 import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
+from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from vavl.config import VavlConfig
+from tests.vavl.small_wav2vec2 import SMALL
+from vavl.config import VavlConfig, WaveformNormalization
 from vavl.encoders import load_audio_encoder, load_face_encoder
 from vavl.encoders.mtcnn import load_mtcnn
+from vavl.encoders.wav2vec2 import Wav2Vec2Encoder
 from vavl.model import Vavl
 from vavl_export.graph_specs import GraphSpec, detector_specs, encoder_specs, path_specs
 from vavl_export.request import random_checkpoint
@@ -68,8 +71,15 @@ def _specs(kind: str) -> list[GraphSpec]:
         return encoder_specs(load_audio_encoder("light").module, load_face_encoder("light").module)
     if kind == "tiny bundle":
         audio, face = load_audio_encoder("light").module, load_face_encoder("random:light@0").module
-        model = tiny_model(audio_dim=audio.dim, visual_dim=face.dim, visual_dynamics=True, **REGRESSION)
+        model = tiny_model(audio_dim=audio.dim, visual_dim=face.dim, visual_dynamics="frames", **REGRESSION)
         return [*path_specs(model), *encoder_specs(audio, face), *detector_specs(load_mtcnn())]
+    if kind == "wav2vec2":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = Wav2Vec2Model(Wav2Vec2Config(**SMALL)).eval()
+            for parameter in network.parameters():  # biases and norms are 0 and 1 at first, and hide mistakes
+                torch.nn.init.normal_(parameter, float(parameter.detach().mean().round()), 0.2)
+        return encoder_specs(Wav2Vec2Encoder(network, WaveformNormalization()), load_face_encoder("light").module)
     assert kind == "paper"
     checkpoint = random_checkpoint("paper", 0)
     audio = load_audio_encoder(checkpoint.description.audio_encoder).module
@@ -84,8 +94,9 @@ def spec_of(kind: str, name: str) -> GraphSpec:
 
     Args:
         kind: A tiny model of six classes (``classification``), without its optional parts (``ablated``) or in the
-            released layout (``released``); the light encoders, whose face network is pretrained (``pretrained``); or
-            whatever is in the ``tiny bundle`` or in the bundle of the ``paper`` preset.
+            released layout (``released``); the light encoders, whose face network is pretrained (``pretrained``); a
+            small ``wav2vec2`` with random weights; or whatever is in the ``tiny bundle`` or in the bundle of the
+            ``paper`` preset.
         name: Of the graph.
     """
     return next(plan for plan in _specs(kind) if plan.name == name)

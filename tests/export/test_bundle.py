@@ -14,10 +14,13 @@ from typer.testing import CliRunner, Result
 
 from vavl_export.checks import bundle_checks, weight_bytes
 from vavl_export.cli import app
+from vavl_export.describe import describe_bundle
 from vavl_export.errors import ExportError, ParityError
-from vavl_export.golden import check_parity, golden_bytes, read_golden, relative_l2
+from vavl_export.golden import check_parity, golden_bytes
 from vavl_export.graph_lint import lint_graph
 from vavl_runtime import Recognizer, open_bundle
+from vavl_runtime.bundle.golden import read_golden, relative_l2
+from vavl_runtime.bundle.manifest import CropRecipe
 
 
 def _cli(*arguments: object) -> Result:
@@ -238,6 +241,14 @@ def test_another_encoder_than_in_training_is_refused(tiny_checkpoint: Path, tmp_
     assert f"{kind} encoder" in result.stderr
     assert "are not those that the model was trained with (000000000000)" in " ".join(result.stderr.split())
     assert not (tmp_path / "bundle").exists()
+
+
+def test_tokens_of_faces_keep_the_rate_of_training(tiny_bundle: Path) -> None:
+    with open_bundle(tiny_bundle) as bundle:
+        assert bundle.manifest.crop.token_rate == 25.0
+        assert "tokens    of faces: 25 a second" in describe_bundle(bundle)
+        bundle.manifest = bundle.manifest.model_copy(update={"crop": CropRecipe()})  # as of an older bundle
+        assert "tokens    of faces: one a frame: answers depend on the frame rate" in describe_bundle(bundle)
 
 
 def test_a_window_longer_than_the_position_table_makes_no_bundle(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files of a bundle are listed with the size and the hash that they have on disk."""
 
 import hashlib
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from vavl_export.bundle_files import BundleFiles
+from vavl_export.bundle_writer import _new_bundle
 from vavl_export.errors import ExportError
 from vavl_export.graph_lint import lint_graphs
 from vavl_export.precision.report import HalfReport
@@ -72,3 +74,16 @@ def test_reports_of_older_bundles_load() -> None:
     report = HalfReport.model_validate({**older, "islands": [{"name": "x", "peak": 7e4}]})
     assert [(tensor.name, tensor.peak) for tensor in report.kept_fp32] == [("x", 7e4)]
     assert HalfReport.model_validate_json(report.model_dump_json()) == report
+
+
+def test_an_archive_is_made_in_a_folder_that_the_next_export_names(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with _new_bundle(tmp_path / "b.vavl", False) as folder:
+        (folder / "file").touch()
+        shutil.copytree(folder, tmp_path / "left" / folder.name)  # as a killed export leaves it
+    (tmp_path / "b.vavl").unlink()
+    (tmp_path / "left" / folder.name).rename(folder)
+    with _new_bundle(tmp_path / "b.vavl", False):
+        pass
+    assert [f"{folder}: unfinished; remove it" in said for said in caplog.messages] == [True]

@@ -5,7 +5,7 @@ import torch
 
 from tests.export.conftest import OpenGraph
 from tests.export.exported import Exported
-from vavl_export.golden import TOLERANCE, relative_l2
+from vavl_runtime.bundle.golden import TOLERANCE, relative_l2
 
 LENGTHS_S = [0.0, 0.2, 0.5, 1.0, 3.0, 12.0]  # 0 means the shortest that is allowed
 BATCHES = [1, 5]

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 from tests.export.conftest import FindGraph
 from tests.export.exported import spec_of
 from vavl.errors import ConfigError
-from vavl_export.golden import TOLERANCE, Arrays, record_golden, relative_l2
+from vavl_export.golden import record_golden
 from vavl_export.graph_lint import lint_graph
 from vavl_export.graph_specs import GraphSpec
 from vavl_export.precision.emulate import emulate
@@ -28,6 +28,7 @@ from vavl_export.precision.half_overflow import HalfGraph, activation_peaks, con
 from vavl_export.precision.int8 import quantizable, quantization_drift, quantize, with_unsigned_activations
 from vavl_export.precision.sessions import open_session
 from vavl_export.precision.variants import VariantRequest
+from vavl_runtime.bundle.golden import TOLERANCE, Arrays, relative_l2
 
 ALWAYS_FP32 = {"LayerNormalization", "Softmax", "ReduceSum", "ReduceMean", "AveragePool", "Log", "Exp", "Sqrt"}
 Graph = tuple[GraphSpec, onnx.ModelProto, list[tuple[Arrays, Arrays]]]

@@ -11,15 +11,16 @@ from typer.testing import CliRunner, Result
 
 from vavl.corpora import Clip, Corpus
 from vavl.errors import ConfigError
-from vavl_export import golden
 from vavl_export.checks import bundle_checks, corpus_checks, weight_bytes
 from vavl_export.cli import app
 from vavl_export.errors import ParityError
 from vavl_export.precision.calibration import calibration_inputs
 from vavl_export.precision.corpus import CorpusDrift, corpus_drift
+from vavl_export.precision.drift import GPU_EMULATED
 from vavl_export.precision.report import read_report
 from vavl_export.precision.variants import VariantRequest, add_variants
 from vavl_runtime import Recognizer, open_bundle
+from vavl_runtime.bundle.golden import TOLERANCE
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 from vavl_runtime.devices.cpu import int8_instructions
 
@@ -60,6 +61,40 @@ def test_the_paths_share_their_weights_in_each_precision(lowered_bundle: Path, p
         assert shared <= 0.7 * bundle.manifest.files["weights.bin"].bytes
 
 
+def test_fp16_graphs_that_gain_have_a_file_for_onnx_runtime_on_gpus(lowered_bundle: Path) -> None:
+    with open_bundle(lowered_bundle) as bundle:
+        report = read_report(bundle)
+        assert report is not None
+        for found in report.launches:
+            record = bundle.manifest.graphs[found.graph].variants["fp16"]
+            assert (record.onnxruntime_gpu_file is not None) == (found.own_launches < found.launches)
+            if record.onnxruntime_gpu_file is not None:
+                own = bundle.graph_file(found.graph, "fp16", "onnxruntime_gpu")
+                assert own.name == record.file.split("/")[-1].replace(".fp16.onnx", ".fp16.ort.onnx")
+                model = onnx.load(own, load_external_data=False)
+                stored = {item.value for tensor in model.graph.initializer for item in tensor.external_data[:1]}
+                assert stored == {Path(record.data).name}  # the weight file of the graph beside it
+        assert {found.graph for found in report.launches if found.own_launches < found.launches} >= set(PATHS)
+        assert not any(graph.variants.get("bf16", record).own_files for graph in bundle.manifest.graphs.values())
+
+
+def test_verify_finds_a_file_for_gpus_that_computes_something_else(lowered_bundle: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(lowered_bundle, tmp_path / "light")
+    file = folder / "audio.fp16.ort.onnx"
+    model = onnx.load(file, load_external_data=False)
+    node = next(node for node in model.graph.node if node.op_type == "Attention")
+    next(item for item in node.attribute if item.name == "scale").f = 1.0
+    file.write_bytes(model.SerializeToString())
+    content = json.loads((folder / "manifest.json").read_text())
+    content["files"]["audio.fp16.ort.onnx"]["bytes"] = file.stat().st_size
+    (folder / "manifest.json").write_text(json.dumps(content))
+    with open_bundle(folder) as bundle:
+        bundle._verified.add("audio.fp16.ort.onnx")  # the hash would object first
+        failed = {check.name: check.detail for check in bundle_checks(bundle) if not check.passed}
+    assert f"audio fp16 ({GPU_EMULATED}, golden inputs): relative L2" in failed["drift audio fp16"]
+    assert "drift audio bf16" not in failed
+
+
 def test_int8_that_gains_nothing_says_so_with_a_figure(lowered_bundle: Path) -> None:
     with open_bundle(lowered_bundle) as bundle:
         for name in VARIANT_GRAPHS:
@@ -76,7 +111,13 @@ def test_the_report_is_in_the_bundle_and_says_how_each_figure_came_about(lowered
         report = read_report(bundle)
     assert report is not None
     ways = {(found.precision, found.how) for found in report.graphs}
-    assert ways == {("fp16", "run"), ("fp16", "emulated"), ("bf16", "emulated"), ("int8", "run")}
+    assert ways == {
+        ("fp16", "run"),
+        ("fp16", "emulated"),
+        ("fp16", GPU_EMULATED),
+        ("bf16", "emulated"),
+        ("int8", "run"),
+    }
     assert {found.inputs for found in report.graphs} == {"golden", "calibration"}
     assert {(half.graph, half.precision) for half in report.half} == {
         (name, precision) for name in VARIANT_GRAPHS for precision in ("fp16", "bf16")
@@ -96,7 +137,7 @@ def test_the_runtime_answers_in_a_precision(lowered_bundle: Path, example_clip: 
         got = recognizer.predict(example_clip)
     assert got.label == expected.label
     scores = [np.array(list(result.scores.values())) for result in (got, expected)]
-    assert np.abs(scores[0] - scores[1]).max() <= golden.TOLERANCE["fp16" if precision == "fp16" else "int8"]
+    assert np.abs(scores[0] - scores[1]).max() <= TOLERANCE["fp16" if precision == "fp16" else "int8"]
 
 
 def test_verify_passes_and_covers_every_variant(lowered_bundle: Path) -> None:
@@ -126,7 +167,7 @@ def test_verify_finds_a_variant_that_computes_something_else(lowered_bundle: Pat
 def test_drift_beyond_the_tolerance_fails_unless_it_is_allowed(
     exact_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(golden.TOLERANCE, "fp16", 1e-7)
+    monkeypatch.setitem(TOLERANCE, "fp16", 1e-7)
     folder = shutil.copytree(exact_bundle, tmp_path / "light")
     with pytest.raises(ParityError, match="relative L2 .*, at most 1e-07.*allow_drift=True"):
         add_variants(folder, VariantRequest(("fp16",)), _quietly)
@@ -141,7 +182,7 @@ def test_calibration_needs_clips_that_reach_every_graph(light_bundle: Path, tmp_
 
     with wave.open(str(tmp_path / "tone.wav"), "wb") as file:
         file.setparams((1, 2, 16_000, 16_000, "NONE", ""))
-        file.writeframes((8000 * np.sin(np.arange(16_000) / 20)).astype("<i2").tobytes())
+        file.writeframes((8000 * np.sin(np.arange(16_000) / 5)).astype("<i2").tobytes())
     with (
         open_bundle(light_bundle) as bundle,
         pytest.raises(ConfigError, match=r"none of the 1 clips in .* reaches visual, audio_visual, face_encoder"),
@@ -161,7 +202,12 @@ def test_a_corpus_is_answered_in_every_precision(lowered_bundle: Path, example_c
     assert {(drift.path, drift.precision, drift.how) for drift in everything} == {
         (path, *way)
         for path in PATHS
-        for way in (("fp16", "run"), ("fp16", "emulated"), ("bf16", "emulated"), ("int8", "run"))
+        for way in (
+            ("fp16", "run"),
+            ("fp16", "emulated"),
+            ("bf16", "emulated"),
+            ("int8", "run"),
+        )
     }
     assert all(drift.clips == 1 for drift in found)
     for drift in everything:

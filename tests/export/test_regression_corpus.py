@@ -47,7 +47,7 @@ def corpus(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
         assert scale is not None
         for number in range(CLIPS):
             time = np.arange(8000 + 2000 * number) / 16_000
-            sound = 0.5 * np.sin(2 * np.pi * (100 + 60 * number) * time + 5 * np.sin(2 * np.pi * 3 * time))
+            sound = 0.5 * np.sin(2 * np.pi * (300 + 60 * number) * time + 5 * np.sin(2 * np.pi * 3 * time))
             file = write_wav(folder / f"{number}.wav", pcm16(sound.astype(np.float32)))
             scores = recognizer.predict(file).scores
             target = tuple(scores[label] for label in labels)

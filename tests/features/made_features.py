@@ -121,7 +121,9 @@ def assert_resumes(folder: Path, numbers: range) -> set[int]:
 
 
 def add_until_killed(folder: Path, numbers: range) -> None:
-    """Add clips and wait for the end."""
+    """Add clips, slowly enough that it takes long to add many, and wait for the end."""
     with FeatureCache(folder, identity(), writable=True) as cache:
-        add(cache, numbers)
+        for number in numbers:
+            add(cache, [number])
+            time.sleep(0.002)
     time.sleep(60)

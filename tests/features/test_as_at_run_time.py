@@ -27,7 +27,7 @@ class RecordingBackend(OnnxRuntimeBackend):
     """Keeps what the path graphs get.
 
     Args:
-        encoders: Answers in place of the encoder graphs, whatever weights the bundle has; None for the bundle's own.
+        encoders: Answers in place of the encoder graphs; None for the bundle's own.
     """
 
     def __init__(self, encoders: RunGraph | None = None) -> None:
@@ -38,10 +38,16 @@ class RecordingBackend(OnnxRuntimeBackend):
     def run(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
         if name in PATHS:
             self.inputs[name].append(dict(inputs))
-            return {"prediction": np.zeros((1, 6), np.float32), "embedding": np.zeros((1, 4), np.float32)}
+            return {"prediction": np.zeros((1, 6), np.float32), "embedding": np.zeros((1, 64), np.float32)}
         if self._encoders is not None and name in ("audio_encoder", "face_encoder"):
             return self._encoders(name, inputs)
         return super().run(name, inputs)
+
+
+@pytest.fixture(scope="module")
+def graphs() -> TorchGraphs:
+    """The encoders of the packaged bundle."""
+    return TorchGraphs(load_audio_encoder("prosody").module, load_face_encoder("landmarks").module)
 
 
 def runtime_windows(inputs: dict[str, Inputs], modality: str) -> list[NDArray[np.float32]]:

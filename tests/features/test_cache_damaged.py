@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,6 +92,43 @@ def test_a_damaged_journal(filled: Path, what: str, writable: bool) -> None:
         assert (copy / "audio.bin").read_bytes() == before
 
 
+@pytest.mark.parametrize("file", BINARIES.values())
+def test_rows_that_are_not_what_was_written(filled: Path, file: str) -> None:
+    whole = (filled / file).read_bytes()
+    with copy_of(filled) as copy:
+        for at in range(0, len(whole), 3):
+            (copy / file).write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            with pytest.raises(
+                ConfigError, match="features of clip .* were damaged after they were written; remove the"
+            ):
+                read(copy)
+
+
+def without_checksums(cache: Path) -> None:
+    """Make the journal what it was before it had checksums."""
+    lines = [json.loads(line) for line in (cache / "clips.jsonl").read_text().splitlines()]
+    for window in (window for line in lines for window in line["windows"]):
+        del window["audio_crc32"], window["visual_crc32"]
+    (cache / "clips.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_cache_without_checksums_is_read_and_added_to(filled: Path) -> None:
+    with copy_of(filled) as copy:
+        without_checksums(copy)
+        assert read(copy) == read(filled)
+        assert_resumes(copy, range(9))
+
+
+def test_not_even_without_checksums_are_numbers_that_are_none_read(filled: Path) -> None:
+    with copy_of(filled) as copy:
+        without_checksums(copy)
+        rows = bytearray((copy / "audio.bin").read_bytes())
+        rows[:4] = np.float32(np.nan).tobytes()
+        (copy / "audio.bin").write_bytes(rows)
+        with pytest.raises(ConfigError, match="were damaged after they were written"):
+            read(copy)
+
+
 @some
 @given(at=st.integers(0, 10_000), byte=st.integers(0, 255))
 def test_a_flipped_byte_is_at_worst_an_error_of_ours(filled: Path, at: int, byte: int) -> None:
@@ -111,6 +149,12 @@ DESCRIPTIONS = {
     "a part": '{"format_version": 1, "dims": {"audio": 3, "visual": 2}}',
     "odd widths": json.dumps({"format_version": 1, **vars(identity()), "dims": 3}),
     "one width": json.dumps({"format_version": 1, **vars(identity()), "dims": {"audio": 3}}),
+    "no width": json.dumps({"format_version": 1, **vars(identity()), "dims": {"audio": 0, "visual": 2}}),
+    "negative width": json.dumps({"format_version": 1, **vars(identity()), "dims": {"audio": -3, "visual": 2}}),
+    "objects": json.dumps(
+        {"format_version": 1, **vars(identity()), "dtypes": {"audio": "object", "visual": "float32"}}
+    ),
+    "nested": "[" * 100_000,
     "odd type": json.dumps({"format_version": 1, **vars(identity()), "dtypes": {"audio": "many", "visual": "float32"}}),
 }
 

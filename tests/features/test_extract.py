@@ -1,5 +1,6 @@
 """Extraction in several processes and in several runs: nothing is read twice, nothing is lost when it is killed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -23,10 +24,13 @@ from vavl.errors import ConfigError
 from vavl.features import ClipFeatures, FeatureCache
 from vavl.features import extract as extraction
 from vavl.features.encoding import TorchGraphs
-from vavl.features.extract import EncoderChoice, Extraction, extract, fingerprint, identify, read_clip
+from vavl.features.extract import TOKEN_RATE, EncoderChoice, Extraction, extract, fingerprint, identify, read_clip
 from vavl.features.raw import RawChoice, RawGraphs
 from vavl_runtime.bundle.manifest import CropRecipe, Limits
 from vavl_runtime.errors import InputError
+from vavl_runtime.media.source import SOUND_RECIPE
+
+CROP = CropRecipe(token_rate=TOKEN_RATE)  # the default of `extract`
 
 # In several processes.
 
@@ -54,12 +58,12 @@ def test_workers_read_what_one_process_reads(
 ) -> None:
     folder, done = extracted
     assert (done.computed, done.reused) == (len(KINDS), 0)
-    with FeatureCache(folder, identify(CHOICE, CropRecipe(), Limits())) as cache:
+    with FeatureCache(folder, identify(CHOICE, CROP, Limits())) as cache:
         assert set(cache) == set(KINDS)
         for clip in clips:
             if clip.id in KINDS:
                 found = ClipFeatures(tuple(cache.windows(clip.id)), dict(cache.reasons(clip.id)))
-                assert equal(found, read_clip(clip, graphs, CropRecipe(), limits)), clip.id
+                assert equal(found, read_clip(clip, graphs, CROP, limits)), clip.id
                 assert cache.is_current(clip.id, fingerprint(clip))
 
 
@@ -171,6 +175,7 @@ def test_features_that_do_not_fit_the_cache_are_reported(reads: list[str], tmp_p
         ("encoders.visual", replace(CHOICE, face="random:light@1"), {}),
         ("recipe.waveform_normalization.kind", replace(CHOICE, normalization=WaveformNormalization(kind="none")), {}),
         ("recipe.crop.margin", CHOICE, {"crop": CropRecipe(margin=0.3)}),
+        ("recipe.crop.token_rate", CHOICE, {"crop": CropRecipe()}),
         ("recipe.limits.window_s", CHOICE, {"limits": Limits(window_s=6.0)}),
         ("recipe.limits.silence_dbfs", CHOICE, {"limits": Limits(silence_dbfs=-50.0)}),
         ("dtypes.visual", RawChoice(), {}),
@@ -183,6 +188,37 @@ def test_other_encoders_or_recipes_are_refused(
     with pytest.raises(ConfigError, match=f"made with other encoders or settings .*{what} is .*, now "):
         extract([], tmp_path, choice, **changes)
     extract([], tmp_path, CHOICE)
+
+
+@pytest.mark.parametrize(
+    ("choice", "crop", "rate"),
+    [
+        (CHOICE, None, TOKEN_RATE),
+        (CHOICE, CropRecipe(token_rate=25), 25.0),
+        (CHOICE, CropRecipe(), None),
+        (RawChoice(), None, None),  # crops cannot be interpolated
+        (RawChoice(), CropRecipe(token_rate=25), None),
+    ],
+)
+def test_the_clock_of_tokens_is_kept(
+    tmp_path: Path, choice: EncoderChoice | RawChoice, crop: CropRecipe | None, rate: float | None
+) -> None:
+    extract([], tmp_path, choice, crop=crop)
+    assert FeatureCache(tmp_path).identity.token_rate == rate
+
+
+@pytest.mark.parametrize("choice", [CHOICE, RawChoice()])
+def test_sound_of_another_recipe_is_not_mixed_in(tmp_path: Path, choice: EncoderChoice | RawChoice) -> None:
+    """A cache from before the recipe had a name can be read, but nothing is added to it."""
+    extract([], tmp_path, choice)
+    description = tmp_path / "cache.json"
+    content = json.loads(description.read_text())
+    assert content["recipe"].pop("sound") == SOUND_RECIPE
+    description.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=f"recipe.sound is None, now '{SOUND_RECIPE}'"):
+        extract([], tmp_path, choice)
+    with FeatureCache(tmp_path) as cache:
+        assert list(cache) == []
 
 
 def test_the_shortest_sound_is_the_encoders(graphs: TorchGraphs, limits: Limits, tmp_path: Path) -> None:

@@ -58,6 +58,12 @@ def test_features_that_a_corpus_ships(
 BAD_FEATURES = {
     "text": (b"no features", "not a readable feature file"),
     "empty": (b"", "not a readable feature file"),
+    "open bracket": (b"\x93NUMPY\x01\x00\x10\x00{'shape': (3, 8, \n", "not a readable feature file"),
+    "archive": (b"PK\x05\x06" + bytes(18), "not a readable feature file"),
+    "huge": (
+        b"\x93NUMPY\x01\x00\x40\x00{'descr': '<f4', 'fortran_order': False, 'shape': (1 << 40, 8)}",
+        "not a readable",
+    ),
     "pickle": (np.array([{"a": 1}]), "not a readable feature file"),
     "whole numbers": (np.ones((3, 8), np.int64), r"got int64 of shape \(3, 8\), expected floats of shape \(T, F\)"),
     "one axis": (np.ones(3), r"got float64 of shape \(3,\), expected floats of shape \(T, F\)"),

@@ -82,7 +82,7 @@ def test_a_prediction_is_the_same(recognizer: Recognizer, example_clip: Path, tm
         for file in sorted(path for path in PACKAGED_BUNDLE.rglob("*") if path.is_file()):
             content.write(file, file.relative_to(PACKAGED_BUNDLE).as_posix())
     output = tmp_path / "result.json"
-    output.write_text("old", "utf-8")
+    output.write_text("[]", "utf-8")  # earlier results, of no clips
     code = f"""
 import sys
 from pathlib import Path
@@ -127,7 +127,7 @@ import subprocess, sys
 from pathlib import Path
 import numpy as np
 from vavl.errors import ConfigError
-from vavl.features.cache import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
+from vavl.features import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
 identity = CacheIdentity(dims={"audio": 3, "visual": 2}, encoders={"audio": "a", "visual": "v"}, recipe={})
 if len(sys.argv) > 1:
     try:

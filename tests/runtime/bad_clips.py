@@ -2,6 +2,7 @@
 
 import math
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,6 +111,13 @@ def video_without_frames(folder: Path) -> Path:
     return folder / "none.y4m"
 
 
+def absurd_packets(folder: Path) -> Path:
+    """Pictures too large to probe, whose packets are too large to be read."""
+    header = struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, b"VP80", 9024, 38398, 25, 1, 1, 0)
+    (folder / "absurd.ivf").write_bytes(header + struct.pack("<IQ", 0xFFFFFFFF, 0) + b"\0\0\0\xc0")
+    return folder / "absurd.ivf"
+
+
 def garbage_pictures(folder: Path) -> Path:
     good = jpeg(np.zeros((64, 64, 3), np.uint8))
     return write_matroska(folder / "garbage.mkv", [good, good, b"\x00" * 500, good], None)
@@ -132,13 +140,18 @@ BAD: dict[str, tuple[Maker, type[InputError], str]] = {
     "text_file": (text_file, UnsupportedMediaError, r"not a media file that can be opened .*; expected a video"),
     "half_mp4": (half_mp4, UnsupportedMediaError, r"not a media file that can be opened .*; expected a video"),
     "half_a_header": (half_a_header, UnsupportedMediaError, "not a media file that can be opened"),
-    "subtitles": (subtitles, NoStreamsError, "neither sound nor picture"),
+    "subtitles": (subtitles, UnsupportedMediaError, "not a media file that can be opened"),
     "subtitles_in_matroska": (subtitles_in_matroska, NoStreamsError, "neither sound nor picture"),
     "nan_sound": (wav_with(math.nan), DamagedMediaError, "sound holds NaN, infinite or absurdly large samples"),
     "infinite_sound": (wav_with(math.inf), DamagedMediaError, "sound holds NaN, infinite or absurdly large samples"),
     "no_samples": (wav_without_samples, EmptyStreamError, "announces sound but nothing"),
     "no_frames": (video_without_frames, EmptyStreamError, "announces picture but nothing"),
-    "garbage_pictures": (garbage_pictures, DamagedMediaError, "picture breaks after 2 decoded frames"),
+    "absurd_packets": (absurd_packets, EmptyStreamError, "announces picture but holds no packet of it"),
+    "garbage_pictures": (
+        garbage_pictures,
+        DamagedMediaError,
+        "picture breaks: 1 of 4 packets .*, at most 10% may be lost",
+    ),
     "rate_1": (wav_at(1), OversizedMediaError, "sound at 1 Hz, expected 4000 to 768000 Hz"),
     "rate_3999": (wav_at(3_999), OversizedMediaError, "sound at 3999 Hz, expected 4000 to 768000 Hz"),
     "rate_1_million": (wav_at(1_000_000), OversizedMediaError, "sound at 1000000 Hz, expected 4000 to 768000 Hz"),

@@ -1,7 +1,6 @@
 """Copies of the packaged bundle for tests to damage, and a made-up ONNX Runtime with a GPU."""
 
 import shutil
-import sys
 import zipfile
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from tests.runtime.damaged_bundles import copy_bundle, zip_folder
 from tests.runtime.fake_onnxruntime import FakeOnnxRuntime
-from tests.runtime.gpu_graph import RECORD, compute
+from tests.runtime.gpu_graph import RECORD, compute, install
 
 
 @pytest.fixture(scope="session")
@@ -37,5 +36,5 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeOnnxRuntime:
     """An ONNX Runtime with a GPU, made up, that knows one graph."""
     fake = FakeOnnxRuntime(compute)
     fake.records["graph"] = RECORD
-    monkeypatch.setitem(sys.modules, "onnxruntime", fake)
+    install(monkeypatch, fake)
     return fake

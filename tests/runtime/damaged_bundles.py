@@ -39,10 +39,14 @@ def edit_manifest(bundle: Path, edit: Callable[[dict[str, Any]], object]) -> Non
     rewrite(bundle / "manifest.json", json.dumps(manifest).encode())
 
 
+def entry_of(content: bytes) -> dict[str, Any]:
+    """What a manifest says of a file."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
 def list_file(bundle: Path, path: str, content: bytes) -> None:
     """Enter a file's size and hash in the manifest."""
-    record = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    edit_manifest(bundle, lambda manifest: manifest["files"].update({path: record}))
+    edit_manifest(bundle, lambda manifest: manifest["files"].update({path: entry_of(content)}))
 
 
 def zip_folder(folder: Path, place: Path, compression: int = zipfile.ZIP_STORED) -> Path:
@@ -68,6 +72,6 @@ def refused_when_opened(bundle: Path, expected: type[VavlError], message: str) -
 
 
 def refused_when_used(bundle: Path, expected: type[VavlError], message: str) -> None:
-    with Recognizer(bundle, threads=1) as recognizer, pytest.raises(VavlError, match=message) as caught:
+    with pytest.raises(VavlError, match=message) as caught, Recognizer(bundle, threads=1) as recognizer:
         recognizer.predict(SOUND)
     assert type(caught.value) is expected, repr(caught.value)

@@ -19,12 +19,21 @@ ORIN = FakeGpu("Orin", (8, 7), 8_000_000_000, integrated=True)
 
 @dataclass
 class FakeDriver:
-    """The driver's library; ``init`` and ``name`` are what ``cuInit`` and ``cuDeviceGetName`` return."""
+    """The driver's library.
+
+    Attributes:
+        init: What ``cuInit`` returns.
+        name: What ``cuDeviceGetName`` returns.
+        pinned: Page-locked memory by address.
+        pinned_left: How many more allocations of it succeed.
+    """
 
     gpus: Sequence[FakeGpu] = field(default_factory=lambda: [FakeGpu()])
     version: int = 13020
     init: int = 0
     name: int = 0
+    pinned: dict[int, Any] = field(default_factory=dict)
+    pinned_left: int = 1 << 30
 
     def cuDriverGetVersion(self, version: Any) -> int:  # noqa: N802
         version._obj.value = self.version
@@ -60,6 +69,24 @@ class FakeDriver:
         known = {100: b"no CUDA-capable device is detected", 804: b"forward compatibility was attempted"}
         text._obj.value = ctypes.c_char_p(known[status]).value if status in known else None
         return 0 if status in known else 1
+
+    def cuMemHostAlloc(self, address: Any, size: Any, flags: int) -> int:  # noqa: N802
+        if self.pinned_left == 0:
+            return 2
+        self.pinned_left -= 1
+        memory = ctypes.create_string_buffer(size.value)
+        address._obj.value = ctypes.addressof(memory)
+        self.pinned[ctypes.addressof(memory)] = memory
+        return 0
+
+    def cuMemFreeHost(self, address: Any) -> int:  # noqa: N802
+        return 0 if self.pinned.pop(address.value, None) else 1
+
+    def cuMemcpyDtoH_v2(self, target: Any, source: Any, size: Any) -> int:  # noqa: N802
+        if target.value not in self.pinned:
+            return 1
+        ctypes.memmove(target.value, source.value, size.value)
+        return 0
 
     def load(self, library: str) -> "FakeDriver":
         assert library == "libcuda.so.1"

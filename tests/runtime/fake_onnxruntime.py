@@ -1,11 +1,12 @@
 """A stand-in for onnxruntime-gpu on a GPU that is not there, after the published Python API.
 
 It is as unforgiving as the real one where our code could be wrong: providers that do not load fall back to the CPU
-without a word unless that is forbidden, buffers take only arrays of their own shape and type, and a captured CUDA graph
-goes on reading and writing the addresses it was captured with.
+without a word unless that is forbidden, cuDNN is missed at the first run only, buffers take only arrays of their own
+shape and type, a captured CUDA graph goes on reading and writing the addresses it was captured with, and each thread
+has captured graphs of its own.
 """
 
-import itertools
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vavl_runtime.bundle.manifest import GraphRecord
+from vavl_runtime.bundle.manifest import GraphRecord, TensorRecord
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 Compute = Callable[[dict[str, NDArray[Any]]], list[NDArray[Any]]]
@@ -45,11 +46,9 @@ class RunOptions:
 
 class OrtValue:
     made = 0
-    _addresses = itertools.count(0x7F0000000000, 0x200)
 
     def __init__(self, array: NDArray[Any]) -> None:
         self._array = array
-        self._address = next(OrtValue._addresses)
         OrtValue.made += 1
 
     @classmethod
@@ -70,7 +69,7 @@ class OrtValue:
         return self._array.copy()
 
     def data_ptr(self) -> int:
-        return self._address
+        return int(self._array.ctypes.data)
 
 
 class IOBinding:
@@ -86,9 +85,11 @@ class IOBinding:
         self.outputs[name] = ortvalue
 
 
-class _Named:
-    def __init__(self, name: str) -> None:
-        self.name = name
+class _NodeArg:
+    def __init__(self, tensor: TensorRecord) -> None:
+        self.name = tensor.name
+        self.type = {"float32": "tensor(float)", "int64": "tensor(int64)", "uint8": "tensor(uint8)"}[tensor.dtype]
+        self.shape = list(tensor.shape)
 
 
 class OrtEpAssignedNode:
@@ -128,21 +129,25 @@ class InferenceSession:
         self.name, self.session_options, self.kwargs = name, sess_options, kwargs
         self.record = runtime.records.get(name)
         self.compute = runtime.compute
-        self.graphs: dict[str, tuple[dict[str, OrtValue], dict[str, OrtValue]]] = {}
+        self.graphs: dict[tuple[int, str], tuple[dict[str, OrtValue], dict[str, OrtValue]]] = {}
         runtime.sessions.append(self)
 
     def get_providers(self) -> list[str]:
         return [*self.options, CPU]
 
-    def get_inputs(self) -> list[_Named]:
-        return [_Named(tensor.name) for tensor in self._signature().inputs]
+    def get_inputs(self) -> list[_NodeArg]:
+        return [_NodeArg(tensor) for tensor in self._signature().inputs]
 
-    def get_outputs(self) -> list[_Named]:
-        return [_Named(tensor.name) for tensor in self._signature().outputs]
+    def get_outputs(self) -> list[_NodeArg]:
+        return [_NodeArg(tensor) for tensor in self._signature().outputs]
 
     def run(self, output_names: Any, input_feed: Any, run_options: Any = None) -> list[NDArray[Any]]:
         if self.captures and (run_options is None or run_options.entries.get("gpu_graph_id") != "-1"):
             raise Fail("CUDA graphs need an IOBinding, or the run option gpu_graph_id=-1")
+        if self.name == "probe":
+            if type(self).runtime.cudnn:
+                return [np.zeros((1, 1, 3, 3), np.float32)]
+            raise Fail("cuDNN is unavailable or disabled for CUDA Execution Provider: dlopen failed for libcudnn.so")
         assert output_names == [tensor.name for tensor in self._signature().outputs]
         return self.compute(input_feed)
 
@@ -156,9 +161,13 @@ class InferenceSession:
 
     def run_with_iobinding(self, iobinding: IOBinding, run_options: Any = None) -> None:
         inputs, outputs = iobinding.inputs, iobinding.outputs
-        if self.captures:
+        if self.captures and (graph := run_options.entries["gpu_graph_id"]) != "-1":
+            key = threading.get_ident(), graph
+            if key not in self.graphs and type(self).runtime.failing_captures:
+                type(self).runtime.failing_captures -= 1
+                raise Fail("CUDA failure 901: operation failed due to a previous error during capture")
             # A replay uses the buffers of the capture, whatever is bound now.
-            inputs, outputs = self.graphs.setdefault(run_options.entries["gpu_graph_id"], (inputs, outputs))
+            inputs, outputs = self.graphs.setdefault(key, (inputs, outputs))
         results = self.compute({name: value._array for name, value in inputs.items()})
         for tensor, result in zip(self._signature().outputs, results, strict=True):
             outputs[tensor.name]._array[...] = result
@@ -179,6 +188,8 @@ class FakeOnnxRuntime(ModuleType):
         cpu_arithmetic: Graphs of which some arithmetic would run on the CPU.
         assigned: Provider and number of nodes, for each part of every graph.
         feature: How this version calls CUDA graphs in its refusal.
+        cudnn: cuDNN is there.
+        failing_captures: So many captures fail.
         sessions: All that were made.
     """
 
@@ -194,12 +205,17 @@ class FakeOnnxRuntime(ModuleType):
         self.cpu_arithmetic: set[str] = set()
         self.assigned: list[tuple[str, int]] = [(TENSORRT, 40)]
         self.feature = "graph capture"
+        self.cudnn = True
+        self.failing_captures = 0
         self.sessions: list[InferenceSession] = []
         self.severity: list[int] = []
         self.InferenceSession = type("InferenceSession", (InferenceSession,), {"runtime": self})
 
     def get_available_providers(self) -> list[str]:
         return [*self.listed, CPU]
+
+    def disable_telemetry_events(self) -> None:
+        """Switches off what would be sent."""
 
     def set_default_logger_severity(self, severity: int) -> None:
         self.severity.append(severity)

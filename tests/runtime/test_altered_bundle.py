@@ -3,9 +3,13 @@
 import contextlib
 import json
 import re
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +19,7 @@ from tests.runtime.command_line import error_lines, run_cli
 from tests.runtime.damaged_bundles import SOUND, copy_bundle, flip, refused_when_used
 from tests.runtime.made_media import pcm16, tone, write_wav
 from vavl_runtime import Recognizer, open_bundle
+from vavl_runtime.bundle import sealed
 from vavl_runtime.errors import AlteredFileError, BundleError, MissingFileError
 
 
@@ -52,13 +57,11 @@ def test_altered_weights_on_the_command_line(bundle: Path, tmp_path: Path) -> No
     )
 
 
-def test_files_of_other_modalities_are_not_read(bundle: Path) -> None:
-    """Hashes are checked on first use, so sound alone does not pay for the picture's files."""
+def test_every_file_of_a_path_is_checked_at_the_start(bundle: Path) -> None:
+    """Not in the middle of the first clip that has a face."""
     flip(bundle / "encoders" / "face_encoder.bin", 100)
-    with Recognizer(bundle, threads=1) as recognizer:
-        assert recognizer.predict(SOUND).path == "audio"
     with pytest.raises(AlteredFileError, match=r"face_encoder\.bin: sha256 is"):
-        open_bundle(bundle).verify_all()
+        Recognizer(bundle, threads=1)
 
 
 def test_file_that_disappears_after_opening(bundle: Path) -> None:
@@ -66,6 +69,85 @@ def test_file_that_disappears_after_opening(bundle: Path) -> None:
         (bundle / "weights.bin").unlink()
         with pytest.raises(MissingFileError, match=r"weights.bin: cannot be read \(No such file"):
             recognizer.predict(SOUND)
+
+
+def test_a_file_that_changes_after_opening_is_not_run(bundle: Path) -> None:
+    with Recognizer(bundle, threads=1) as recognizer:
+        flip(bundle / "weights.bin", 12_345)
+        with pytest.raises(AlteredFileError, match=r"weights.bin: sha256 is"):
+            recognizer.predict(SOUND)
+
+
+CHANGE_AND_PREDICT = r"""
+import sys
+from pathlib import Path
+import numpy as np
+from vavl_runtime import ArrayClip, Recognizer
+bundle, how = Path(sys.argv[1]), sys.argv[2]
+sound = ArrayClip(audio=np.sin(np.arange(16_000) * 0.09).astype(np.float32) * np.float32(0.4))
+with Recognizer(bundle, threads=1) as recognizer:
+    before = recognizer.predict(sound).scores
+    for file in bundle.rglob("*.bin"):
+        if how == "overwritten":
+            with file.open("r+b") as opened:
+                opened.write(bytes([255]) * file.stat().st_size)
+        elif how == "cut":
+            with file.open("r+b") as opened:
+                opened.truncate(0)
+        elif how == "swapped":
+            other = file.with_suffix(".other")
+            other.write_bytes(bytes(file.stat().st_size))
+            other.replace(file)
+        else:
+            file.unlink()
+    assert recognizer.predict(sound).scores == before
+"""
+
+
+@pytest.mark.parametrize("how", ["overwritten", "cut", "swapped", "removed"])
+def test_what_happens_to_loaded_files_changes_nothing(how: str, bundle: Path) -> None:
+    """In a process of its own: where weights are mapped from the bundle's file, cutting it ends the process."""
+    command = [sys.executable, "-c", CHANGE_AND_PREDICT, str(bundle), how]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_copies_are_private_and_removed(
+    in_memory: bool, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "copies"
+    place.mkdir()
+    monkeypatch.setattr(sealed, "_IN_MEMORY", place if in_memory else tmp_path / "missing")
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    with open_bundle(bundle) as opened, opened.sealed_graph("audio") as file:
+        (folder,) = place.iterdir()
+        assert file.is_relative_to(folder)
+        assert sorted(path.name for path in file.parent.iterdir()) == ["audio.onnx", "weights.bin"]
+        assert folder.stat().st_mode & 0o077 == 0
+    assert list(place.iterdir()) == []
+
+
+def test_copies_of_altered_files_are_refused_and_removed(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealed, "_IN_MEMORY", tmp_path / "copies")
+    (tmp_path / "copies").mkdir()
+    with open_bundle(bundle) as opened:
+        opened.graph_file("audio")
+        flip(bundle / "weights.bin", 5)
+        with pytest.raises(AlteredFileError, match=r"weights.bin: sha256 is"), opened.sealed_graph("audio"):
+            pass
+    assert list((tmp_path / "copies").iterdir()) == []
+
+
+def test_a_small_memory_folder_is_left_alone(tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container, where it has 64 MB."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
+    (tmp_path / "copies").mkdir()
+    with open_bundle(bundle) as opened, opened.sealed_graph("audio") as file:
+        assert file.is_relative_to(tmp_path / "copies")
 
 
 @contextlib.contextmanager

@@ -55,6 +55,19 @@ def window_of_nothing(bundle: Path) -> None:
     edit_manifest(bundle, lambda manifest: manifest["limits"].update(window_s=1e-9))
 
 
+def recipe_has(**values: object) -> Damage:
+    return lambda bundle: edit_manifest(bundle, lambda manifest: manifest["crop"].update(values))
+
+
+def limits_are(**values: object) -> Damage:
+    return lambda bundle: edit_manifest(bundle, lambda manifest: manifest["limits"].update(values))
+
+
+def key_twice(bundle: Path) -> None:
+    content = (bundle / "manifest.json").read_bytes()
+    rewrite(bundle / "manifest.json", content.replace(b"{", b'{"name": "other", ', 1))
+
+
 def grown_graph(bundle: Path) -> None:
     rewrite(bundle / "audio.onnx", (bundle / "audio.onnx").read_bytes() + b"\0")
 
@@ -103,6 +116,16 @@ OPENING: dict[str, tuple[Damage, type[BundleError], str]] = {
     "wrong_task": (manifest_has(task="translation"), ManifestError, "task: Input should be 'classification' or"),
     "no_labels": (manifest_has(labels=[]), ManifestError, "labels: "),
     "same_label_twice": (manifest_has(labels=["happy"] * 6), ManifestError, "labels"),
+    "many_labels": (manifest_has(labels=[str(n) for n in range(1001)]), ManifestError, "labels: .*at most 1000"),
+    "control_in_label": (manifest_has(labels=["a\x1b[2J"]), ManifestError, "labels.0: .*holds control characters"),
+    "control_in_name": (manifest_has(name="light\r"), ManifestError, "name: .*holds control characters"),
+    "threshold_below_0": (recipe_has(thresholds=[-1, 0.7, 0.7]), ManifestError, "crop.thresholds.0"),
+    "threshold_0": (recipe_has(thresholds=[0, 0, 0]), ManifestError, "crop.thresholds.0"),
+    "min_face": (recipe_has(min_face=10**9), ManifestError, "crop.min_face"),
+    "detect_max_side": (recipe_has(detect_max_side=10**9), ManifestError, "crop.detect_max_side"),
+    "max_frame_pixels": (limits_are(max_frame_pixels=10**12), ManifestError, "limits.max_frame_pixels"),
+    "silence": (limits_are(silence_dbfs=-1e300), ManifestError, "limits.silence_dbfs"),
+    "key_twice": (key_twice, ManifestError, "not JSON .*key 'name' stands there twice"),
     "missing_graph": (without_graph("visual"), ManifestError, r"graphs \['visual'\] are missing"),
     "unlisted_data": (graph_needs_an_unlisted_file, ManifestError, "graph audio needs other.bin, which files does not"),
     "graph_outside": (graph_needs_a_path_outside, ManifestError, r"\.\./audio.onnx"),

@@ -65,7 +65,8 @@ def test_folder_without_media(light_bundle: Path, tmp_path: Path) -> None:
     result = run_cli(tmp_path, "--bundle", light_bundle)
     assert result.exit_code == NoMediaError.exit_code == 3
     assert records(result.stdout)[0]["error"]["kind"] == NoMediaError.kind
-    (line,) = error_lines(result.stderr)
+    left_out, line = error_lines(result.stderr)
+    assert left_out == "left out of the folders, by suffix: 1 .txt"
     assert line.startswith(f"error: {tmp_path}: no media file in this folder (.3gp .aac")
 
 
@@ -104,3 +105,14 @@ def test_name_with_a_line_break_is_still_one_line(light_bundle: Path, tmp_path: 
     result = run_cli(tmp_path / "two\nlines.mp4", "--bundle", light_bundle)
     assert result.exit_code == 3
     assert len(error_lines(result.stderr)) == 1
+
+
+@pytest.mark.parametrize("output_format", ["table", "jsonl"])
+def test_a_name_is_shown_without_its_control_characters(output_format: str, light_bundle: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "clear\x1b[2J.mp4"
+    clip.write_text("no film")
+    result = CliRunner().invoke(app, [str(clip), "--bundle", str(light_bundle), "-f", output_format])
+    assert result.exit_code == 3
+    assert r"clear\x1b[2J.mp4" in result.stderr
+    for text in (result.stdout, result.stderr):
+        assert text.replace("\n", "").isprintable()

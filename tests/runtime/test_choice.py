@@ -6,12 +6,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from tests.runtime.fake_driver import FakeDriver, FakeGpu, Load, no_driver
 from tests.runtime.fake_onnxruntime import CPU, CUDA, TENSORRT, FakeOnnxRuntime
+from tests.runtime.gpu_graph import install
+from tests.runtime.made_media import tone
 from vavl_runtime import ArrayClip, Recognizer
 from vavl_runtime.backends import choice
 from vavl_runtime.backends.choice import BACKENDS, choose_backend
@@ -45,7 +46,7 @@ class _TensorRt(FakeBackend):
 def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeOnnxRuntime:
     fake = FakeOnnxRuntime(lambda inputs: list(inputs.values()))
     fake.loadable.add(CPU)
-    monkeypatch.setitem(sys.modules, "onnxruntime", fake)
+    install(monkeypatch, fake)
     monkeypatch.setattr(ort_providers, "why_not", lambda name: "a library is missing")
     module = ModuleType("vavl_runtime.backends.trt.backend")
     module.TensorRtBackend = _TensorRt  # type: ignore[attr-defined]
@@ -230,7 +231,7 @@ def test_a_name_that_is_no_device_is_bad_usage(example_clip: Path) -> None:
 
 
 def test_the_result_says_what_ran(light_bundle: Path) -> None:
-    clip = ArrayClip(audio=np.full(16_000, 0.1, np.float32))
+    clip = ArrayClip(audio=tone())
     with Recognizer(light_bundle, device="cpu", threads=1) as recognizer:
         assert recognizer.skipped_backends == ()
         assert "CPUExecutionProvider x1" in str(recognizer.predict(clip).backend)

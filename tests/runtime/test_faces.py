@@ -1,5 +1,6 @@
 """Face boxes equal facenet-pytorch's; areas, suppression, tracking and crops keep their properties."""
 
+import tracemalloc
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from vavl_runtime.bundle import PACKAGED_BUNDLE, open_bundle
 from vavl_runtime.bundle.manifest import CropRecipe, Limits
 from vavl_runtime.faces import Faces, Mtcnn, crop_face, track_face
 from vavl_runtime.faces.area import AreaSampler
-from vavl_runtime.faces.boxes import overlap, suppress, to_squares
+from vavl_runtime.faces.boxes import MAX_CANDIDATES, overlap, suppress, to_squares
 from vavl_runtime.faces.track import FaceLocator, largest_face
 from vavl_runtime.media import Frame, open_source
 from vavl_runtime.pipeline.graph_runner import GraphRunner
@@ -113,6 +114,30 @@ def test_suppression_equals_torchvision(boxes: NDArray[np.float32], seed: int) -
     assert suppress(boxes, scores, 0.4999).tolist() == expected.tolist()
 
 
+def test_suppression_of_many_equals_torchvision() -> None:
+    """More than are compared at once."""
+    chance = np.random.default_rng(0)
+    corners = chance.uniform(0, 400, (3_000, 2)).astype(np.float32)
+    boxes = np.concatenate([corners, corners + chance.uniform(5, 60, (3_000, 2)).astype(np.float32)], axis=1)
+    scores = chance.permutation(3_000).astype(np.float32)
+    expected = nms(torch.from_numpy(boxes), torch.from_numpy(scores), 0.5).tolist()
+    assert suppress(boxes, scores, 0.5).tolist() == expected
+    assert 300 < len(expected) < 2_900
+
+
+def test_suppression_of_every_cell_of_a_picture_is_bounded() -> None:
+    """All against all, these took 15 GB."""
+    corner = np.stack(np.meshgrid(np.arange(240.0), np.arange(180.0)), axis=-1).reshape(-1, 2).astype(np.float32) * 2
+    boxes = np.concatenate([corner, corner + 12], axis=1)
+    tracemalloc.start()
+    try:
+        kept = suppress(boxes, np.linspace(1, 0, len(boxes), dtype=np.float32), 0.5)
+        assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    finally:
+        tracemalloc.stop()
+    assert kept[0] == 0 and kept.max() < MAX_CANDIDATES
+
+
 @few
 @given(boxes=boxes_strategy)
 def test_squares_hold_their_boxes(boxes: NDArray[np.float32]) -> None:
@@ -142,7 +167,7 @@ def _frames(count: int) -> Iterator[Frame]:
 @given(visible=st.lists(st.booleans(), min_size=1, max_size=30), every=st.integers(1, 7))
 def test_tracking_gives_every_frame_once_in_order(visible: list[bool], every: int) -> None:
     box = np.array([0, 0, 10, 10], np.float32)
-    tracked = list(track_face(_frames(len(visible)), lambda pixels: box if visible[pixels[0, 0, 0]] else None, every))
+    tracked = list(track_face(_frames(len(visible)), lambda f: box if visible[f.pixels[0, 0, 0]] else None, every))
     assert [frame.pixels[0, 0, 0] for frame, _ in tracked] == list(range(len(visible)))
     for number, (_, found) in enumerate(tracked):
         if number % every == 0 or number == len(visible) - 1:  # a detection frame, or the last
@@ -150,25 +175,25 @@ def test_tracking_gives_every_frame_once_in_order(visible: list[bool], every: in
 
 
 def test_a_steady_motion_is_interpolated_exactly() -> None:
-    def locate(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.array([0, 0, 100, 100], np.float32) + np.float32(pixels[0, 0, 0])
+    def locate(frame: Frame) -> NDArray[np.float32]:
+        return np.array([0, 0, 100, 100], np.float32) + np.float32(frame.pixels[0, 0, 0])
 
     calls = []
-    tracked = list(track_face(_frames(21), lambda p: calls.append(p[0, 0, 0]) or locate(p), 5))
+    tracked = list(track_face(_frames(21), lambda f: calls.append(f.pixels[0, 0, 0]) or locate(f), 5))
     assert calls == [0, 5, 10, 15, 20]
     for frame, box in tracked:
-        np.testing.assert_allclose(box, locate(frame.pixels), atol=1e-3)
+        np.testing.assert_allclose(box, locate(frame), atol=1e-3)
 
 
 def test_a_jump_or_a_vanishing_face_is_looked_at_frame_by_frame() -> None:
-    def locate(pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        number = int(pixels[0, 0, 0])
+    def locate(frame: Frame) -> NDArray[np.float32] | None:
+        number = int(frame.pixels[0, 0, 0])
         if number >= 13:
             return None
         return np.array([0, 0, 10, 10], np.float32) + (100 if number >= 7 else 0)
 
     for frame, box in track_face(_frames(20), locate, 5):
-        expected = locate(frame.pixels)
+        expected = locate(frame)
         assert (box is None) == (expected is None)
         if expected is not None:
             np.testing.assert_array_equal(box, expected)
@@ -179,7 +204,7 @@ def test_interpolated_boxes_stay_near_frame_by_frame_detection(detector: Mtcnn, 
     locate = FaceLocator(detector, CropRecipe())
     for frame, box in track_face(iter(frames), locate, 5):
         assert box is not None
-        assert overlap(box[None], locate(frame.pixels)[None])[0, 0] > 0.85
+        assert overlap(box[None], locate(frame)[None])[0, 0] > 0.85
 
 
 class SizedDetector:
@@ -207,7 +232,7 @@ def test_following_a_face_misses_none(sides: list[int], follow: float) -> None:
     previous = 0
     for side in sides:
         detector.asked.clear()
-        box = locate(np.full((300, 300, 3), side, np.uint8))
+        box = locate(Frame(0.0, np.full((300, 300, 3), side, np.uint8)))
         assert (box is None) == (side == 0)
         assert detector.asked[0] == pytest.approx(follow * previous)
         assert len(detector.asked) == 1 or detector.asked[1:] == [0.0]  # gone or shrunk: all sizes once more
@@ -223,7 +248,7 @@ def test_following_a_face_finds_the_same_boxes(detector: Mtcnn, shared: Path) ->
         follow, look_at_all = (FaceLocator(detector, CropRecipe(follow=share)) for share in (0.5, 0.0))
         for number, frame in enumerate(open_source(clip, Limits()).frames()):
             if number % 10 == 0:
-                box, expected = follow(frame.pixels), look_at_all(frame.pixels)
+                box, expected = follow(frame), look_at_all(frame)
                 assert (box is None) == (expected is None)
                 if box is not None and expected is not None:
                     distances.append(np.abs(box - expected).max())
@@ -240,7 +265,7 @@ def test_following_a_face_finds_the_same_boxes(detector: Mtcnn, shared: Path) ->
 def test_crops_are_always_whole(height: int, width: int, box: tuple[float, float, float, float]) -> None:
     pixels = np.full((height, width, 3), 200, np.uint8)
     corners = np.array([box[0], box[1], box[0] + box[2], box[1] + box[3]], np.float32)
-    crop = crop_face(pixels, corners, CropRecipe())
+    crop = crop_face(Frame(0.0, pixels), corners, CropRecipe())
     assert crop.shape == (224, 224, 3)
     assert crop.dtype == np.uint8
     assert (crop == 200).all()  # nothing from outside the frame
@@ -250,7 +275,9 @@ def test_crops_are_always_whole(height: int, width: int, box: tuple[float, float
 @given(left=st.integers(-20, 350), top=st.integers(-20, 250), side=st.integers(2, 300), seed=st.integers(0, 9))
 def test_crops_equal_those_of_the_whole_frame(left: int, top: int, side: int, seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (300, 420, 3), np.uint8)
-    crop = crop_face(pixels, np.array([left, top, left + side, top + side], np.float32), CropRecipe(margin=0.0))
+    crop = crop_face(
+        Frame(0.0, pixels), np.array([left, top, left + side, top + side], np.float32), CropRecipe(margin=0.0)
+    )
     x, y = min(max(left, 0), 420 - side), min(max(top, 0), 300 - side)
     whole = Image.fromarray(pixels).resize((224, 224), Image.Resampling.BILINEAR, box=(x, y, x + side, y + side))
     assert np.abs(crop.astype(int) - np.asarray(whole).astype(int)).max() <= 1

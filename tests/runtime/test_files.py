@@ -65,3 +65,16 @@ def test_what_exists_is_replaced_only_when_asked(tmp_path: Path) -> None:
     with folder_beside(tmp_path / "folder", overwrite=True) as folder:
         (folder / "new").touch()
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("left", [".out.abcd_123", ".out.old.abcd_123"])
+def test_what_a_killed_run_left_is_named(left: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / left).mkdir()
+    for other in ("out.abcd_123", ".out.journal", ".out2.abcd_123", ".output", ".other.abcd_123"):
+        (tmp_path / other).mkdir()
+    with folder_beside(tmp_path / "out", overwrite=False) as folder:
+        (folder / "file").touch()
+    assert caplog.messages == [
+        f"{tmp_path / left}: unfinished; remove it, unless another run is writing out now",
+    ]
+    assert (tmp_path / left).is_dir()

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.runtime.fake_driver import FakeDriver
 from tests.runtime.fake_onnxruntime import (
     CPU,
     CUDA,
@@ -23,29 +25,35 @@ from tests.runtime.fake_onnxruntime import (
     RunOptions,
     SessionOptions,
 )
-from tests.runtime.gpu_graph import H100, RECORD, check_answer, compute, make_backend, random_inputs
+from tests.runtime.gpu_graph import H100, RECORD, check_answer, compute, install, make_backend, random_inputs
 from vavl_runtime.backends.ort import io_binding
 from vavl_runtime.backends.ort import providers as ort_providers
 from vavl_runtime.backends.ort.gpu import OnnxRuntimeGpuBackend
 from vavl_runtime.backends.ort.io_binding import GpuBinding
 from vavl_runtime.bundle import open_bundle
-from vavl_runtime.errors import BackendUnavailableError, InvalidArrayError
+from vavl_runtime.devices.pinned import PinnedMemory
+from vavl_runtime.errors import BackendUnavailableError, InputError, InvalidArrayError
 
 
 @pytest.mark.parametrize("graphs", [True, False])
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 4)), min_size=1, max_size=30))
-def test_answers_do_not_depend_on_what_was_kept(graphs: bool, shapes: list[tuple[int, int]]) -> None:
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 4)), min_size=1, max_size=30), st.integers(0, 5))
+def test_answers_do_not_depend_on_what_was_kept(graphs: bool, shapes: list[tuple[int, int]], failing: int) -> None:
     """Buffers and captured graphs of other shapes and earlier values never show in an answer."""
     with pytest.MonkeyPatch.context() as patch:
         fake = FakeOnnxRuntime(compute)
         fake.records["graph"] = RECORD
-        patch.setitem(sys.modules, "onnxruntime", fake)
+        driver = install(patch, fake)
         patch.setattr(io_binding, "MAX_KEPT_SHAPES", 3)
         patch.setattr(io_binding, "MAX_REMEMBERED_SHAPES", 5)
+        patch.setattr(io_binding, "MAX_CAPTURED_SHAPES", 6)
+        fake.failing_captures = failing
         backend = make_backend(cuda_graphs=graphs)
         for seed, (batch, samples) in enumerate(shapes):
             check_answer(backend, random_inputs(batch, samples, seed))
-        assert len(fake.sessions[-1].graphs) <= 3
+            assert len(driver.pinned) <= 3 * 4
+        assert len(fake.sessions[-1].graphs) <= 6
+        backend.close()
+        assert not driver.pinned
 
 
 def test_a_shape_that_comes_back_allocates_once(runtime: FakeOnnxRuntime) -> None:
@@ -56,7 +64,7 @@ def test_a_shape_that_comes_back_allocates_once(runtime: FakeOnnxRuntime) -> Non
         made.append(OrtValue.made)
     assert made[1] == made[0] + 4  # two inputs, two outputs
     assert made[1:] == [made[1]] * 4
-    assert list(runtime.sessions[-1].graphs) == ["1"]
+    assert [graph for _, graph in runtime.sessions[-1].graphs] == ["1"]
 
 
 class _OnCpu:
@@ -70,12 +78,15 @@ class _OnCpu:
             return onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, element_type, "cpu", 0)
 
 
+@pytest.mark.parametrize("pinned", [None, PinnedMemory(FakeDriver().load)])
 @pytest.mark.parametrize("graphs", [True, False])
-def test_the_real_bindings_answer_like_a_plain_run(light_bundle: Path, graphs: bool) -> None:
+def test_the_real_bindings_answer_like_a_plain_run(
+    light_bundle: Path, graphs: bool, pinned: PinnedMemory | None
+) -> None:
     with open_bundle(light_bundle) as bundle:
         record = bundle.manifest.graphs["audio_encoder"]
         session = onnxruntime.InferenceSession(bundle.graph_file("audio_encoder"), providers=[CPU])
-    binding = GpuBinding(_OnCpu, session, record, 0, graphs=graphs)
+    binding = GpuBinding(_OnCpu, session, record, 0, graphs=graphs, pinned=pinned)
     generator = np.random.default_rng(0)
     for samples in (16_000, 8_000, 16_000, 16_000, 8_000, 16_000):
         inputs = {
@@ -123,8 +134,10 @@ def test_what_the_cuda_provider_is_asked(runtime: FakeOnnxRuntime) -> None:
     assert str(make_backend().info) == "onnxruntime 1.31.1 CUDAExecutionProvider cuda:0 (NVIDIA H100), CUDA graphs"
     session = runtime.sessions[-1]
     options = session.options[CUDA]
-    assert options["cudnn_conv_algo_search"] == "HEURISTIC"
+    assert (options["cudnn_conv_algo_search"], options["prefer_nhwc"]) == ("HEURISTIC", "0")
     assert (options["device_id"], options["enable_cuda_graph"], options["use_tf32"]) == ("0", "1", "0")
+    # The file for ONNX Runtime on GPUs joins norms with a residual; export measures its drift with sums in fp32.
+    assert options["enable_skip_layer_norm_strict_mode"] == "1"
     assert session.kwargs == {"enable_fallback": 0}
 
 
@@ -166,17 +179,105 @@ def test_a_graph_that_cannot_be_captured_runs_and_is_named(runtime: FakeOnnxRunt
         check_answer(backend, random_inputs(1, 6, seed))
 
 
-def test_shapes_that_come_back_too_late_for_a_cuda_graph_are_said(runtime: FakeOnnxRuntime) -> None:
+def test_a_measurement_chooses_convolutions(runtime: FakeOnnxRuntime) -> None:
+    make_backend(conv_search="EXHAUSTIVE", prefer_nhwc=True)
+    options = runtime.sessions[-1].options[CUDA]
+    assert (options["cudnn_conv_algo_search"], options["prefer_nhwc"]) == ("EXHAUSTIVE", "1")
+    with pytest.raises(InputError, match="conv_search: got 'BEST', expected one of HEURISTIC, EXHAUSTIVE, DEFAULT"):
+        make_backend(conv_search="BEST")
+
+
+def test_the_least_recently_used_shape_gives_way(runtime: FakeOnnxRuntime) -> None:
     backend = make_backend()
+    graphs = runtime.sessions[-1].graphs
     kept = range(2, 2 + 2 * io_binding.MAX_KEPT_SHAPES, 2)
-    for samples in (*kept, *kept, 100):  # the last one comes for the first time
+    for samples in (*kept, *kept, kept[0], 100, 100):  # the second of the kept ones gives way
+        check_answer(backend, random_inputs(1, samples, samples))
+    assert len(graphs) == io_binding.MAX_KEPT_SHAPES + 1
+    for samples in (kept[0], *kept[2:], 100):
+        check_answer(backend, random_inputs(1, samples, 1))
+    assert len(graphs) == io_binding.MAX_KEPT_SHAPES + 1
+    check_answer(backend, random_inputs(1, kept[1], 1))
+    assert len(graphs) == io_binding.MAX_KEPT_SHAPES + 2
+    assert str(backend.info).endswith(", CUDA graphs")
+
+
+def test_onnxruntime_is_asked_to_release_the_graph_of_a_shape_that_gives_way(
+    runtime: FakeOnnxRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(io_binding, "MAX_KEPT_SHAPES", 2)
+    backend = make_backend()
+    released: list[int] = []
+    runtime.sessions[-1].release_captured_graph = released.append  # type: ignore[attr-defined]
+    for samples in (2, 2, 4, 4, 6, 6):
+        check_answer(backend, random_inputs(1, samples, samples))
+    assert released == [1]
+    backend.close()
+    assert sorted(released) == [1, 2, 3]
+
+
+def test_captured_graphs_are_bounded(runtime: FakeOnnxRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime keeps those of evicted shapes, too."""
+    monkeypatch.setattr(io_binding, "MAX_CAPTURED_SHAPES", 2)
+    backend = make_backend()
+    for samples in (2, 2, 4, 4):
         check_answer(backend, random_inputs(1, samples, samples))
     assert str(backend.info).endswith(", CUDA graphs")
-    check_answer(backend, random_inputs(1, 100, 0))
-    assert str(backend.info).endswith(", CUDA graphs except more than 16 shapes of graph")
-    assert len(runtime.sessions[-1].graphs) == 16
-    for samples in kept:  # those that were captured still are
-        check_answer(backend, random_inputs(1, samples, 1))
+    for samples in (6, 6, 6, 2, 4):
+        check_answer(backend, random_inputs(1, samples, samples))
+    assert str(backend.info).endswith(", CUDA graphs except more than 128 shapes of graph")
+    assert len(runtime.sessions[-1].graphs) == 2
+
+
+def test_threads_share_what_was_captured(runtime: FakeOnnxRuntime) -> None:
+    backend = make_backend()
+    for seed in range(2):
+        check_answer(backend, random_inputs(1, 8, seed))
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda seed: check_answer(backend, random_inputs(1, 8, seed)), range(32)))
+    assert len(runtime.sessions[-1].graphs) == 1
+
+
+def test_a_failed_capture_runs_without_a_graph_and_is_counted(runtime: FakeOnnxRuntime) -> None:
+    backend = make_backend()
+    runtime.failing_captures = 2
+    for seed in range(4):
+        check_answer(backend, random_inputs(1, 8, seed))
+    assert str(backend.info).endswith(", CUDA graphs except 2 failed captures of graph")
+    assert len(runtime.sessions[-1].graphs) == 1
+
+
+def test_a_shape_that_is_never_captured_is_not_tried_for_ever(runtime: FakeOnnxRuntime) -> None:
+    backend = make_backend()
+    runtime.failing_captures = 100
+    for seed in range(8):
+        check_answer(backend, random_inputs(1, 8, seed))
+    assert str(backend.info).endswith(f"except {io_binding.MAX_CAPTURE_ATTEMPTS} failed captures of graph")
+
+
+def test_without_page_locked_memory_a_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeOnnxRuntime(compute)
+    fake.records["graph"] = RECORD
+    driver = install(monkeypatch, fake)
+    backend = make_backend()
+    driver.pinned_left = 2
+    for seed in range(2):
+        check_answer(backend, random_inputs(1, 8, seed))
+    assert not driver.pinned
+    assert str(backend.info).endswith(", CUDA graphs except 1 failed captures of graph")
+    driver.pinned_left = 4
+    check_answer(backend, random_inputs(1, 8, 2))
+    assert len(driver.pinned) == 4
+
+
+def test_copies_need_no_page_locked_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeOnnxRuntime(compute)
+    fake.records["graph"] = RECORD
+    driver = install(monkeypatch, fake)
+    backend = make_backend(pinned=False)
+    for seed in range(3):
+        check_answer(backend, random_inputs(1, 8, seed))
+    assert not driver.pinned
 
 
 def test_a_graph_without_capture_is_named_once(runtime: FakeOnnxRuntime, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,10 @@ from tests.runtime.fake_onnxruntime import (
     FakeOnnxRuntime,
 )
 from tests.runtime.gpu_graph import H100
+from vavl_runtime.backends.ort import providers as ort_providers
 from vavl_runtime.backends.ort.gpu import OnnxRuntimeGpuBackend
 from vavl_runtime.backends.ort.providers import ONE_NODE, RECORD_NODES, nodes_taken, reason_in_log, why_not
+from vavl_runtime.errors import BackendUnavailableError
 
 
 def test_the_provider_is_proved_on_one_node_that_must_not_run_on_the_cpu(
@@ -39,8 +41,17 @@ def test_the_graph_of_one_node_is_what_it_says() -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load_from_string(ONE_NODE)
     onnx.checker.check_model(model, full_check=True)
-    assert [node.op_type for node in model.graph.node] == ["Relu"]
+    (node,) = model.graph.node
+    assert node.op_type == "Conv", "another operator would not open cuDNN"
     assert (model.ir_version, model.opset_import[0].version) == (9, 18)
+
+
+def test_a_provider_without_cudnn_does_not_start(runtime: FakeOnnxRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime opens a session without it and fails at the first convolution."""
+    runtime.cudnn = False
+    monkeypatch.setattr(ort_providers, "why_not", lambda name: "cuDNN is unavailable")
+    with pytest.raises(BackendUnavailableError, match=rf"does not start {CUDA}: cuDNN is unavailable; vavl-doctor"):
+        OnnxRuntimeGpuBackend(H100)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +61,11 @@ def test_the_graph_of_one_node_is_what_it_says() -> None:
             "\x1b[1;31m2026 [E:onnxruntime:Default] Failed to load library /x/libonnxruntime_providers_cuda.so "
             "with error: libcublasLt.so.13: cannot open shared object file: No such file or directory\n\x1b[m\nother",
             "libcublasLt.so.13: cannot open shared object file: No such file or directory",
+        ),
+        (
+            "2026 [E:onnxruntime:, sequential_executor.cc:671] Non-zero status: cuDNN is unavailable or disabled for "
+            "CUDA Execution Provider: dlopen failed for libcudnn.so\n\nTraceback",
+            "cuDNN is unavailable or disabled for CUDA Execution Provider: dlopen failed for libcudnn.so",
         ),
         ("[E] CUDA failure 35: CUDA driver version is insufficient ; GPU=-1\nmore", "CUDA failure 35"),
         ("Traceback\nModuleNotFoundError: No module named 'x'\n\n", "ModuleNotFoundError: No module named 'x'"),

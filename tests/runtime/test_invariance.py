@@ -120,5 +120,6 @@ def test_unimodal_answers_never_depend_on_the_other_modality(recognizer: Recogni
         assert both.faces.frames == 0
     from_file = recognizer.predict(example_clip, all_paths=True)
     assert from_file.path == "audio_visual"
+    assert list(from_file.paths) == ["audio_visual", "audio", "visual"]  # in every process
     assert from_file.paths["audio"].scores == recognizer.predict(example_clip, use="audio").scores
     assert from_file.paths["visual"].scores == recognizer.predict(example_clip, use="visual").scores

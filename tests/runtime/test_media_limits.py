@@ -17,6 +17,8 @@ from tests.runtime.made_media import RATE, jpeg, pcm16, tone, write_film, write_
 from vavl_runtime import Recognizer
 from vavl_runtime.bundle.manifest import Limits
 from vavl_runtime.errors import OversizedMediaError
+from vavl_runtime.media import file as media_file
+from vavl_runtime.media.decoder_threads import threads_for
 from vavl_runtime.media.file import FileSource
 
 PEAK_MB = 350  # the runtime itself takes about 120
@@ -131,3 +133,48 @@ def test_film_damaged_half_way_does_not_hang(codec: str, light_bundle: Path, tmp
     assert done.returncode in (0, 3)
     (record,) = records(done.stdout)
     assert len(error_lines(done.stderr)) == (record["error"] is not None)
+
+
+def test_threads_of_the_decoder_can_be_limited(example_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where several processes read clips, each of them has one; counting the cores would give more."""
+
+    def no_count() -> int:
+        raise AssertionError("the cores were counted")
+
+    monkeypatch.setattr(media_file, "usable_cores", no_count)
+    assert next(FileSource(example_clip, Limits(), decoder_threads=1).frames()).pixels.shape[2] == 3
+    with pytest.raises(AssertionError, match="counted"):
+        next(FileSource(example_clip, Limits()).frames())
+
+
+class Codec:
+    """Size and format of a stream."""
+
+    def __init__(self, width: int, height: int, pixel_format: str | None = "yuv420p") -> None:
+        self.width, self.height = width, height
+        self.format = av.VideoFormat(pixel_format, width, height) if pixel_format else None
+
+
+def test_decoders_of_large_pictures_have_few_threads() -> None:
+    """Each thread keeps a frame: with 16 of them, a film in 4K and ten bits would take 400 MB more."""
+    assert threads_for(Codec(1920, 1080), cores=16) == 16
+    assert threads_for(Codec(3840, 2160), cores=1) == 1
+    large = Codec(3840, 2160), Codec(3840, 2160, "yuv420p10le"), Codec(7680, 4320), Codec(3840, 2160, None)
+    for codec in large:
+        bits = codec.format.bits_per_pixel if codec.format else 12
+        threads = threads_for(codec, cores=16)
+        assert threads == 1 or threads * codec.width * codec.height * bits / 8 < 70e6
+    assert threads_for(large[0], cores=16) >= 4
+    assert threads_for(Codec(0, 0, None), cores=16) == 16  # a size that is not known yet
+
+
+def test_a_film_is_decoded_by_that_many_threads(example_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def threads(codec: Any, cores: int) -> int:
+        asked.append((codec.width, codec.height, codec.format.name, cores))
+        return 1
+
+    monkeypatch.setattr(media_file, "threads_for", threads)
+    frame = next(FileSource(example_clip, Limits(), decoder_threads=3).frames())
+    assert asked == [(*frame.size[::-1], "yuv420p", 3)]

@@ -18,7 +18,6 @@ from vavl_runtime.bundle.manifest import CropRecipe, GraphRecord, Limits
 from vavl_runtime.errors import BackendUnavailableError, DamagedMediaError
 from vavl_runtime.media import Frame, SoundBlock
 from vavl_runtime.media.file import FileSource
-from vavl_runtime.media.source import SAMPLE_RATE
 from vavl_runtime.pipeline.availability import Presence
 from vavl_runtime.pipeline.context import ClipContext
 from vavl_runtime.pipeline.feature_reader import FeatureReader
@@ -205,7 +204,7 @@ class TwoWindows:
     has_audio = has_video = True
 
     def sound(self) -> Iterator[SoundBlock]:
-        yield SoundBlock(0.0, np.full(20 * SAMPLE_RATE, 0.1, np.float32))
+        yield SoundBlock(0.0, tone(20.0))
 
     def frames(self) -> Iterator[Frame]:
         for second in range(20):

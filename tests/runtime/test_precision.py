@@ -1,5 +1,6 @@
 """Which graphs run for a precision that is asked for, and what is said when there are none."""
 
+import dataclasses
 import json
 import platform
 import shutil
@@ -7,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.runtime.made_media import tone
 from vavl_runtime import ArrayClip, Recognizer
+from vavl_runtime.backends.base import BackendInfo
 from vavl_runtime.backends.fake import FakeBackend
+from vavl_runtime.backends.ort.session import CUDA, TENSORRT
 from vavl_runtime.bundle import open_bundle
 from vavl_runtime.bundle.manifest import GraphRecord, Manifest, SpeedRecord, VariantRecord, parse_manifest
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS, choose_precisions
@@ -21,7 +24,7 @@ from vavl_runtime.errors import InputError, ManifestError, VariantMissingError
 from vavl_runtime.pipeline.graph_runner import GraphRunner
 from vavl_runtime.timing import StageTimer
 
-SECOND = ArrayClip(audio=np.full(16_000, 0.1, np.float32))
+SECOND = ArrayClip(audio=tone())
 SPEED = {"int8": SpeedRecord(target="a test", machine=platform.machine(), speedup=2.0)}
 SLOW = {"int8": SPEED["int8"].model_copy(update={"speedup": 0.9, "reason": "slower than fp32"})}
 ELSEWHERE = {"int8": SpeedRecord(target="a test", machine="pdp11", speedup=2.0)}
@@ -30,13 +33,18 @@ ELSEWHERE = {"int8": SpeedRecord(target="a test", machine="pdp11", speedup=2.0)}
 class LoadingBackend(FakeBackend):
     """Remembers which files it was given."""
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, device: str = "cpu", provider: str = "") -> None:
         super().__init__(device=device)
+        self._provider = provider
         self.loaded: dict[str, tuple[Path, GraphRecord]] = {}
 
     def load(self, name: str, file: Path, record: GraphRecord) -> None:
         self.loaded[name] = (file, record)
         super().load(name, file, record)
+
+    @property
+    def info(self) -> BackendInfo:
+        return dataclasses.replace(super().info, provider=self._provider)
 
 
 def _manifest(light_bundle: Path) -> Manifest:
@@ -127,6 +135,51 @@ def test_processors_get_the_file_written_for_them(bundle: Path, gpu: bool) -> No
     assert loaded == {"audio": "audio.int8.onnx" if gpu else "audio.int8.cpu.onnx", "visual": "visual.onnx"}
 
 
+@pytest.mark.parametrize(
+    ("provider", "expected"),
+    [(CUDA, "audio.fp16.ort.onnx"), (TENSORRT, "audio.fp16.onnx"), ("", "audio.fp16.onnx"), (None, "audio.fp16.onnx")],
+)
+def test_only_the_cuda_provider_gets_the_file_written_for_it(bundle: Path, provider: str | None, expected: str) -> None:
+    def lowered(content: dict[str, Any]) -> None:
+        for name in VARIANT_GRAPHS:
+            graph = content["graphs"][name]
+            graph["variants"] = {"fp16": {"file": graph["file"], "data": graph["data"]}}
+        graph = content["graphs"]["audio"]
+        for other in ("audio.fp16.onnx", "audio.fp16.ort.onnx"):
+            shutil.copy(bundle / graph["file"], bundle / other)
+            content["files"][other] = content["files"][graph["file"]]
+        files = {"file": "audio.fp16.onnx", "onnxruntime_gpu_file": "audio.fp16.ort.onnx", "data": graph["data"]}
+        graph["variants"] = {"fp16": files}
+
+    backend = LoadingBackend(device="cpu" if provider is None else "cuda:0", provider=provider or "")
+    graphs = GraphRunner(open_bundle(_edited(bundle, lowered)), backend, "fp16")
+    for name in ("audio", "visual"):
+        graphs.load(name, StageTimer())
+    assert {name: file.name for name, (file, _) in backend.loaded.items()} == {
+        "audio": expected,
+        "visual": "visual.onnx",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("1", None), ("true", None), ("0", "onnxruntime_gpu"), ("", "onnxruntime_gpu")]
+)
+def test_files_for_gpus_need_memory_efficient_attention(
+    value: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it, ONNX Runtime would read their masks otherwise, and answer wrongly from the second clip on."""
+    monkeypatch.setenv("ORT_DISABLE_MEMORY_EFFICIENT_ATTENTION", value)
+    assert BackendInfo("onnxruntime", provider="CUDAExecutionProvider", device="cuda:0").runs_on == expected
+
+
+def test_end_to_end_graphs_follow_a_precision_that_they_have(light_bundle: Path) -> None:
+    manifest = _with_variants(_manifest(light_bundle), "fp16")
+    fused = manifest.graphs["audio"]  # has fp16
+    graphs = manifest.graphs | {"audio_fused": fused, "visual_fused": fused.model_copy(update={"variants": {}})}
+    chosen = choose_precisions(manifest.model_copy(update={"graphs": graphs}), "fp16")
+    assert (chosen["audio_fused"], chosen["visual_fused"], chosen["pnet"]) == ("fp16", "fp32", "fp32")
+
+
 def test_a_missing_variant_says_what_is_there_and_how_to_make_it(light_bundle: Path) -> None:
     manifest = _with_variants(_manifest(light_bundle), "fp16")
     message = r"precision bf16: bundle light has no bf16 of audio, .*; it has fp16, fp32; export .* precision bf16"
@@ -201,7 +254,7 @@ def test_auto_decides_graph_by_graph(light_bundle: Path) -> None:
     assert (chosen["audio"], chosen["visual"]) == ("fp32", "int8")
 
 
-@pytest.mark.parametrize("key", ["file", "data", "cpu_file"])
+@pytest.mark.parametrize("key", ["file", "data", "cpu_file", "onnxruntime_gpu_file"])
 def test_a_variant_whose_file_is_not_listed_makes_no_manifest(light_bundle: Path, key: str) -> None:
     content = json.loads((light_bundle / "manifest.json").read_text())
     files = {"file": "audio.onnx", "data": "weights.bin"} | {key: "nowhere.onnx"}

@@ -98,7 +98,9 @@ def test_stages_add_up_and_do_not_nest() -> None:
 @settings(deadline=None, max_examples=50)
 @given(heard=st.sets(st.integers(0, 12)), seen=st.sets(st.integers(0, 12)))
 def test_windows_of_equal_number_come_together(heard: set[int], seen: set[int]) -> None:
-    sound = (SoundWindow(number, np.full(1, number, np.float32), number + 1.0) for number in sorted(heard))
+    sound = (
+        SoundWindow(number, np.full(1, number, np.float32), float(number), number + 1.0) for number in sorted(heard)
+    )
     pictures = ((number, iter([Frame(float(number), np.zeros((1, 1, 3), np.uint8))])) for number in sorted(seen))
     pairs = list(pair_windows(sound, pictures))
     for number, (window, frames) in zip(sorted(heard | seen), pairs, strict=True):

@@ -106,7 +106,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "reconstruction": {"reconstruction": False},
     "audio_visual_head": {"audio_visual_head": False},
     "all": {"residual": False, "reconstruction": False, "audio_visual_head": False},
-    "dynamics": {"visual_dynamics": True, "visual_pool": 2},
+    "dynamics": {"visual_dynamics": "frames", "visual_pool": 2},
 }
 
 

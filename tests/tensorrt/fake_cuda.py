@@ -60,6 +60,7 @@ class FakeCuda:
         self.streams: dict[int, Stream] = {}
         self.used: set[int] = set()  # streams that computed something
         self.graphs = 0
+        self.contexts = 0  # of TensorRT
 
     def __getattribute__(self, name: str) -> Any:
         if name.startswith("cuda") and name[4].isupper() and name in ALLOWED:
@@ -70,7 +71,7 @@ class FakeCuda:
         return (cudaError_t.cudaSuccess,)
 
     def cudaMalloc(self, size: int) -> tuple[cudaError_t, int | None]:
-        if any(stream.captured is not None for stream in self.streams.values()):
+        if self.captures():
             return cudaError_t.cudaErrorStreamCaptureUnsupported, None
         if size > self.left:
             return cudaError_t.cudaErrorMemoryAllocation, None
@@ -145,6 +146,10 @@ class FakeCuda:
             work()
         else:
             stream.captured.append(work)
+
+    def captures(self) -> bool:
+        """Whether any stream is being captured."""
+        return any(stream.captured is not None for stream in self.streams.values())
 
     def is_capturing(self, handle: int) -> bool:
         return self.streams[handle].captured is not None

@@ -1,6 +1,7 @@
 """One way to build for TensorRT 10.3, 10.16 and 11.4, and what is said when it does not work."""
 
 import json
+import multiprocessing
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from onnx import TensorProto, helper
 
 from tests.tensorrt.fake_tensorrt import MAGIC, VERSIONS, make_tensorrt
 from vavl_export.errors import ExportError
+from vavl_export.tensorrt import process
 from vavl_export.tensorrt.adapter import BuildOptions, build_plan
 from vavl_export.tensorrt.process import Job, build_in_process
 from vavl_runtime.backends.trt.engine_store import Profile, ShapeRange
@@ -147,3 +149,15 @@ if os.environ.get("FAKE_CRASH"):
         monkeypatch.setenv("FAKE_CRASH", "1")
         with pytest.raises(ExportError, match=r"the process that built the engine died \(exit -11\)"):
             build_in_process(Job("tensorrt", graph(tmp_path), PROFILES, OPTIONS))
+
+
+def test_a_builder_ends_with_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build takes minutes, which nobody waits for once the command was killed."""
+    called: list[str] = []
+    monkeypatch.setattr(process, "end_with_parent", lambda: called.append("end_with_parent"))
+    monkeypatch.setattr(process, "find_tensorrt", lambda names: called.append("find_tensorrt"))
+    monkeypatch.setattr(process, "build_plan", lambda *_: None)
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    process._work(Job("tensorrt", Path("graph.onnx"), PROFILES, OPTIONS), theirs)
+    assert called == ["end_with_parent", "find_tensorrt"]
+    assert ours.recv() is None

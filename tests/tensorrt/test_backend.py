@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from tests.tensorrt.conftest import Machine
 from tests.tensorrt.engine_folder import build
 from tests.tensorrt.fake_tensorrt import VERSIONS
 from tests.tensorrt.graph_inputs import Inputs, load, tokens
-from vavl_export.golden import read_golden
 from vavl_runtime import Recognizer
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
 from vavl_runtime.backends.trt.backend import TensorRtBackend
+from vavl_runtime.backends.trt.engine_store import Engine
 from vavl_runtime.bundle import Bundle
+from vavl_runtime.bundle.golden import read_golden
 
 MakeMachine = Callable[..., Machine]
 PATHS = ("audio", "visual", "audio_visual")
@@ -61,6 +63,7 @@ def test_padded_lengths_and_rows_change_nothing(folder: Path, bundle: Bundle, ma
         for key, value in expected.items():
             assert got[key].shape == value.shape
             np.testing.assert_allclose(got[key], value, atol=2e-4 * max(1.0, float(np.abs(value).max())))
+    assert backend.face_batch == 16  # of the largest profile
     backend.close()
 
 
@@ -94,3 +97,41 @@ def test_the_recogniser_answers_as_on_onnx_runtime(
     for path in PATHS:
         for label, score in expected["paths"][path]["scores"].items():
             assert got["paths"][path]["scores"][label] == pytest.approx(score, abs=2e-3)
+
+
+def test_several_processes_feed_the_engines(
+    folder: Path, bundle: Bundle, machine: MakeMachine, example_clip: Path, recognizer: Recognizer
+) -> None:
+    machine("11.4.1")
+    build(folder, max_batch=2)
+    backend = TensorRtBackend(0, bundle)
+    assert backend.most_clips("audio_encoder") == 1  # nobody knows yet
+    with Recognizer(folder, backend=backend) as ours:
+        results = list(ours.predict_many([example_clip] * 4, jobs=2))
+        assert backend.most_clips("audio_encoder") == backend.most_clips("audio_visual") == 2
+    expected = recognizer.predict(example_clip)
+    for result in results:
+        assert result.path == "audio_visual"
+        assert result.scores == pytest.approx(expected.scores, abs=2e-3)
+
+
+def test_a_plan_that_is_swapped_after_its_check_changes_nothing(
+    folder: Path, bundle: Bundle, machine: MakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine("10.16.2.10")
+    (engine,) = build(folder, graphs=("audio",))
+    deserialize = TensorRtBackend._deserialize
+
+    def swapped(self: TensorRtBackend, found: Engine, *rest: Any) -> Any:
+        found.plan.write_bytes(b"something else")
+        return deserialize(self, found, *rest)
+
+    monkeypatch.setattr(TensorRtBackend, "_deserialize", swapped)
+    backend, reference = TensorRtBackend(0, bundle), OnnxRuntimeBackend(1)
+    for each in (backend, reference):
+        load(each, bundle, "audio")
+    assert engine.plan.read_bytes() == b"something else"
+    got, expected = (each.run("audio", tokens(33)) for each in (backend, reference))
+    for name, value in expected.items():
+        np.testing.assert_allclose(got[name], value, atol=1e-4 * np.abs(value).max())
+    backend.close()

@@ -1,5 +1,6 @@
 """Engines are built once, kept while they fit, and replaced with a reason when they do not."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -173,3 +174,24 @@ def test_time_left_is_estimated_from_what_is_done() -> None:
         "[1/2] first: 50%, about 4 min left",
         "[1/2] first: done, about 3 min left",
     ]
+
+
+def test_unfinished_engines_of_killed_builds_are_named(
+    folder: Path, machine: MakeMachine, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine("10.16.2.10")
+    (folder / "engines" / ".visual-fp32-0123.abcd_123").mkdir(parents=True)
+    build(folder, graphs=("audio",))
+    assert [".visual-fp32-0123.abcd_123: unfinished; remove it" in said for said in caplog.messages] == [True]
+
+
+def test_an_engine_that_is_removed_is_never_half_there(
+    folder: Path, machine: MakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the build were killed when it begins to remove the files."""
+    machine("10.3.0")
+    build(folder, graphs=("audio",))
+    machine("10.16.2.10")
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    (new,) = build(folder, graphs=("audio",))
+    assert list((folder / "engines").glob("audio-*")) == [new.plan.parent]

@@ -58,7 +58,7 @@ def fitted(values: NDArray, classes: NDArray, speakers: NDArray) -> Branch:
 def project(branch: Branch, values: NDArray) -> Tensor:
     assert branch.discriminants is not None
     with torch.no_grad():
-        return branch.discriminants(branch.describe(torch.from_numpy(values)[:, None], torch.ones(len(values), 1)))[
+        return branch.discriminants(branch.describe(torch.from_numpy(values)[:, None], torch.ones(len(values), 1))[0])[
             :, 0
         ]
 

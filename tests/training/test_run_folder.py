@@ -75,3 +75,18 @@ def test_history_and_tensorboard_tell_the_same(tmp_path: Path) -> None:
     for tag, points in shown.items():
         assert [step for step, _ in points] == [0, 1, 2, 3]
         assert [value for _, value in points] == pytest.approx([line[tag] for line in history], rel=1e-6)
+
+
+def test_unfinished_files_of_a_killed_run_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / ".state.pt.abcd_123").touch()
+    RunFolder(tmp_path, small_settings().model_dump(mode="json"))
+    assert [".state.pt.abcd_123: unfinished; remove it" in said for said in caplog.messages] == [True]
+
+
+def test_settings_that_are_there_are_not_written_again(tmp_path: Path) -> None:
+    """Every process of a training opens the folder; what one of them writes would be unfinished to another."""
+    settings = small_settings().model_dump(mode="json")
+    RunFolder(tmp_path, settings)
+    before = (tmp_path / "settings.json").stat()
+    RunFolder(tmp_path, settings)
+    assert (tmp_path / "settings.json").stat().st_ino == before.st_ino

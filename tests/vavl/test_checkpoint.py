@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.export.exported import tiny_model
+from tests.runtime.test_files_killed import killed_at_every_change
 from vavl.checkpoint import Checkpoint, CheckpointDescription, load_checkpoint, save_checkpoint
 from vavl.errors import ConfigError
 
@@ -60,3 +61,29 @@ def test_unknown_versions_and_keys_are_refused(saved: Path, key: str, value: int
     (saved / "config.json").write_text(json.dumps(config))
     with pytest.raises(ConfigError, match=key if key == "surprise" else "format 2, this version reads 1"):
         load_checkpoint(saved)
+
+
+def test_killed_while_an_older_checkpoint_is_replaced(saved: Path, tmp_path: Path) -> None:
+    """Weights and configuration of two checkpoints never lie side by side."""
+    old, model = load_checkpoint(saved), tiny_model()
+    for value in model.parameters():
+        value.data.zero_()
+    description = old.description.model_copy(update={"provenance": "new"})
+    found = set()
+    (tmp_path / "killed").mkdir()
+    for folder in killed_at_every_change(
+        lambda folder: save_checkpoint(Checkpoint(model, description), folder / "checkpoint"),
+        lambda folder: save_checkpoint(old, folder / "checkpoint"),
+        tmp_path / "killed",
+    ):
+        loaded = load_checkpoint(folder / "checkpoint")
+        is_new = not any(value.any() for value in loaded.model.parameters())
+        assert is_new == (loaded.description.provenance == "new"), folder
+        found.add(is_new)
+    assert found == {False, True}
+
+
+def test_what_else_is_in_the_folder_stays(saved: Path) -> None:
+    (saved / "encoder.pt").touch()
+    save_checkpoint(load_checkpoint(saved), saved)
+    assert sorted(path.name for path in saved.iterdir()) == ["config.json", "encoder.pt", "model.safetensors"]

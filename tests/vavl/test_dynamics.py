@@ -3,14 +3,15 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.export.exported import TINY, tiny_model
-from vavl.config import paper_config
+from vavl.config import VavlConfig, paper_config
 from vavl.model import Vavl
-from vavl.model.masking import STILL, length_mask, with_dynamics
+from vavl.model.masking import STILL, length_mask, with_dynamics, with_spread
 
 few = settings(max_examples=20, deadline=None)
 WIDTH = 5
@@ -44,6 +45,9 @@ def test_every_clip_equals_numpy_whatever_stands_behind_it(counts: list[int], pa
         change = np.abs(np.diff(x, axis=0, prepend=x[:1])).mean(axis=0)
         movement = np.log(np.hstack([distance, change]) + STILL)
         np.testing.assert_allclose(row[: len(x)], np.hstack([x, np.tile(movement, (len(x), 1))]), atol=1e-4)
+    # The spread is the same without the change.
+    spread = with_spread(padded, length_mask(sizes, padded.shape[1]))
+    torch.testing.assert_close(spread, got[..., : 2 * WIDTH])
 
 
 def test_what_never_moves_has_no_dynamics() -> None:
@@ -53,10 +57,14 @@ def test_what_never_moves_has_no_dynamics() -> None:
     torch.testing.assert_close(got[..., WIDTH:], torch.full((2, 7, 2 * WIDTH), math.log(STILL)), atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("pool", [1, 4])
+@pytest.mark.parametrize("dynamics", ["spread", "frames"])
 @few
 @given(counts=lengths, padding=st.integers(0, 6), seed=seeds)
-def test_a_model_with_dynamics_answers_a_clip_for_itself(counts: list[int], padding: int, seed: int) -> None:
-    model = tiny_model(visual_dynamics=True)
+def test_a_model_with_dynamics_answers_a_clip_for_itself(
+    dynamics: str, pool: int, counts: list[int], padding: int, seed: int
+) -> None:
+    model = tiny_model(visual_dynamics=dynamics, visual_pool=pool)
     clips = clips_of(counts, TINY["visual_dim"], seed)
     padded, sizes = pad(clips, padding)
     with torch.no_grad():
@@ -67,8 +75,9 @@ def test_a_model_with_dynamics_answers_a_clip_for_itself(counts: list[int], padd
                 assert (getattr(alone, part)[0] - getattr(together, part)[number]).abs().max() <= 1e-4
 
 
-def test_a_model_with_dynamics_sees_movement() -> None:
-    model = tiny_model(visual_dynamics=True)
+@pytest.mark.parametrize("dynamics", ["spread", "frames"])
+def test_a_model_with_dynamics_sees_movement(dynamics: str) -> None:
+    model = tiny_model(visual_dynamics=dynamics)
     frames = torch.randn(1, 12, TINY["visual_dim"], generator=torch.Generator().manual_seed(0))
     # The weights that look at movement, and no others: whatever changes now, changes through them.
     model.visual.projection.weight.data[:, : TINY["visual_dim"]] = 0
@@ -80,11 +89,31 @@ def test_a_model_with_dynamics_sees_movement() -> None:
 
 def test_the_papers_model_has_none() -> None:
     config = paper_config()
-    assert not config.visual_dynamics
+    assert config.visual_dynamics == "off"
     with torch.device("meta"):
-        plain, dynamic = Vavl(config), Vavl(config.model_copy(update={"visual_dynamics": True}))
+        plain, dynamic = Vavl(config), Vavl(config.model_copy(update={"visual_dynamics": "frames"}))
     shape = (config.projection_dim, config.visual_dim, config.projection_kernel)
     assert plain.visual.projection.weight.shape == shape
     assert dynamic.visual.projection.weight.shape == (shape[0], 3 * shape[1], shape[2])
     assert dynamic.audio.projection.weight.shape == plain.audio.projection.weight.shape
     assert not [name for name in plain.state_dict() if "dynamics" in name]
+
+
+def test_half_the_frame_rate_changes_the_spread_less() -> None:
+    """A slow movement with the noise of an encoder; frames left out are interpolated, as at run time."""
+    generator = torch.Generator().manual_seed(0)
+    slow = torch.sin(torch.arange(96)[:, None] / 15.0 + torch.arange(TINY["visual_dim"]))
+    film = (slow + 0.3 * torch.randn(slow.shape, generator=generator))[None]
+    half = film.clone()
+    half[:, 1:-1:2] = 0.5 * (film[:, 0:-2:2] + film[:, 2::2])
+    moved = {}
+    for dynamics in ("spread", "frames"):
+        branch = tiny_model(visual_dynamics=dynamics, visual_pool=4).visual
+        described = [branch.describe(x, torch.ones(x.shape[:2]))[0].mean(1) for x in (film, half)]
+        moved[dynamics] = float((described[1] - described[0]).abs().max())
+    assert moved["spread"] < 0.1 < 0.3 < moved["frames"]
+
+
+def test_what_earlier_versions_wrote() -> None:
+    assert VavlConfig.create(visual_dynamics=True) == VavlConfig.create(visual_dynamics="frames")
+    assert VavlConfig.create(visual_dynamics=False) == VavlConfig.create()

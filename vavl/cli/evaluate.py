@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vavl.cli.errors import exit_on_error
-from vavl.cli.reporting import command_line
+from vavl.cli.reporting import command_line, warn_of_random_encoders
 
 
 def evaluate(
@@ -17,10 +17,14 @@ def evaluate(
     with exit_on_error():
         from vavl.evaluation.plots import plot_report, plot_training
         from vavl.evaluation.report_page import to_markdown
+        from vavl.features.identity import read_identity
         from vavl.training.evaluate import evaluate_runs
+        from vavl.training.experiment import Experiment
         from vavl.training.run_folder import read_history
         from vavl_runtime.files import write_atomically
 
+        for folder in sorted({Experiment.read(run).features for run in runs}):
+            warn_of_random_encoders(read_identity(Path(folder)).references)
         report = evaluate_runs(runs, command_line())
         report.write(output / "report.json")
         page = to_markdown(report)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from vavl.cli.options import CorpusOptions, ModelOptions
-from vavl.cli.reporting import report_corpus
+from vavl.cli.reporting import report_corpus, warn_of_random_encoders
 
 if TYPE_CHECKING:
     from vavl.training.experiment import Experiment
@@ -26,6 +26,7 @@ def create(corpus: CorpusOptions, model: ModelOptions, **values: object) -> "Exp
     choice = corpus.choice()
     opened, cache = open_corpus_and_cache(choice, model.features)
     report_corpus(opened)
+    warn_of_random_encoders(cache.identity.references)
     return create_experiment(
         corpus=choice,
         features=str(model.features),

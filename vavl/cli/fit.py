@@ -1,5 +1,6 @@
 """``vavl-train fit``: train VAVL or a baseline on cached features (Algorithm 1)."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from vavl.cli.options import ComputeOptions, CorpusOptions, ModelOptions, Option
 from vavl.cli.reporting import command_line, epoch_printer
 from vavl.cli.settings import Without
 from vavl.training.settings import FitSettings
+from vavl_runtime.cli.common import notify
 
 
 class RunOptions(Options):
@@ -59,4 +61,8 @@ def fit(
         progress=epoch_printer(settings.epochs),
         command=command_line(),
     )
+    if partition.partition != "all":  # which leaves no clips to test on
+        notify(f"next: {shlex.join(['vavl-train', 'evaluate', str(run.output), '-o', 'report'])}")
+    if run.system == "vavl":  # baselines are compared, not exported
+        notify(f"next: {shlex.join(['vavl-export', 'onnx', str(run.output), '-o', 'my-bundle'])}")
     print(run.output)

@@ -4,14 +4,16 @@ import logging
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vavl_runtime.cli.common import notify, print_line
+from vavl_runtime.cli.common import notify, print_line, printable
+from vavl_runtime.cli.signals import end_if_asked
 
 if TYPE_CHECKING:
     from vavl.corpora import Corpus
+    from vavl.model import Modality
 
 PROGRAM = "vavl-train"
 MODULES = ("__main__.py", "train.py")  # what Python calls the program under -m
@@ -29,6 +31,24 @@ def report_corpus(corpus: "Corpus") -> None:
         print_line(line)
     if corpus.left_out:
         print_line(f"left out {len(corpus.left_out)}; {len(corpus.clips)} clips remain")
+
+
+def warn_of_random_encoders(references: Mapping[str, str]) -> None:
+    """Print a warning for each encoder whose weights are random.
+
+    Args:
+        references: References of the encoders by modality; see `vavl.encoders.reference`.
+    """
+    from vavl.encoders.reference import is_random
+
+    trained: Mapping[Modality, tuple[str, str]] = {"audio": ("audio", "prosody"), "visual": ("face", "light")}
+    for modality, (name, other) in trained.items():
+        reference = references.get(modality)
+        if reference is not None and is_random(reference, modality):
+            print_line(
+                f"warning: the {name} encoder {reference!r} has random weights, so answers will mean nothing; use "
+                f"{other}, or one that vavl-train {name}-encoder has trained"
+            )
 
 
 def epoch_printer(epochs: int) -> Callable[[dict[str, Any]], None]:
@@ -55,6 +75,7 @@ class ProgressLine:
 
     def __call__(self, done: int, total: int, name: str) -> None:
         """Report that ``done`` of ``total`` are finished, the last one called ``name``; nothing with ``--quiet``."""
+        end_if_asked()
         if self._first is None:
             self._first = done - 1  # clips that were in the cache took no time
         elapsed = time.monotonic() - self._start
@@ -63,6 +84,8 @@ class ProgressLine:
         if not logging.getLogger("vavl").isEnabledFor(logging.INFO):
             return
         if sys.stderr.isatty():
-            print(f"\r{line}  {name[:40]:40}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+            print(
+                f"\r{line}  {printable(name)[:40]:40}", end="\n" if done == total else "", file=sys.stderr, flush=True
+            )
         elif done == total or done % max(1, total // 10) == 0:
             notify(line)

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from vavl.corpora.corpus import FEATURES_SUFFIX, SPLITS, Clip, Corpus, Partition
+from vavl.corpora.feature_file import open_features
 from vavl.model import Modality
 from vavl_runtime.bundle.manifest import Limits
 from vavl_runtime.errors import InputError, InvalidArrayError, NoStreamsError, NotFoundError
@@ -164,16 +165,7 @@ def _check_media(path: Path, modality: Modality) -> None:
 
 def _feature_width(path: Path) -> int:
     """Check a feature file of shape (T, F) and return F."""
-    try:
-        features = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise NotFoundError(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise InvalidArrayError(f"{path}: not a readable feature file ({error}); extract it again") from error
-    if features.ndim != 2 or 0 in features.shape or features.dtype.kind != "f":
-        raise InvalidArrayError(
-            f"{path}: got {features.dtype} of shape {features.shape}, expected floats of shape (T, F), not empty"
-        )
+    features = open_features(path)
     wrong = features.size - np.count_nonzero(np.isfinite(features))
     if wrong:
         raise InvalidArrayError(f"{path}: {wrong} of {features.size} values are NaN or infinite; extract it again")

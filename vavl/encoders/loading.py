@@ -12,7 +12,7 @@ from vavl.encoders.base import AudioEncoder, FaceEncoder, LoadedEncoder
 from vavl.encoders.folder import is_encoder_folder, read_encoder
 from vavl.encoders.light_audio import LightAudioEncoder
 from vavl.encoders.light_face import LightFaceEncoder
-from vavl.encoders.reference import Reference, parse_reference
+from vavl.encoders.reference import Reference, is_random, parse_reference
 from vavl.encoders.timm_face import EFFICIENTNET_B2, TimmFaceEncoder
 from vavl.encoders.wav2vec2 import LARGE_ROBUST, LARGE_ROBUST_LAYERS, Wav2Vec2Encoder
 from vavl.errors import ConfigError, EncoderUnavailableError
@@ -63,7 +63,7 @@ def load_audio_encoder(
             f"audio encoder {reference!r}: the light encoder measures loudness, so it allows no global waveform "
             "normalisation; remove waveform_normalization from the configuration"
         )
-    return _finish(module, parsed, trained=parsed.kind not in ("random", "package") or parsed.name == "prosody")
+    return _finish(module, parsed, trained=not is_random(reference, "audio"))
 
 
 def load_face_encoder(reference: str) -> LoadedEncoder[FaceEncoder]:
@@ -98,7 +98,7 @@ def load_face_encoder(reference: str) -> LoadedEncoder[FaceEncoder]:
             f"face encoder {reference!r}: expected light, landmarks, random:light@SEED, timm:NAME, timm:NAME=FILE, "
             "random:timm:NAME@SEED, a state dict file, or an encoder folder"
         )
-    return _finish(module, parsed, trained=parsed.kind != "random")
+    return _finish(module, parsed, trained=not is_random(reference, "visual"))
 
 
 def _finish(module: Any, parsed: Reference, trained: bool) -> LoadedEncoder[Any]:

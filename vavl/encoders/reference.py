@@ -75,6 +75,20 @@ def parse_reference(text: str) -> Reference:
     return Reference(text, "folder" if path.is_dir() else "file", path=path)
 
 
+def is_random(reference: str, modality: Literal["audio", "visual"]) -> bool:
+    """Whether any weight of an encoder is random, so that a bundle with it is untrained.
+
+    Args:
+        reference: See the module's table; the file or folder that it names need not exist any more.
+        modality: Of the encoder: the light audio encoder has a learned part, the light face encoder comes trained.
+
+    Example:
+        >>> is_random("light", "audio"), is_random("light", "visual"), is_random("prosody", "audio")
+        (True, False, False)
+    """
+    return reference.startswith("random:") or (reference == "light" and modality == "audio")
+
+
 def _existing(text: str, path: str) -> Path:
     if not path or not Path(path).exists():
         raise ConfigError(

@@ -4,6 +4,7 @@ The library's attention masks export to NonZero and ScatterND, which TensorRT ca
 additive bias. Outputs equal ``Wav2Vec2Model(...).last_hidden_state`` on the valid tokens.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -118,9 +119,8 @@ class Wav2Vec2Encoder(AudioEncoder):
 
     def output_lengths(self, samples: Tensor) -> Tensor:
         """Number of tokens for a number of samples."""
-        for kernel, stride in zip(self.kernels, self.strides, strict=True):
-            samples = torch.div(samples - kernel, stride, rounding_mode="floor") + 1
-        return samples
+        # One division for all convolutions: rounding down after each gives the same, in seven times the operators.
+        return torch.div(samples - self.minimum_samples, math.prod(self.strides), rounding_mode="floor") + 1
 
     def forward(self, waveform: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
         """Encode; see `AudioEncoder.forward`."""

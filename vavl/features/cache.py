@@ -7,14 +7,14 @@
 
 A clip is in the cache once its line is written. Its rows are flushed to disk before its line, and opening the cache for
 writing truncates rows that no line refers to. So the process may be killed at any time: no clip is computed twice, and
-no partly written clip is read.
+no partly written clip is read. A line holds checksums of its rows, which are compared when the clip is first read.
 """
 
 import contextlib
-import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -22,52 +22,14 @@ from typing import IO, Any
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
 from vavl.errors import ConfigError
+from vavl.features.identity import DESCRIPTION, MODALITIES, CacheIdentity, read_identity
 from vavl.features.journal import ClipLine, Span, WindowLine, read_lines
-from vavl.model import Modality
 from vavl_runtime.errors import InputError, OutputError
 from vavl_runtime.files import write_atomically
 
-FORMAT_VERSION = 1
-DESCRIPTION, JOURNAL = "cache.json", "clips.jsonl"
-MODALITIES: tuple[Modality, Modality] = ("audio", "visual")
-
-
-@dataclass(frozen=True)
-class CacheIdentity:
-    """Everything that the features depend on, except the clips.
-
-    Attributes:
-        dims: Width of a row by modality.
-        encoders: Hash of the encoder weights by modality.
-        references: Encoder references by modality; for information only, not compared.
-        dtypes: NumPy element type by modality.
-        recipe: Crop recipe and limits of the runtime's preprocessing, as JSON values.
-    """
-
-    dims: dict[str, int]
-    encoders: dict[str, str]
-    recipe: dict[str, Any]
-    references: dict[str, str] = field(default_factory=dict)
-    dtypes: dict[str, str] = field(default_factory=lambda: dict.fromkeys(MODALITIES, "float32"))
-
-    def row_bytes(self, modality: str) -> int:
-        """Number of bytes in one row."""
-        return np.dtype(self.dtypes[modality]).itemsize * self.dims[modality]
-
-    def mismatches(self, other: "CacheIdentity") -> list[str]:
-        """List the differences from another identity, in words."""
-        mine, theirs = (
-            _flat({"dims": it.dims, "dtypes": it.dtypes, "encoders": it.encoders, "recipe": it.recipe})
-            for it in (self, other)
-        )
-        return [
-            f"{name} is {mine.get(name)!r}, now {theirs.get(name)!r}"
-            for name in sorted(mine.keys() | theirs.keys())
-            if mine.get(name) != theirs.get(name)
-        ]
+JOURNAL = "clips.jsonl"
 
 
 @dataclass(frozen=True)
@@ -120,13 +82,14 @@ class FeatureCache:
         self._journal_end = 0
         self._files: dict[str, IO[bytes]] = {}
         self._maps: dict[str, NDArray[Any]] = {}
+        self._compared: set[str] = set()  # clips whose rows are what was written
         self._lock: FileLock | None = None
         try:
             if writable:
                 if identity is None:
                     raise ConfigError(f"{folder}: to write to a feature cache, pass the identity of its encoders")
                 self._prepare(identity)
-            self.identity = self._read_identity()
+            self.identity = read_identity(folder)
             if identity is not None and (wrong := self.identity.mismatches(identity)):
                 raise ConfigError(
                     f"{folder}: this feature cache was made with other encoders or settings ({'; '.join(wrong)}); "
@@ -173,11 +136,30 @@ class FeatureCache:
         return self._lines[clip].reasons
 
     def windows(self, clip: str) -> list[WindowFeatures]:
-        """The features of a clip, as read-only views of the memory-mapped files."""
-        return [
+        """The features of a clip, as read-only views of the memory-mapped files.
+
+        Raises:
+            ConfigError: The rows are not what was written.
+        """
+        found = [
             WindowFeatures(self._rows("audio", line.audio), self._rows("visual", line.visual), *line.seconds)
             for line in self._lines[clip].windows
         ]
+        if clip not in self._compared:
+            for line, window in zip(self._lines[clip].windows, found, strict=True):
+                self._compare(clip, window.audio, line.audio_crc32)
+                self._compare(clip, window.visual, line.visual_crc32)
+            self._compared.add(clip)
+        return found
+
+    def _compare(self, clip: str, rows: NDArray[Any] | None, crc32: int | None) -> None:
+        if rows is None:
+            return
+        if not np.isfinite(rows).all() if crc32 is None else zlib.crc32(rows.data) != crc32:
+            raise ConfigError(
+                f"{self.folder}: the features of clip {clip!r} were damaged after they were written; remove the cache "
+                "and extract again"
+            )
 
     def add(self, clip: str, fingerprint: str, features: ClipFeatures) -> None:
         """Add a clip; it is on disk when this returns.
@@ -196,14 +178,24 @@ class FeatureCache:
         ends = dict(self._ends)
         for window in features.windows:
             spans: dict[str, Span | None] = dict.fromkeys(MODALITIES)
+            sums: dict[str, int | None] = dict.fromkeys(MODALITIES)
             for name in MODALITIES:
                 values: NDArray[Any] | None = getattr(window, name)
                 if values is not None:
                     rows[name].append(self._checked(clip, name, values))
+                    sums[name] = zlib.crc32(rows[name][-1].data)
                     spans[name] = (ends[name], len(values))
                     ends[name] += len(values)
             seconds = (window.audio_seconds, window.visual_seconds)
-            windows.append(WindowLine(seconds=seconds, audio=spans["audio"], visual=spans["visual"]))
+            windows.append(
+                WindowLine(
+                    seconds=seconds,
+                    audio=spans["audio"],
+                    visual=spans["visual"],
+                    audio_crc32=sums["audio"],
+                    visual_crc32=sums["visual"],
+                )
+            )
         line = ClipLine(clip=clip, fingerprint=fingerprint, reasons=features.reasons, windows=tuple(windows))
         written = line.to_bytes()
         self._truncate_unclaimed()  # remove what an earlier clip that failed may have left
@@ -215,6 +207,7 @@ class FeatureCache:
         self._ends = ends
         self._journal_end += len(written)
         self._lines[clip] = line
+        self._compared.discard(clip)
         self._maps = {}
 
     def _checked(self, clip: str, name: str, values: NDArray[Any]) -> NDArray[Any]:
@@ -254,27 +247,11 @@ class FeatureCache:
                         f"{self.folder}: holds {', '.join(there)} but no {DESCRIPTION}, so their encoders are unknown; "
                         "name another folder, or remove these files"
                     )
-                content = {"format_version": FORMAT_VERSION, **asdict(identity)}
-                write_atomically(self.folder / DESCRIPTION, (json.dumps(content, indent=2) + "\n").encode())
+                write_atomically(self.folder / DESCRIPTION, identity.to_bytes())
             for name, file in files.items():
                 (self.folder / file).touch()
                 # Unbuffered, so that data whose write has failed is not written later.
                 self._files[name] = (self.folder / file).open("r+b", buffering=0)
-
-    def _read_identity(self) -> CacheIdentity:
-        try:
-            content = json.loads((self.folder / DESCRIPTION).read_text("utf-8"))
-            version = content.pop("format_version")
-            if version != FORMAT_VERSION:
-                raise ConfigError(f"{self.folder}: feature cache format {version}, this version reads {FORMAT_VERSION}")
-            identity = TypeAdapter(CacheIdentity).validate_python(content)
-            for name in MODALITIES:
-                identity.row_bytes(name)
-        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-            raise ConfigError(
-                f"{self.folder}: not a feature cache ({str(error).splitlines()[0]}); make one with vavl-train features"
-            ) from error
-        return identity
 
     def _read_journal(self) -> None:
         # Read the journal before the file sizes: a writer adds rows first and their line last.
@@ -314,11 +291,3 @@ def _append(file: IO[bytes], parts: Iterable[memoryview]) -> None:
         while part:
             part = part[file.write(part) :]
     os.fsync(file.fileno())
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted name."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found

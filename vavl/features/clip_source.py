@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vavl.corpora.corpus import FEATURES_SUFFIX, Clip
+from vavl.corpora.feature_file import open_features
 from vavl_runtime.bundle.manifest import Limits
-from vavl_runtime.errors import InvalidArrayError, NotFoundError
 from vavl_runtime.media import Frame, SoundBlock, Source, open_source
+from vavl_runtime.notes import Note
+from vavl_runtime.stream_numbers import StreamNumbers
 
 
 class ClipSource:
@@ -44,6 +46,16 @@ class ClipSource:
         """Decode the frames from the start."""
         return self._visual.frames() if self._visual else iter(())
 
+    def notes(self) -> tuple[Note, ...]:
+        """What is worth knowing about what was read so far."""
+        sources = dict.fromkeys(source for source in (self._audio, self._visual) if source is not None)
+        return tuple(note for source in sources for note in source.notes())
+
+    def streams(self) -> StreamNumbers:
+        """Which streams of the audio file and of the visual file were read so far."""
+        audio = self._audio.streams().audio if self._audio else None
+        return StreamNumbers(audio, self._visual.streams().visual if self._visual else None)
+
 
 def holds_features(path: Path) -> bool:
     """Whether a file of a clip holds features and not media."""
@@ -56,15 +68,6 @@ def read_features(path: Path) -> NDArray[np.float32]:
     Raises:
         InputError: The file cannot be read, or does not hold floats of shape (T, F).
     """
-    try:
-        features: NDArray[np.generic] = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise NotFoundError(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise InvalidArrayError(f"{path}: not a readable feature file ({error}); extract it again") from error
-    if features.ndim != 2 or features.dtype.kind != "f":
-        raise InvalidArrayError(
-            f"{path}: got {features.dtype} of shape {features.shape}, expected floats of shape (T, F)"
-        )
+    features = open_features(path)
     with np.errstate(over="ignore"):  # the cache refuses infinities
         return features.astype(np.float32)

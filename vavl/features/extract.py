@@ -3,7 +3,6 @@
 import contextlib
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -17,18 +16,22 @@ from pydantic import BaseModel
 from vavl.config import WaveformNormalization
 from vavl.corpora.corpus import Clip
 from vavl.encoders.base import AudioEncoder
-from vavl.features.cache import CacheIdentity, ClipFeatures, FeatureCache, WindowFeatures
+from vavl.features.cache import ClipFeatures, FeatureCache, WindowFeatures
 from vavl.features.clip_source import ClipSource, holds_features, read_features
+from vavl.features.identity import CacheIdentity
 from vavl.features.raw import CROP_BYTES, RawChoice, RawGraphs
 from vavl_runtime.backends.base import RunGraph
 from vavl_runtime.bundle.manifest import CropRecipe, Limits
 from vavl_runtime.errors import InputError
+from vavl_runtime.media.source import SOUND_RECIPE
+from vavl_runtime.parent import end_with_parent
 from vavl_runtime.pipeline.availability import Modality, Presence
 from vavl_runtime.pipeline.clip_reader import ModalityFaultError
 from vavl_runtime.pipeline.context import ClipContext
 from vavl_runtime.pipeline.feature_reader import FeatureReader
 from vavl_runtime.timing import StageTimer
 
+TOKEN_RATE = 29.97  # the frame rate of most corpora, whose features then stay as they are
 Progress = Callable[[int, int, str], None]  # clips done, clips in total, id of the last one
 
 
@@ -127,7 +130,7 @@ def extract(
         clips: The clips to read.
         folder: Folder of the cache.
         encoders: The encoders; or `RawChoice` to keep raw material instead of features.
-        crop: Crop recipe; by default the runtime's.
+        crop: Crop recipe; by default the runtime's, with `TOKEN_RATE` tokens a second. Raw material has no tokens.
         limits: Limits; by default the runtime's. The minimum of samples is the audio encoder's, as in a bundle.
         workers: Number of processes that decode and encode; by default one per core.
         progress: Called after every clip.
@@ -139,7 +142,9 @@ def extract(
         ConfigError: The cache was made with other encoders or settings, or another process is writing to it.
         EncoderUnavailableError: An encoder's weights cannot be found.
     """
-    crop, limits = crop or CropRecipe(), limits or Limits()
+    if isinstance(encoders, RawChoice):
+        crop = (crop or CropRecipe()).model_copy(update={"token_rate": None})
+    crop, limits = crop or CropRecipe(token_rate=TOKEN_RATE), limits or Limits()
     identity = identify(encoders, crop, limits)
     workers = workers or os.cpu_count() or 1
     with FeatureCache(folder, identity, writable=True) as cache:
@@ -173,16 +178,19 @@ def identify(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits: Limi
         return CacheIdentity(
             dims={"audio": 1, "visual": CROP_BYTES},
             encoders={"audio": "raw", "visual": "raw"},
-            recipe={**_as_json(crop=crop, limits=limits), "every": encoders.every},
+            recipe={**_as_json(crop=crop, limits=limits), "sound": SOUND_RECIPE, "every": encoders.every},
             dtypes={"audio": "float32", "visual": "uint8"},
         )
     audio, face = load_audio_encoder(encoders.audio, encoders.normalization), load_face_encoder(encoders.face)
     return CacheIdentity(
         dims={"audio": audio.module.dim, "visual": face.module.dim},
         encoders={"audio": audio.weights_sha256, "visual": face.weights_sha256},
-        recipe=_as_json(
-            crop=crop, limits=limits_for(audio.module, limits), waveform_normalization=encoders.normalization
-        ),
+        recipe={
+            **_as_json(
+                crop=crop, limits=limits_for(audio.module, limits), waveform_normalization=encoders.normalization
+            ),
+            "sound": SOUND_RECIPE,
+        },
         references={"audio": encoders.audio, "visual": encoders.face},
     )
 
@@ -270,7 +278,7 @@ def _start_worker(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits:
     from vavl.encoders import load_audio_encoder, load_face_encoder
     from vavl.features.encoding import TorchGraphs
 
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(1)  # one worker per core; and features must not depend on the number of cores
     if isinstance(encoders, RawChoice):
         _Worker.run = RawGraphs(encoders)
@@ -279,14 +287,6 @@ def _start_worker(encoders: EncoderChoice | RawChoice, crop: CropRecipe, limits:
         _Worker.run = TorchGraphs(audio, load_face_encoder(encoders.face).module, encoders.device)
         limits = limits_for(audio, limits)
     _Worker.crop, _Worker.limits = crop, limits
-
-
-def _end_with_parent() -> None:
-    """Exit when the parent process ends: a parent that is killed cannot tell its workers, which would wait forever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _read_in_worker(clip: Clip) -> ClipFeatures | InputError:

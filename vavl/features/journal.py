@@ -17,11 +17,15 @@ class WindowLine(StrictModel):
         seconds: Durations that the audio and the visual features cover.
         audio: First row and number of rows of the audio features, or None.
         visual: The same for the visual features, or None.
+        audio_crc32: Checksum of these rows, as `zlib.crc32` computes it; None in older journals.
+        visual_crc32: The same for the visual features.
     """
 
     seconds: tuple[float, float]
     audio: Span | None
     visual: Span | None
+    audio_crc32: int | None = None
+    visual_crc32: int | None = None
 
 
 class ClipLine(StrictModel):

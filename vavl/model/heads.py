@@ -26,6 +26,13 @@ class Head(nn.Module):
             middle += [nn.ReLU(), nn.Dropout(dropout)]
         self.rest = nn.Sequential(nn.Dropout(dropout), *middle, nn.Linear(hidden[1], outputs))
 
+    @property
+    def output(self) -> nn.Linear:
+        """The last layer."""
+        layer = self.rest[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs) to (B, outputs)."""
         return self.rest(self.first(x))

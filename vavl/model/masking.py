@@ -64,8 +64,21 @@ def masked_pool(x: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return total / (share + (1.0 - valid)), valid[:, :, 0]
 
 
+def with_spread(x: Tensor, mask: Tensor) -> Tensor:
+    """Append to each feature how far it moves from its mean during the clip; these values are equal in every token.
+
+    Args:
+        x: Tokens, shape (B, T, F).
+        mask: Length mask, shape (B, T).
+
+    Returns:
+        Shape (B, T, 2F): the features, and the log of their mean distance from their mean over time.
+    """
+    return _with_movement(x, _distance(x, mask), mask)
+
+
 def with_dynamics(x: Tensor, mask: Tensor) -> Tensor:
-    """Append to each feature how much it moves during the clip; these values are equal in every token.
+    """Append to each feature its spread and its change; these values are equal in every token.
 
     Args:
         x: Tokens, shape (B, T, F).
@@ -75,11 +88,18 @@ def with_dynamics(x: Tensor, mask: Tensor) -> Tensor:
         Shape (B, T, 3F): the features; the log of their mean distance from their mean over time; and the log of their
         mean change from one token to the next (0 for the first token).
     """
-    distance = (x - masked_mean(x, mask)[:, None]).abs()
     change = nn.functional.pad((x[:, 1:] - x[:, :-1]).abs(), (0, 0, 1, 0))
+    return _with_movement(x, torch.cat([_distance(x, mask), change], dim=2), mask)
+
+
+def _distance(x: Tensor, mask: Tensor) -> Tensor:
+    return (x - masked_mean(x, mask)[:, None]).abs()
+
+
+def _with_movement(x: Tensor, movement: Tensor, mask: Tensor) -> Tensor:
     # People differ by a factor in how much they move; logs turn the factor into an offset.
-    movement = torch.log(masked_mean(torch.cat([distance, change], dim=2), mask) + STILL)
-    return torch.cat([x, movement[:, None].expand(-1, x.shape[1], -1)], dim=2)
+    mean = torch.log(masked_mean(movement, mask) + STILL)
+    return torch.cat([x, mean[:, None].expand(-1, x.shape[1], -1)], dim=2)
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):

@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vavl.config import VavlConfig
+from vavl.config import Dynamics, VavlConfig
 from vavl.model.conformer import Conformer
 from vavl.model.heads import Discriminants, FeatureNormalizer, Head, Presentation
-from vavl.model.masking import length_mask, masked_mean, masked_pool, with_dynamics
+from vavl.model.masking import length_mask, masked_mean, masked_pool, with_dynamics, with_spread
 from vavl_runtime.errors import InvalidArrayError
 
 Modality = Literal["audio", "visual"]
@@ -42,12 +42,12 @@ class UnimodalOutput:
 class Branch(nn.Module):
     """The layers of one modality: θ_a or θ_v."""
 
-    def __init__(self, config: VavlConfig, features: int, layers: int, *, dynamics: bool, pool: int) -> None:
+    def __init__(self, config: VavlConfig, features: int, layers: int, *, dynamics: Dynamics, pool: int) -> None:
         super().__init__()
         self.dynamics = dynamics
         self.pool = pool
         self.normalizer = FeatureNormalizer(features)
-        width = 3 * features if dynamics else features
+        width = features * {"off": 1, "spread": 2, "frames": 3}[dynamics]
         self.discriminants = Discriminants(width, len(config.labels)) if config.discriminants else None
         if self.discriminants is not None:
             width = self.discriminants.dim
@@ -59,15 +59,25 @@ class Branch(nn.Module):
         self.head = build_head(config, config.width, len(config.labels))
         self.reconstruction = build_head(config, config.width, width) if config.reconstruction else None
 
-    def describe(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Normalise features (B, T, F) and append their dynamics if the branch has dynamics."""
-        normalized = self.normalizer(features)
-        return with_dynamics(normalized, mask) if self.dynamics else normalized
+    def describe(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalise features (B, T, F) and append their dynamics if the branch has dynamics.
+
+        Returns:
+            The branch's input (B, T', W) and its mask (B, T'). For the spread, groups of tokens are averaged first.
+        """
+        described = self.normalizer(features)
+        if self.dynamics == "spread":
+            described, mask = self._grouped(described, mask)
+            return with_spread(described, mask), mask
+        return with_dynamics(described, mask) if self.dynamics == "frames" else described, mask
+
+    def _grouped(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        return masked_pool(x, mask, self.pool) if self.pool > 1 else (x, mask)
 
     def project(self, described: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Project the branch's input (B, T, W) to tokens (B, T', D), and return them with their mask (B, T')."""
-        if self.pool > 1:
-            described, mask = masked_pool(described, mask, self.pool)
+        if self.dynamics != "spread":
+            described, mask = self._grouped(described, mask)
         x = self.projection((described * mask[:, :, None]).transpose(1, 2)).transpose(1, 2)  # padding is zero
         return self.input_dropout(self.input(x)), mask
 
@@ -113,7 +123,7 @@ class Vavl(nn.Module):
     def __init__(self, config: VavlConfig) -> None:
         super().__init__()
         self.config = config
-        self.audio = Branch(config, config.audio_dim, config.audio_layers, dynamics=False, pool=1)
+        self.audio = Branch(config, config.audio_dim, config.audio_layers, dynamics="off", pool=1)
         self.visual = Branch(
             config,
             config.visual_dim,
@@ -134,7 +144,7 @@ class Vavl(nn.Module):
         if config.discriminants:  # the network starts from their likelihoods
             for head in (self.audio.head, self.visual.head, self.audio_visual_head):
                 if head is not None:
-                    nn.init.zeros_(head.rest[-1].weight)
+                    nn.init.zeros_(head.output.weight)
 
     def unimodal(self, modality: Modality, features: Tensor, lengths: Tensor) -> UnimodalOutput:
         """Run one modality's path. The other branch is not used.
@@ -154,7 +164,7 @@ class Vavl(nn.Module):
         branch: Branch = getattr(self, modality)
         self._check(modality, features)
         mask = length_mask(lengths, features.shape[1])
-        described = branch.describe(features, mask)
+        described, mask = branch.describe(features, mask)
         if branch.discriminants is not None:
             described = branch.discriminants(described)
         tokens, valid = branch.project(described, mask)

@@ -130,6 +130,10 @@ class AuxFormer(Baseline):
         """One step that updates all parameters."""
         return {"joint": list(self.parameters())}
 
+    def output_layers(self) -> list[nn.Linear]:
+        """Of the main network, and of the auxiliary networks, which share one."""
+        return [self.main.head.output, self.auxiliary_output]
+
     def loss(self, step: str, batch: Batch) -> Tensor | None:
         """A third of the task loss of each of the three outputs, or None for an empty batch."""
         trained = list(self._training_groups(batch))

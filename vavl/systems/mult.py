@@ -65,6 +65,10 @@ class MulT(Baseline):
         """One step that updates all parameters."""
         return {"audio_visual": list(self.parameters())}
 
+    def output_layers(self) -> list[nn.Linear]:
+        """The last layer of the head."""
+        return [self.fusion.head.output]
+
     def loss(self, step: str, batch: Batch) -> Tensor | None:
         """The task loss of the clips with both modalities, or None if there are none."""
         paired = batch.paired_rows

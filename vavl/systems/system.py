@@ -70,6 +70,13 @@ class System(nn.Module, ABC):
     def predict(self, batch: Batch) -> BatchPredictions:
         """Predict by every path that the batch allows. Call it in evaluation mode and without gradients."""
 
+    def output_layers(self) -> list[nn.Linear]:
+        """The layers that give predictions, which the trainer starts at the training set's mean in regression.
+
+        None by default; then regression starts at whatever the weights give.
+        """
+        return []
+
     def normalizers(self) -> Mapping[Modality, list[FeatureNormalizer]]:
         """The modules to which the trainer gives the training set's feature statistics (D13)."""
         return {"audio": [self.audio_normalizer], "visual": [self.visual_normalizer]}

@@ -153,6 +153,10 @@ class UAVM(Baseline):
         """One step over all parameters; the transformer of the modality that was not drawn gets no gradient."""
         return {"drawn": list(self.parameters())}
 
+    def output_layers(self) -> list[nn.Linear]:
+        """The last layer of the head, which all modalities share."""
+        return [layer for layer in self.head if isinstance(layer, nn.Linear)]
+
     def loss(self, step: str, batch: Batch) -> Tensor | None:
         """The task loss of every clip with one of its modalities, or None for an empty batch."""
         augments = self.augmentation and self.training

@@ -50,6 +50,12 @@ class UnimodalConformer(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
+    @property
+    def output(self) -> nn.Linear:
+        """The last layer."""
+        (*_, layer) = (module for module in self.head.modules() if isinstance(module, nn.Linear))
+        return layer
+
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Map normalised features (B, T, F), 0 in padding, and their lengths (B,) to logits (B, C)."""
         mask = length_mask(lengths, features.shape[1])
@@ -92,6 +98,10 @@ class Unimodal(Baseline):
     def parameter_steps(self) -> Mapping[str, list[nn.Parameter]]:
         """One step per network."""
         return {"audio": list(self.audio.parameters()), "visual": list(self.visual.parameters())}
+
+    def output_layers(self) -> list[nn.Linear]:
+        """The last layer of each network."""
+        return [self.audio.output, self.visual.output]
 
     def loss(self, step: str, batch: Batch) -> Tensor | None:
         """The task loss of one network, or None if no clip has its modality."""

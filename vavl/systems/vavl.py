@@ -49,6 +49,11 @@ class VavlSystem(System):
             steps["audio_visual"] = list(self.model.audio_visual_head.parameters())
         return steps
 
+    def output_layers(self) -> list[nn.Linear]:
+        """The last layer of each head."""
+        heads = (self.model.audio.head, self.model.visual.head, self.model.audio_visual_head)
+        return [head.output for head in heads if head is not None]
+
     def discriminant_branches(self) -> Mapping[Modality, Branch]:
         """Both branches if the configuration has discriminants, else none."""
         return {"audio": self.model.audio, "visual": self.model.visual} if self.model.config.discriminants else {}

@@ -57,7 +57,7 @@ def fit_discriminants(branch: Branch, train: FeatureSet, modality: Modality) -> 
 def _window_mean(branch: Branch, values: NDArray[np.float32]) -> Array:
     features = torch.tensor(values)[None]
     with torch.no_grad():
-        mean: Array = branch.describe(features, torch.ones(features.shape[:2])).mean(1)[0].double().numpy()
+        mean: Array = branch.describe(features, torch.ones(features.shape[:2]))[0].mean(1)[0].double().numpy()
     return mean
 
 

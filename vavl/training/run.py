@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TypedDict
 
-from vavl.checkpoint import Checkpoint, CheckpointDescription, save_checkpoint
+from vavl.checkpoint import CHECKPOINT, Checkpoint, CheckpointDescription, save_checkpoint
 from vavl.config import VavlConfig
 from vavl.errors import ConfigError
 from vavl.features.cache import FeatureCache
@@ -15,8 +15,6 @@ from vavl.training.experiment import Experiment
 from vavl.training.fit import Progress, fit
 from vavl.training.material import Material, open_material
 from vavl.training.run_folder import RunFolder
-
-CHECKPOINT = "checkpoint"
 
 
 class _SystemParts(TypedDict):
@@ -101,6 +99,7 @@ def _describe(experiment: Experiment, material: Material, checkpoint: Path, comm
         face_encoder=reference_from(identity.references["visual"], checkpoint),
         audio_encoder_sha256=identity.encoders["audio"],
         face_encoder_sha256=identity.encoders["visual"],
+        token_rate=identity.token_rate,
         trained=True,
         provenance=f"{command}; {source}, speakers {', '.join(material.speakers('train'))}",
     )

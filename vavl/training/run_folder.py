@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from vavl.errors import ConfigError
-from vavl_runtime.files import write_atomically
+from vavl_runtime.files import name_leftovers_in, write_atomically
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class RunFolder:
         self.folder = folder
         self._writer: Any = None
         path = folder / "settings.json"
+        name_leftovers_in(folder)
         content = json.dumps(settings, indent=2, sort_keys=True) + "\n"
         if restart:
             for name in ("state.pt", "best.pt", "history.jsonl", "settings.json"):
@@ -60,7 +61,8 @@ class RunFolder:
                 "folder, or restart the run, which deletes the earlier one",
                 argument="restart",
             )
-        write_atomically(path, content.encode())
+        if not path.exists():
+            write_atomically(path, content.encode())
 
     def load_state(self) -> TrainingState | None:
         """Load the state after the last complete epoch; None if the run has not finished an epoch."""

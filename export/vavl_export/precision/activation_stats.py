@@ -7,8 +7,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from vavl_export.golden import Arrays
 from vavl_export.precision.sessions import open_session
+from vavl_runtime.bundle.golden import Arrays
 
 _MAGNITUDE, _LARGEST = ".magnitude", ".largest"
 

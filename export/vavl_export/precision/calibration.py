@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vavl.errors import ConfigError
-from vavl_export.golden import Arrays
 from vavl_export.progress import Progress
 from vavl_runtime import Recognizer
 from vavl_runtime.backends.base import Arrays as Inputs
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
 from vavl_runtime.bundle import Bundle
+from vavl_runtime.bundle.golden import Arrays
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 from vavl_runtime.errors import InputError
 from vavl_runtime.media.find import list_clips
@@ -67,7 +67,7 @@ def spread_clips(folder: Path, most: int) -> list[Path]:
     Raises:
         InputError: The folder has no clips.
     """
-    clips = list_clips([folder])
+    clips = list_clips([folder]).clips
     for clip in clips:
         if clip.error is not None:
             raise clip.error

@@ -7,15 +7,15 @@ import numpy as np
 import onnx
 from pydantic import BaseModel, ConfigDict
 
-from vavl_export import golden
-from vavl_export.golden import Arrays, Case, relative_l2
 from vavl_export.precision.activation_stats import capture_tensors
 from vavl_export.precision.emulate import emulate
 from vavl_export.precision.half_conversion import float_tensors
 from vavl_export.precision.sessions import RUN_MODES, CheckedGraph
 from vavl_runtime.bundle import Bundle
-from vavl_runtime.bundle.manifest import Precision, TensorRecord
+from vavl_runtime.bundle.golden import TOLERANCE, Arrays, Case, relative_l2
+from vavl_runtime.bundle.manifest import LowPrecision, Precision, TensorRecord
 
+GPU_EMULATED = "emulated, the file for onnxruntime_gpu"
 Source = Literal["golden", "calibration"]
 Run = tuple[Arrays, Arrays, Arrays]  # inputs, expected outputs, outputs of the variant
 
@@ -49,7 +49,8 @@ class GraphDrift(_Record):
     Attributes:
         graph: Name of the graph.
         precision: Precision of the variant.
-        how: ``run`` as it is on ONNX Runtime's CPU; ``emulated`` with fp32 operators and every tensor rounded; else the
+        how: ``run`` as it is on ONNX Runtime's CPU; ``emulated`` with fp32 operators and every tensor rounded;
+            `GPU_EMULATED` the same for the file for ONNX Runtime on GPUs, which no CPU runs as it is; else the
             backend that ran it, as the backend describes itself.
         inputs: ``golden``: seeded inputs, compared with PyTorch in fp32. ``calibration``: the inputs that real clips
             give the graph, compared with the fp32 graph.
@@ -79,7 +80,7 @@ class GraphDrift(_Record):
     @property
     def tolerance(self) -> float | None:
         """The bound of `worst`; None for int8 on golden inputs: they are noise, which calibration never saw."""
-        return None if self.precision == "int8" and self.inputs == "golden" else golden.TOLERANCE[self.precision]
+        return None if self.precision == "int8" and self.inputs == "golden" else TOLERANCE[self.precision]
 
     @property
     def passed(self) -> bool:
@@ -100,7 +101,7 @@ class GraphDrift(_Record):
 
 
 def measure_drift(
-    bundle: Bundle, name: str, precision: Precision, sources: Mapping[Source, Sequence[Case]]
+    bundle: Bundle, name: str, precision: LowPrecision, sources: Mapping[Source, Sequence[Case]]
 ) -> Iterator[GraphDrift]:
     """Compare a variant of a graph with the expected outputs.
 
@@ -113,7 +114,7 @@ def measure_drift(
     Yields:
         One result for each way of running the variant and each source of inputs.
     """
-    variant = onnx.load(bundle.graph_file(name, precision, cpu=True))
+    variant = onnx.load(bundle.graph_file(name, precision, "cpu"))
     modes = RUN_MODES[precision]
     for mode in modes:
         graph = CheckedGraph(bundle, name, precision, mode, variant)
@@ -121,6 +122,12 @@ def measure_drift(
             inside = _worst_tensor(bundle, name, precision, variant, cases[0][0]) if mode == modes[-1] else None
             runs = ((fed, expected, graph.run(fed)) for fed, expected in cases)
             yield compare(bundle, name, precision, mode, source, runs, inside)
+    if "onnxruntime_gpu" in bundle.manifest.graphs[name].variants[precision].own_files:
+        variant = onnx.load(bundle.graph_file(name, precision, "onnxruntime_gpu"))
+        graph = CheckedGraph(bundle, name, precision, "emulated", variant)
+        for source, cases in sources.items():
+            runs = ((fed, expected, graph.run(fed)) for fed, expected in cases)
+            yield compare(bundle, name, precision, GPU_EMULATED, source, runs)
 
 
 def compare(

@@ -29,6 +29,9 @@ ELEMENTWISE = frozenset(
     {"Abs", "Add", "Clip", "Div", "Erf", "HardSigmoid", "HardSwish", "LeakyRelu", "Max", "MaxPool", "Min", "Mul", "Neg"}
     | {"PRelu", "Relu", "Sigmoid", "Sub", "Tanh", "Where"}
 )
+# These sum in fp32 whatever they read: ONNX Runtime's CUDA kernels do (norms that are joined with a residual because
+# the runtime asks for it), TensorRT's need not.
+MEANS = frozenset({"LayerNormalization", "ReduceMean"})
 # These move values without computing and keep the precision of their inputs.
 MOVES = frozenset(
     {"Concat", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Slice", "Split", "Squeeze", "Tile"}
@@ -41,13 +44,16 @@ def largest_value(precision: Precision) -> float:
     return LIMITS[ELEMENT_TYPES[precision]][1]
 
 
-def convert_to_half(model: onnx.ModelProto, precision: Precision, keep_fp32: Iterable[str] = ()) -> onnx.ModelProto:
+def convert_to_half(
+    model: onnx.ModelProto, precision: Precision, keep_fp32: Iterable[str] = (), *, half_means: bool = False
+) -> onnx.ModelProto:
     """Convert a graph to half precision.
 
     Args:
         model: An fp32 graph with its weights inside; not changed.
         precision: ``fp16`` or ``bf16``.
         keep_fp32: Tensors that must stay fp32, with every operator that reads or writes them.
+        half_means: Let norms and means read and write half precision; see `MEANS`.
 
     Returns:
         The converted graph. Tensors keep their names, whatever their type is now.
@@ -56,7 +62,7 @@ def convert_to_half(model: onnx.ModelProto, precision: Precision, keep_fp32: Ite
     converted.CopyFrom(model)
     floats = float_tensors(model)
     kept = frozenset(keep_fp32)
-    chosen = choose_half_operators(converted, precision, floats, kept)
+    chosen = choose_half_operators(converted, precision, floats, kept, half_means=half_means)
     _Casting(converted, ELEMENT_TYPES[precision], floats, kept).apply(chosen)
     return converted
 
@@ -70,7 +76,12 @@ def float_tensors(model: onnx.ModelProto) -> set[str]:
 
 
 def choose_half_operators(
-    model: onnx.ModelProto, precision: Precision, floats: set[str], keep_fp32: frozenset[str]
+    model: onnx.ModelProto,
+    precision: Precision,
+    floats: set[str],
+    keep_fp32: frozenset[str],
+    *,
+    half_means: bool = False,
 ) -> set[str]:
     """Choose the operators that run in half precision.
 
@@ -79,6 +90,7 @@ def choose_half_operators(
         precision: ``fp16`` or ``bf16``.
         floats: Names of its fp32 tensors.
         keep_fp32: Tensors that must stay fp32.
+        half_means: Let norms and means read and write half precision.
 
     Returns:
         The first output of each chosen operator, which identifies the operator.
@@ -99,7 +111,7 @@ def choose_half_operators(
         inputs = {name for name in node.input if name in floats}
         if node.op_type in MOVES:
             fits = bool(inputs) and half_tensors.issuperset(inputs)
-        elif node.op_type in ELEMENTWISE:
+        elif node.op_type in ELEMENTWISE or (half_means and node.op_type in MEANS and not region.is_head(node)):
             fits = region.between_products(node) and not half_tensors.isdisjoint(inputs - weights.keys())
         else:
             fits = node.op_type in PRODUCTS and not region.is_first_product(node) and not region.is_head(node)
@@ -127,7 +139,7 @@ class _HalfRegion:
         return node.input[0] in self._data_dependent and node.input[0] not in self._after_product
 
     def is_head(self, node: NodeProto) -> bool:
-        """Whether a product stands behind the last norm; in a graph without norms, whether it is the last Gemm."""
+        """Whether an operator is the last norm or behind it; in a graph without norms, whether it is the last Gemm."""
         if self._before_norm:
             return node.output[0] not in self._before_norm
         return node.op_type == "Gemm" and node.output[0] not in self._before_product

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import onnx
 from onnx import TensorProto
 
-from vavl_export.golden import Arrays
 from vavl_export.precision.activation_stats import largest_magnitudes
 from vavl_export.precision.emulate import emulate
 from vavl_export.precision.half_conversion import choose_half_operators, convert_to_half, float_tensors, largest_value
+from vavl_runtime.bundle.golden import Arrays
 from vavl_runtime.bundle.manifest import Precision
 
 # Other clips may be louder than those at hand: 12 dB.
@@ -50,7 +50,12 @@ def activation_peaks(model: onnx.ModelProto, inputs: Sequence[Arrays]) -> dict[s
 
 
 def convert_without_overflow(
-    model: onnx.ModelProto, precision: Precision, exact: dict[str, float], inputs: Sequence[Arrays]
+    model: onnx.ModelProto,
+    precision: Precision,
+    exact: dict[str, float],
+    inputs: Sequence[Arrays],
+    *,
+    half_means: bool = False,
 ) -> HalfGraph:
     """Convert a graph to half precision so that nothing overflows.
 
@@ -59,6 +64,7 @@ def convert_without_overflow(
         precision: ``fp16`` or ``bf16``.
         exact: Its `activation_peaks`.
         inputs: Inputs to try the converted graph on.
+        half_means: See `convert_to_half`.
 
     Returns:
         The converted graph. A tensor stays fp32 if it comes within `HEADROOM` of the largest value in fp32, or if it is
@@ -68,8 +74,8 @@ def convert_without_overflow(
     floats = float_tensors(model)
     kept = {name: peak for name, peak in exact.items() if not peak <= limit / HEADROOM}
     while True:
-        converted = convert_to_half(model, precision, kept)
-        chosen = choose_half_operators(model, precision, floats, frozenset(kept))
+        converted = convert_to_half(model, precision, kept, half_means=half_means)
+        chosen = choose_half_operators(model, precision, floats, frozenset(kept), half_means=half_means)
         inside = {name for node in model.graph.node if node.output[0] in chosen for name in node.output}
         rounded = largest_magnitudes(emulate(converted, precision), inside & exact.keys(), inputs)
         overflowing = {name: exact[name] for name, peak in rounded.items() if not peak <= limit}
@@ -80,7 +86,7 @@ def convert_without_overflow(
     activations = {name: exact[name] for name in sorted(inside & exact.keys() & data)}  # equal peaks: the first name
     worst = max(activations.items(), key=lambda item: item[1], default=None)
     # An operator that always runs in fp32 may exceed the limit. Report only tensors that would have been in half.
-    unrestricted = choose_half_operators(model, precision, floats, frozenset())
+    unrestricted = choose_half_operators(model, precision, floats, frozenset(), half_means=half_means)
     touched = {
         name
         for node in model.graph.node

@@ -19,9 +19,9 @@ import onnx
 from onnx import NodeProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-from vavl_export.golden import Arrays, relative_l2
 from vavl_export.precision.half_conversion import PRODUCTS
 from vavl_export.precision.sessions import open_session
+from vavl_runtime.bundle.golden import Arrays, relative_l2
 
 
 def quantize(model: onnx.ModelProto, inputs: Sequence[Arrays]) -> onnx.ModelProto | None:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from vavl_export.golden import Arrays
 from vavl_runtime.backends.ort.cpu import OnnxRuntimeBackend
+from vavl_runtime.bundle.golden import Arrays
 from vavl_runtime.bundle.manifest import GraphRecord, SpeedRecord
 from vavl_runtime.devices.cpu import int8_instructions
 

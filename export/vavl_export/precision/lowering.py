@@ -8,17 +8,21 @@ from pathlib import Path
 import onnx
 
 from vavl_export.bundle_files import BundleFiles
-from vavl_export.golden import TOLERANCE, Arrays, Case
+from vavl_export.fused import FUSED, fuse_path, fused_name
 from vavl_export.graph_lint import lint_graph
+from vavl_export.ort_gpu.fuse import fuse_for_gpu
+from vavl_export.ort_gpu.graph_view import NoMatchError
+from vavl_export.ort_gpu.launches import Launches, count_launches
 from vavl_export.precision.half_overflow import HalfGraph, activation_peaks, convert_without_overflow
 from vavl_export.precision.int8 import quantization_drift, quantize, with_unsigned_activations
 from vavl_export.precision.int8_selection import select_fp32_graphs
 from vavl_export.precision.latency import compare_latency, speed_record
-from vavl_export.precision.report import HalfReport, PeakRecord
+from vavl_export.precision.report import HalfReport, LaunchReport, PeakRecord
 from vavl_export.progress import Progress
 from vavl_export.weights import WeightFiles
 from vavl_runtime.bundle import Bundle
-from vavl_runtime.bundle.manifest import LowPrecision, VariantRecord
+from vavl_runtime.bundle.golden import TOLERANCE, Arrays, Case
+from vavl_runtime.bundle.manifest import LowPrecision, RunsOn, VariantRecord
 from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 
 _EMULATED_INPUTS = 8  # inputs on which rounding is emulated; overflow in fp32 is looked for on all
@@ -31,10 +35,12 @@ class LoweredGraphs:
     Attributes:
         records: How the manifest describes them, by graph and precision.
         half: How fp16 and bf16 were kept from overflowing.
+        launches: What fp16 graphs launch on a GPU with ONNX Runtime.
     """
 
     records: dict[str, dict[LowPrecision, VariantRecord]]
     half: list[HalfReport]
+    launches: list[LaunchReport]
 
 
 class Lowering:
@@ -62,7 +68,7 @@ class Lowering:
         self._files = files
         self._progress = progress
         self._weights = WeightFiles(files)
-        self._lowered = LoweredGraphs({name: {} for name in VARIANT_GRAPHS}, [])
+        self._lowered = LoweredGraphs({name: {} for name in VARIANT_GRAPHS}, [], [])
 
     def run(self, precisions: Sequence[LowPrecision], label_clips: Path | None) -> LoweredGraphs:
         """Make all variants.
@@ -92,6 +98,8 @@ class Lowering:
                     reasons[name] = converted
                 else:
                     quantized[name] = converted
+        if "fp16" in half:
+            self._compose_fused()
         if label_clips is not None and quantized:
             reasons |= select_fp32_graphs(self._bundle, quantized, label_clips, self._progress)
         for name in VARIANT_GRAPHS if "int8" in precisions else ():
@@ -114,7 +122,66 @@ class Lowering:
             self._lowered.half.append(_half_report(name, precision, half))
             for tensor, peak in half.kept_fp32.items():
                 self._progress(f"{name}.{tensor} reaches {peak:.3g}: stays fp32")
-            self._lowered.records[name][precision] = self._write(name, half.model, precision)
+            written = self._write(name, half.model, precision)
+            if precision == "fp16":
+                own = convert_without_overflow(model, precision, exact, some, half_means=True).model
+                written = self._add_gpu_file(name, half.model, own, written)
+            self._lowered.records[name][precision] = written
+
+    def _add_gpu_file(
+        self, name: str, plain: onnx.ModelProto, own: onnx.ModelProto, written: VariantRecord
+    ) -> VariantRecord:
+        """Write a graph's fp16 file for ONNX Runtime on GPUs, if it launches fewer kernels."""
+        try:
+            fuse_for_gpu(own)
+        except NoMatchError as error:
+            self._progress(f"{name} gets no file for ONNX Runtime on GPUs: {error}")
+            return written
+        before, after = count_launches(plain), count_launches(own)
+        self._report_launches(name, before, after)
+        if after.launches >= before.launches:
+            return written
+        file = variant_path(written.file, "ort")
+        self._write(name, own, "fp16", file, "onnxruntime_gpu")
+        return written.model_copy(update={"onnxruntime_gpu_file": file})
+
+    def _compose_fused(self) -> None:
+        """Compose the fp16 end-to-end graphs of those that were written; all their weights are in data files."""
+        manifest, root = self._bundle.manifest, self._bundle.root
+        for path in FUSED:
+            name = fused_name(path)
+            if name not in manifest.graphs:
+                continue
+            self._progress(f"composing {name} in fp16")
+            parts = {part: self._lowered.records[part]["fp16"] for part in (path, "audio_encoder", "face_encoder")}
+            own_files = {part: record.own_files.get("onnxruntime_gpu", record.file) for part, record in parts.items()}
+            written = VariantRecord(
+                file=variant_path(manifest.graphs[name].file, "fp16"),
+                data=variant_path(manifest.graphs[name].data, "fp16"),
+            )
+            composed = fuse_path(path, {part: onnx.load(root / record.file) for part, record in parts.items()})
+            before = count_launches(composed)
+            self._write_file(name, composed, "fp16", written.file, None)
+            composed = fuse_path(path, {part: onnx.load(root / file) for part, file in own_files.items()})
+            after = count_launches(composed)
+            self._report_launches(name, before, after)
+            if after.launches < before.launches:
+                written = written.model_copy(update={"onnxruntime_gpu_file": variant_path(written.file, "ort")})
+                self._write_file(name, composed, "fp16", written.own_files["onnxruntime_gpu"], None, "onnxruntime_gpu")
+            self._lowered.records[name] = {"fp16": written}
+
+    def _report_launches(self, name: str, before: Launches, after: Launches) -> None:
+        self._progress(f"{name} in fp16 on GPUs: {after.launches} launches in place of {before.launches}")
+        self._lowered.launches.append(
+            LaunchReport(
+                graph=name,
+                precision="fp16",
+                nodes=before.nodes,
+                launches=before.launches,
+                own_nodes=after.nodes,
+                own_launches=after.launches,
+            )
+        )
 
     def _quantize(self, name: str, model: onnx.ModelProto) -> onnx.ModelProto | str:
         """Return the int8 graph, or the reason why there is none."""
@@ -130,7 +197,7 @@ class Lowering:
     def _write_int8(self, name: str, model: onnx.ModelProto) -> VariantRecord:
         assert self._calibration is not None
         record, root = self._bundle.manifest.graphs[name], self._bundle.root
-        cpu_file = _variant_path(_variant_path(record.file, "int8"), "cpu")  # small: its weights are the same
+        cpu_file = variant_path(variant_path(record.file, "int8"), "cpu")  # small: its weights are the same
         self._write(name, with_unsigned_activations(model), "int8", cpu_file)
         written = self._write(name, model, "int8")
         speed = compare_latency(root / record.file, root / cpu_file, record, self._calibration[name])
@@ -145,14 +212,30 @@ class Lowering:
         return VariantRecord(file=record.file, data=record.data, speed=speed_record(1.0, f"stays fp32: {reason}"))
 
     def _write(
-        self, name: str, model: onnx.ModelProto, precision: LowPrecision, file: str | None = None
+        self,
+        name: str,
+        model: onnx.ModelProto,
+        precision: LowPrecision,
+        file: str | None = None,
+        runs_on: RunsOn | None = None,
     ) -> VariantRecord:
-        lint_graph(model, f"{name} {precision}")
         record = self._bundle.manifest.graphs[name]
-        file, data = file or _variant_path(record.file, precision), _variant_path(record.data, precision)
+        file, data = file or variant_path(record.file, precision), variant_path(record.data, precision)
+        self._write_file(name, model, precision, file, data, runs_on)
+        return VariantRecord(file=file, data=data)
+
+    def _write_file(
+        self,
+        name: str,
+        model: onnx.ModelProto,
+        precision: LowPrecision,
+        file: str,
+        data: str | None,
+        runs_on: RunsOn | None = None,
+    ) -> None:
+        lint_graph(model, f"{name} {precision}", runs_on)
         self._weights.externalize(model, file, data)
         self._files.write(file, model.SerializeToString(deterministic=True))
-        return VariantRecord(file=file, data=data)
 
 
 def _half_report(name: str, precision: LowPrecision, half: HalfGraph) -> HalfReport:
@@ -161,7 +244,7 @@ def _half_report(name: str, precision: LowPrecision, half: HalfGraph) -> HalfRep
     return HalfReport(graph=name, precision=precision, limit=half.limit, worst=worst, kept_fp32=kept)
 
 
-def _variant_path(path: str, precision: str) -> str:
+def variant_path(path: str, precision: str) -> str:
     """Path of the variant of a file: ``audio.onnx`` becomes ``audio.fp16.onnx``."""
     stem, suffix = posixpath.splitext(path)
     return f"{stem}.{precision}{suffix}"

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from vavl.corpora import Clip
 from vavl.features.extract import read_clip
-from vavl_export.golden import Arrays
 from vavl_export.precision.sessions import RunMode
 from vavl_runtime.backends.base import Arrays as Inputs
+from vavl_runtime.bundle.golden import Arrays
 from vavl_runtime.bundle.manifest import Manifest, PathName, Precision
 from vavl_runtime.pipeline.aggregate import PathPredictions
 

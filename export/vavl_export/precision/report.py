@@ -6,6 +6,7 @@ from vavl_export import golden
 from vavl_export.precision.corpus import CorpusDrift
 from vavl_export.precision.drift import GraphDrift
 from vavl_runtime.bundle import Bundle
+from vavl_runtime.bundle.golden import TOLERANCE
 from vavl_runtime.bundle.manifest import Precision
 from vavl_runtime.errors import ManifestError
 
@@ -41,6 +42,26 @@ class HalfReport(_Record):
     kept_fp32: tuple[PeakRecord, ...] = Field(validation_alias=AliasChoices("kept_fp32", "islands"))
 
 
+class LaunchReport(_Record):
+    """What a graph launches on a GPU with ONNX Runtime, by `vavl_export.ort_gpu.launches`.
+
+    Attributes:
+        graph: Name of the graph.
+        precision: Precision of the variant.
+        nodes: Operators of the file that serves everything.
+        launches: Launches of one run of it.
+        own_nodes: Operators of the graph as it is rewritten for ONNX Runtime on GPUs.
+        own_launches: Launches of one run of it. The bundle has such a file only if there are fewer.
+    """
+
+    graph: str
+    precision: Precision
+    nodes: int
+    launches: int
+    own_nodes: int
+    own_launches: int
+
+
 class ParityReport(_Record):
     """``parity.json``: the drift of a bundle's variants, as measured at export.
 
@@ -51,16 +72,18 @@ class ParityReport(_Record):
         flips: Largest share of labels that may change on a corpus, by precision.
         loss: Largest loss of macro F1 or CCC on a corpus, by precision.
         half: How overflow was avoided, by graph.
+        launches: What graphs launch on a GPU with ONNX Runtime; empty without fp16, and in older reports.
         graphs: Drift by variant.
         corpus: Drift on a labelled corpus; empty without one.
     """
 
     target: str
     clips: bool
-    tolerance: dict[Precision, float] = golden.TOLERANCE  # type: ignore[assignment]  # its keys are precisions
+    tolerance: dict[Precision, float] = TOLERANCE
     flips: dict[Precision, float] = golden.FLIPS  # type: ignore[assignment]
     loss: dict[Precision, float] = golden.METRIC_LOSS  # type: ignore[assignment]
     half: tuple[HalfReport, ...]
+    launches: tuple[LaunchReport, ...] = ()
     graphs: tuple[GraphDrift, ...]
     corpus: tuple[CorpusDrift, ...] = ()
 

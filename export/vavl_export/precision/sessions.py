@@ -5,13 +5,15 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 
-from vavl_export.golden import Arrays
 from vavl_export.precision.emulate import emulate
+from vavl_runtime.backends.ort.session import CPU, import_onnxruntime
 from vavl_runtime.bundle import Bundle
+from vavl_runtime.bundle.golden import Arrays
 from vavl_runtime.bundle.manifest import Precision
+
+_RUNTIME = import_onnxruntime()  # now, so that a missing one is not taken for a graph that fails
 
 RunMode = Literal["run", "emulated"]
 
@@ -24,7 +26,7 @@ RUN_MODES: dict[Precision, tuple[RunMode, ...]] = {
 }
 
 
-def open_session(graph: onnx.ModelProto | Path, *, optimize: bool = True) -> ort.InferenceSession:
+def open_session(graph: onnx.ModelProto | Path, *, optimize: bool = True) -> Any:
     """Open a graph on the CPU.
 
     Args:
@@ -34,13 +36,13 @@ def open_session(graph: onnx.ModelProto | Path, *, optimize: bool = True) -> ort
     Returns:
         The session.
     """
-    options = ort.SessionOptions()
+    options = _RUNTIME.SessionOptions()
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # several are open at once
     if not optimize:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.graph_optimization_level = _RUNTIME.GraphOptimizationLevel.ORT_DISABLE_ALL
     source = graph if isinstance(graph, Path) else graph.SerializeToString()
-    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return _RUNTIME.InferenceSession(source, options, providers=[CPU])
 
 
 class CheckedGraph:
@@ -61,7 +63,7 @@ class CheckedGraph:
         self.precision = precision
         self.mode = mode
         self.outputs = [tensor.name for tensor in bundle.manifest.graphs[name].outputs]
-        graph = bundle.graph_file(name, precision, cpu=True) if model is None else model
+        graph = bundle.graph_file(name, precision, "cpu") if model is None else model
         if mode == "emulated":
             loaded = graph if isinstance(graph, onnx.ModelProto) else onnx.load(graph)
             self._session = open_session(emulate(loaded, precision), optimize=False)

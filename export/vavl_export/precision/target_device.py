@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from vavl_export.errors import ExportError
-from vavl_export.golden import Arrays, Case, golden_cases
 from vavl_export.precision.drift import GraphDrift, Run, compare
 from vavl_export.precision.sessions import RUN_MODES
 from vavl_export.progress import Progress
@@ -13,6 +12,7 @@ from vavl_runtime.backends.base import Backend
 from vavl_runtime.backends.choice import Chosen, choose_backend
 from vavl_runtime.backends.trt.engine_store import engine_folders
 from vavl_runtime.bundle import Bundle
+from vavl_runtime.bundle.golden import Arrays, Case, golden_cases
 from vavl_runtime.bundle.manifest import Precision
 from vavl_runtime.errors import EngineError, InvalidArrayError
 
@@ -105,12 +105,12 @@ class TargetDevice:
         if (name, precision) in self._graphs:
             return self._graphs[name, precision]
         chosen = self.choose(precision)
-        on_gpu = chosen.backend.info.on_gpu
-        if not on_gpu and "run" not in RUN_MODES[precision]:
+        runs_on = chosen.backend.info.runs_on
+        if runs_on == "cpu" and "run" not in RUN_MODES[precision]:
             return f"{chosen.backend.info} has no kernels for {precision}; emulated above"
-        record = self._bundle.manifest.graphs[name].in_precision(precision, cpu=not on_gpu)
+        record = self._bundle.manifest.graphs[name].in_precision(precision, runs_on)
         try:
-            chosen.backend.load(name, self._bundle.graph_file(name, precision, cpu=not on_gpu), record)
+            chosen.backend.load(name, self._bundle.graph_file(name, precision, runs_on), record)
         except EngineError as error:
             if engine_folders(self._bundle.root, name, precision):
                 raise  # an engine exists, and something is wrong with it

@@ -9,7 +9,6 @@ from vavl.corpora import Corpus
 from vavl.errors import ConfigError
 from vavl_export.bundle_files import BundleFiles
 from vavl_export.errors import ParityError
-from vavl_export.golden import Arrays, Case, golden_cases
 from vavl_export.precision.calibration import calibration_inputs
 from vavl_export.precision.corpus import corpus_drift, label_columns
 from vavl_export.precision.drift import GraphDrift, Source, measure_drift
@@ -19,8 +18,8 @@ from vavl_export.precision.report import PARITY_FILE, ParityReport
 from vavl_export.precision.sessions import CheckedGraph
 from vavl_export.progress import Progress
 from vavl_runtime.bundle import Bundle, open_bundle
+from vavl_runtime.bundle.golden import Arrays, Case, golden_cases
 from vavl_runtime.bundle.manifest import LowPrecision, Manifest
-from vavl_runtime.bundle.precision import VARIANT_GRAPHS
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def make_variants(
     Raises:
         ConfigError: The clips do not reach every graph, or the corpus does not fit the bundle.
         ExportError: A variant breaks the rules for graphs.
-        ParityError: A variant drifts beyond `golden.TOLERANCE`, or on the corpus beyond `golden.FLIPS` or
+        ParityError: A variant drifts beyond `TOLERANCE`, or on the corpus beyond `golden.FLIPS` or
             `golden.METRIC_LOSS`, and that is not allowed.
     """
     if request.corpus is not None:
@@ -117,6 +116,7 @@ def make_variants(
         target=target_name(),
         clips=calibration is not None,
         half=tuple(lowered.half),
+        launches=tuple(lowered.launches),
         graphs=tuple(_drift(variants, golden, calibration)),
         corpus=tuple(corpus_drift(variants, request.corpus, progress)) if request.corpus is not None else (),
     )
@@ -138,7 +138,7 @@ def add_variants(folder: Path, request: VariantRequest, progress: Progress) -> P
     """
     with open_bundle(folder) as bundle:
         files = BundleFiles(folder, bundle.manifest.files)
-        golden = {name: golden_cases(bundle, name) for name in VARIANT_GRAPHS}
+        golden = {name: golden_cases(bundle, name) for name in bundle.manifest.graphs}
         variants = make_variants(bundle, golden, request, files, progress)
         files.write_manifest(variants.manifest)
     return variants.report
@@ -147,12 +147,14 @@ def add_variants(folder: Path, request: VariantRequest, progress: Progress) -> P
 def _drift(
     bundle: Bundle, golden: Mapping[str, Sequence[Case]], calibration: Mapping[str, Sequence[Arrays]] | None
 ) -> Iterator[GraphDrift]:
-    for name in VARIANT_GRAPHS:
+    for name, graph in bundle.manifest.graphs.items():
+        if not graph.variants:
+            continue
         sources: dict[Source, Sequence[Case]] = {"golden": golden[name]}
-        if calibration is not None:
+        if calibration is not None and name in calibration:
             exact = CheckedGraph(bundle, name, "fp32", "run")
             sources["calibration"] = [(fed, exact.run(fed)) for fed in calibration[name]]
-        for precision in bundle.manifest.graphs[name].variants:
+        for precision in graph.variants:
             yield from measure_drift(bundle, name, precision, sources)
 
 

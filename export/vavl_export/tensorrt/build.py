@@ -1,7 +1,6 @@
 """Builds the TensorRT engines of a bundle, one after the other, and keeps those that still fit."""
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from vavl_runtime.bundle import Bundle, open_bundle
 from vavl_runtime.bundle.manifest import GraphRecord, Precision
 from vavl_runtime.bundle.precision import PrecisionChoice, choose_precisions
 from vavl_runtime.errors import BundleNotFoundError, EngineError, InputError
-from vavl_runtime.files import folder_beside, write_atomically
+from vavl_runtime.files import folder_beside, name_leftovers_in, remove_folder, write_atomically
 
 _LEAST_COST = 4_000_000  # small graphs take time too
 
@@ -110,6 +109,7 @@ def build_engines(
     )
     with open_bundle(place) as opened:
         lengths = choose_buckets(opened.manifest, tuple(buckets) if buckets is not None else None, max_batch)
+        name_leftovers_in(opened.root / FOLDER)
         tell(f"{target.library} for {target.gpu_name} (compute capability {target.machine.compute_capability})")
         wanted = list(_plan(opened, target, lengths, choose_precisions(opened.manifest, precision, gpu=True), graphs))
         _build(opened, target, _missing(opened, wanted, target.machine, tell), tell)
@@ -208,7 +208,7 @@ def _remove_replaced(bundle: Bundle, wanted: list[_Wanted], machine: Machine) ->
     for name, precision in {(item.key.graph, item.key.precision) for item in wanted}:
         for folder in engine_folders(bundle.root, name, precision):
             if folder.name not in kept and _is_of(folder, machine):
-                shutil.rmtree(folder)
+                remove_folder(folder)
 
 
 def _is_of(folder: Path, machine: Machine) -> bool:

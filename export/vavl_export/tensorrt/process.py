@@ -10,6 +10,7 @@ from vavl_export.tensorrt.adapter import BuildOptions, BuiltPlan, ShareDone, bui
 from vavl_runtime.backends.trt.engine_store import Profile
 from vavl_runtime.backends.trt.library import find_tensorrt
 from vavl_runtime.errors import VavlError
+from vavl_runtime.parent import end_with_parent
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def _follow(job: Job, pipe: Connection, progress: ShareDone) -> BuiltPlan:
 
 
 def _work(job: Job, pipe: Connection) -> None:
+    end_with_parent()
     try:
         pipe.send(build_plan(find_tensorrt((job.library,)), job.onnx, job.profiles, job.options, pipe.send))
     except VavlError as error:

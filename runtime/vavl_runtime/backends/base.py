@@ -1,5 +1,6 @@
 """What runs graphs must offer; everything above a backend is written against these protocols."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vavl_runtime.bundle.manifest import GraphRecord
-from vavl_runtime.errors import InvalidArrayError
+from vavl_runtime.bundle.manifest import GraphRecord, RunsOn
+from vavl_runtime.errors import GraphFailedError, InvalidArrayError
+
+_CUDA_PROVIDER = "CUDAExecutionProvider"  # as ONNX Runtime calls it
 
 Arrays = Mapping[str, NDArray[Any]]
+DEFAULT_FACE_BATCH = 4  # more is no faster on a CPU and costs memory
 
 
 class RunGraph(Protocol):
@@ -58,6 +62,19 @@ class BackendInfo:
         """Whether the graphs run on a GPU."""
         return self.device.startswith("cuda")
 
+    @property
+    def runs_on(self) -> RunsOn | None:
+        """Which files of a bundle's variants were made for it; None for those that serve everything.
+
+        The files for ONNX Runtime on GPUs hold masks that only its memory-efficient attention reads rightly, so they
+        are left alone where that is switched off.
+        """
+        if not self.on_gpu:
+            return "cpu"
+        switched_off = os.environ.get("ORT_DISABLE_MEMORY_EFFICIENT_ATTENTION", "").strip().lower()
+        right = self.provider == _CUDA_PROVIDER and switched_off in ("", "0", "false")
+        return "onnxruntime_gpu" if right else None
+
     def __str__(self) -> str:
         device = self.device if self.on_gpu else ""
         threads = f"x{self.threads}" if self.threads is not None else ""
@@ -67,6 +84,9 @@ class BackendInfo:
 
 class Backend(Protocol):
     """Runs graphs by name.
+
+    A backend may also have an attribute ``face_batch``: how many faces one run of ``face_encoder`` should take, asked
+    for once that graph is loaded. Without it that is `DEFAULT_FACE_BATCH`.
 
     Attributes:
         reentrant: Any thread may run any graph at any time. Otherwise `GraphRunner` keeps threads apart.
@@ -83,6 +103,8 @@ class Backend(Protocol):
 
     def load(self, name: str, file: Path, record: GraphRecord) -> None:
         """Load a verified graph file under a name.
+
+        The file and its weights may be gone when this returns: open or read what is needed later.
 
         Raises:
             BackendUnavailableError: The library or its device is missing, or refuses the graph.
@@ -101,6 +123,37 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Release the loaded graphs."""
+
+
+def check_outputs(name: str, record: GraphRecord, inputs: Arrays, outputs: Arrays) -> None:
+    """Compare what a graph computed with its signature, which ONNX Runtime does not enforce.
+
+    Args:
+        name: The graph's name, for messages.
+        record: Its signature.
+        inputs: What went in.
+        outputs: What came out.
+
+    Raises:
+        GraphFailedError: Wrong names, dtypes, ranks or fixed sizes, another batch than went in, or NaN or infinity.
+    """
+    batches = {tensor.shape[0]: len(inputs[tensor.name]) for tensor in record.inputs if tensor.shape}
+    for tensor in record.outputs:
+        value = outputs.get(tensor.name)
+        fits = isinstance(value, np.ndarray) and value.dtype == tensor.dtype and value.ndim == len(tensor.shape)
+        if fits and value is not None:
+            wanted = (*(batches.get(axis, axis) for axis in tensor.shape[:1]), *tensor.shape[1:])
+            fits = all(isinstance(axis, str) or axis == size for size, axis in zip(value.shape, wanted, strict=True))
+        if not fits or value is None:
+            came = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+            raise GraphFailedError(
+                f"graph {name}, output {tensor.name}: got {came}, expected {tensor.dtype} {tensor.shape}; verify the "
+                "bundle"
+            )
+        if not np.isfinite(value).all():
+            raise GraphFailedError(
+                f"graph {name}: its output {tensor.name} is not finite; verify the bundle, or use precision fp32"
+            )
 
 
 def check_inputs(name: str, record: GraphRecord, inputs: Arrays) -> None:

@@ -1,35 +1,44 @@
 """Opens a bundle: finds it, checks it, and hands out only files that match the manifest."""
 
-import errno
+import contextlib
 import hashlib
-import lzma
 import os
 import posixpath
 import stat
-import tempfile
 import zipfile
-import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vavl_runtime.bundle.manifest import FILE_NAME, Manifest, Precision, parse_manifest, safe_relative_path
-from vavl_runtime.bundle.onnx_external import external_files
+from vavl_runtime.bundle.archive import unpack
+from vavl_runtime.bundle.manifest import FILE_NAME, MAX_MANIFEST_BYTES, Manifest, Precision, RunsOn, parse_manifest
+from vavl_runtime.bundle.onnx_reader import OnnxContent, read_onnx
+from vavl_runtime.bundle.private_folder import PrivateFolder
+from vavl_runtime.bundle.sealed import check_content, sealed_copies
+from vavl_runtime.bundle.signature import SIGNATURE_BYTES, SIGNATURE_NAME, require_signature
 from vavl_runtime.errors import (
     AlteredFileError,
     BundleNotFoundError,
     ManifestError,
     MissingFileError,
-    OutputError,
+    UnsafeGraphError,
     UnsafePathError,
 )
 
-MAX_MANIFEST_BYTES = 4_000_000
-# What zipfile raises for damaged, encrypted or unsupported archives.
-_ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
+# Operators of ONNX Runtime that the exporter writes.
+CONTRIBUTED = frozenset(
+    ("com.microsoft", name)
+    for name in (
+        "Attention",
+        "BiasGelu",
+        "FusedMatMul",
+        "Gelu",
+        "MultiHeadAttention",
+        "QuickGelu",
+        "SkipLayerNormalization",
+    )
+)
 PACKAGED_BUNDLE = Path(__file__).parent.parent / "bundles" / "light"
 
 
@@ -46,8 +55,9 @@ class Bundle:
     root: Path
     manifest: Manifest
     sha256: str
-    _archive: "tempfile.TemporaryDirectory[str] | None" = None
+    _remove_unpacked: Callable[[], None] | None = None  # of an archive
     _verified: set[str] = field(default_factory=set)
+    _weights: dict[str, list[str]] = field(default_factory=dict)  # by ONNX file
 
     @property
     def name(self) -> str:
@@ -74,22 +84,17 @@ class Bundle:
                     found = _sha256(file)
             except OSError as error:
                 raise MissingFileError(f"{place}: cannot be read ({error.strerror}); copy the bundle again") from error
-            expected = self.manifest.files[path].sha256
-            if found != expected:
-                raise AlteredFileError(
-                    f"{place}: sha256 is {found[:12]}…, the manifest says {expected[:12]}…; "
-                    "the file was altered or damaged, copy or export the bundle again"
-                )
+            check_content(place, found, self.manifest.files[path])
             self._verified.add(path)
         return place
 
-    def graph_file(self, name: str, precision: Precision | None = None, *, cpu: bool = False) -> Path:
+    def graph_file(self, name: str, precision: Precision | None = None, runs_on: RunsOn | None = None) -> Path:
         """Return the ONNX file of a graph, verified together with its weights.
 
         Args:
             name: A graph of the manifest.
             precision: One that the manifest lists for it; the graph's own by default.
-            cpu: Take the file for processors, if there is one.
+            runs_on: Take the file that was made for this, if there is one; None for the file that serves everything.
 
         Returns:
             Where the ONNX file is.
@@ -97,41 +102,56 @@ class Bundle:
         Raises:
             MissingFileError: A file is gone.
             AlteredFileError: Content is not what was exported.
+            UnsafeGraphError: The graph holds what exported graphs do not.
             UnsafePathError: The graph names a file that the manifest does not list.
         """
-        graph = self.manifest.graphs[name]
-        graph = graph.in_precision(precision or graph.precision, cpu=cpu)
-        place = self.verified_file(graph.file)
-        folder = posixpath.dirname(graph.file)
-        try:
-            locations = external_files(place.read_bytes())
-        except ValueError as error:
-            raise ManifestError(f"{place}: not an ONNX file ({error}); export the bundle again") from error
-        for location in locations:
-            path = posixpath.normpath(posixpath.join(folder, location))
-            if posixpath.isabs(location) or path not in self.manifest.files:
-                raise UnsafePathError(f"{place}: wants to read {location!r}, which the manifest does not list")
-            self.verified_file(path)
+        place, *_ = [self.verified_file(path) for path in self._graph_paths(name, precision, runs_on)]
         return place
 
-    def golden_inputs(self, name: str) -> dict[str, NDArray[Any]]:
-        """Read the inputs of a graph's first golden vector, which the exporter recorded.
+    @contextlib.contextmanager
+    def sealed_graph(
+        self, name: str, precision: Precision | None = None, runs_on: RunsOn | None = None
+    ) -> Iterator[Path]:
+        """Give a graph and its weights as files that nobody else can change, for as long as the block runs.
+
+        Whoever has such a file open, or in memory, keeps its content after the block.
 
         Args:
-            name: A graph of the manifest.
+            name: As in `graph_file`.
+            precision: As in `graph_file`.
+            runs_on: As in `graph_file`.
 
-        Returns:
-            Inputs by name, batch size 1 or 2.
+        Yields:
+            Where the ONNX file is. What it holds was hashed while it was copied.
 
         Raises:
-            MissingFileError: The bundle has no golden vector of this graph.
-            AlteredFileError: Its content is not what was exported.
+            BundleError: As in `graph_file`.
+            OutputError: There is no room for copies.
         """
-        path = f"golden/{name}.0.npz"
-        if path not in self.manifest.files:
-            raise MissingFileError(f"{self.root}: lists no {path}; export the bundle again")
-        with np.load(self.verified_file(path), allow_pickle=False) as arrays:
-            return {key.removeprefix("input."): arrays[key] for key in arrays if key.startswith("input.")}
+        if self._remove_unpacked is not None:  # was unpacked to a private folder
+            yield self.graph_file(name, precision, runs_on)
+            return
+        paths = self._graph_paths(name, precision, runs_on)
+        with sealed_copies(self.root, {path: self.manifest.files[path] for path in paths}) as folder:
+            yield folder / paths[0]
+
+    def _graph_paths(self, name: str, precision: Precision | None, runs_on: RunsOn | None) -> list[str]:
+        """Paths of a graph's ONNX file, whose content is verified, and of the weight files that it names."""
+        graph = self.manifest.graphs[name]
+        graph = graph.in_precision(precision or graph.precision, runs_on)
+        if graph.file not in self._weights:
+            self._weights[graph.file] = self._read_weights(graph.file)
+        return [graph.file, *self._weights[graph.file]]
+
+    def _read_weights(self, file: str) -> list[str]:
+        place = self.verified_file(file)
+        paths = []
+        for location in sorted(_checked_graph(place).external_files):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(file), location))
+            if posixpath.isabs(location) or path not in self.manifest.files:
+                raise UnsafePathError(f"{place}: wants to read {location!r}, which the manifest does not list")
+            paths.append(path)
+        return paths
 
     def verify_all(self) -> None:
         """Check the hash of every file; raises like `verified_file`."""
@@ -146,21 +166,23 @@ class Bundle:
 
     def close(self) -> None:
         """Remove what opening an archive unpacked."""
-        if self._archive is not None:
-            self._archive.cleanup()
+        if self._remove_unpacked is not None:
+            self._remove_unpacked()
 
 
 def find_bundle(path: str | Path | None = None) -> Path:
     """Decide which bundle to use: the argument, ``$VAVL_BUNDLE``, ``./vavl-bundle``, the packaged one.
 
     Args:
-        path: A bundle named by the user, or None.
+        path: A bundle named by the user, or None. ``light``, as results call it, is the packaged one, unless there is
+            a file or folder of that name.
 
     Returns:
         Its path; whether it is a bundle is not checked here.
     """
     if path is not None:
-        return Path(path)
+        packaged = str(path) == PACKAGED_BUNDLE.name and not Path(path).exists()
+        return PACKAGED_BUNDLE if packaged else Path(path)
     if named := os.environ.get("VAVL_BUNDLE"):
         return Path(named)
     if (local := Path("vavl-bundle")).exists():
@@ -168,11 +190,13 @@ def find_bundle(path: str | Path | None = None) -> Path:
     return PACKAGED_BUNDLE
 
 
-def open_bundle(path: str | Path | None = None) -> Bundle:
+def open_bundle(path: str | Path | None = None, *, trusted_keys: str | Path | None = None) -> Bundle:
     """Open a bundle folder or ``.vavl`` archive and check its manifest, paths and sizes.
 
     Args:
         path: The bundle, or None for the default of `find_bundle`.
+        trusted_keys: A folder of public keys, Ed25519 in ``.pem`` files; a bundle that none of them signed is refused.
+            None to accept unsigned bundles.
 
     Returns:
         The bundle; close it to remove what an archive unpacked.
@@ -183,25 +207,31 @@ def open_bundle(path: str | Path | None = None) -> Bundle:
         MissingFileError: A listed file is missing.
         AlteredFileError: A file has another size than listed.
         UnsafePathError: A path leaves the bundle.
+        UntrustedBundleError: None of the trusted keys signed it.
     """
     place = find_bundle(path)
+    keys = Path(trusted_keys) if trusted_keys is not None else None
     if os.path.isdir(place):  # noqa: PTH112 - unlike Path.is_dir, false for a name that is too long
-        return _open_folder(place, None)
+        return _open_folder(place, place, keys, None)
     if not os.path.isfile(place):  # noqa: PTH113
         raise BundleNotFoundError(f"{place}: no bundle there; name a folder or .vavl file that vavl-export onnx wrote")
     if not zipfile.is_zipfile(place):
         raise BundleNotFoundError(f"{place}: neither a bundle folder nor a .vavl archive")
-    archive = tempfile.TemporaryDirectory(prefix="vavl-")
+    archive = PrivateFolder()
     try:
-        _unpack(place, Path(archive.name))
-        return _open_folder(Path(archive.name), archive)
+        unpack(place, archive.path)
+        return _open_folder(archive.path, place, keys, archive.close)
     except BaseException:
-        archive.cleanup()
+        archive.close()
         raise
 
 
-def _open_folder(root: Path, archive: "tempfile.TemporaryDirectory[str] | None") -> Bundle:
+def _open_folder(
+    root: Path, named: Path, trusted_keys: Path | None, remove_unpacked: Callable[[], None] | None
+) -> Bundle:
     content = _read_manifest(root)
+    if trusted_keys is not None:
+        require_signature(named, content, _read_signature(root), trusted_keys)
     manifest = parse_manifest(content)
     inside = root.resolve()
     for path, record in manifest.files.items():
@@ -216,7 +246,7 @@ def _open_folder(root: Path, archive: "tempfile.TemporaryDirectory[str] | None")
             raise AlteredFileError(
                 f"{file}: {status.st_size} bytes, the manifest says {record.bytes}; copy the bundle again"
             )
-    return Bundle(root, manifest, hashlib.sha256(content).hexdigest(), archive)
+    return Bundle(root, manifest, hashlib.sha256(content).hexdigest(), remove_unpacked)
 
 
 def _read_manifest(root: Path) -> bytes:
@@ -230,36 +260,30 @@ def _read_manifest(root: Path) -> bytes:
             content = file.read(MAX_MANIFEST_BYTES + 1)
     except OSError as error:
         raise ManifestError(f"{root}: no readable {FILE_NAME} ({error.strerror}); is this a bundle?") from error
-    if len(content) > MAX_MANIFEST_BYTES:
-        raise ManifestError(f"{place}: more than {MAX_MANIFEST_BYTES} bytes, which no manifest has")
     return content
 
 
-def _unpack(place: Path, folder: Path) -> None:
+def _read_signature(root: Path) -> bytes | None:
     try:
-        with zipfile.ZipFile(place) as archive:
-            names = [item.filename for item in archive.infolist() if not item.is_dir()]
-            for name in names:
-                safe_relative_path(name)
-            if FILE_NAME not in names or archive.getinfo(FILE_NAME).file_size > MAX_MANIFEST_BYTES:
-                raise ManifestError(f"{place}: no {FILE_NAME} of a sane size at its top; is this a bundle?")
-            manifest = parse_manifest(archive.read(FILE_NAME))
-            archive.extract(FILE_NAME, folder)
-            for path, record in manifest.files.items():
-                # Only what the manifest lists, at the listed size, leaves the archive: no zip bomb.
-                if path not in names:
-                    raise MissingFileError(f"{place}: {path} is listed in the manifest but missing")
-                if archive.getinfo(path).file_size != record.bytes:
-                    raise AlteredFileError(f"{place}: the size of {path} differs from the manifest")
-                archive.extract(path, folder)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
-            raise OutputError(
-                f"{folder}: no room to unpack {place} ({error.strerror}); set TMPDIR elsewhere"
-            ) from error
-        raise AlteredFileError(f"{place}: damaged archive ({error}); copy the bundle again") from error
-    except _ZIP_FAULTS as error:
-        raise AlteredFileError(f"{place}: damaged archive ({error}); copy the bundle again") from error
+        with (root / SIGNATURE_NAME).open("rb") as file:
+            return file.read(SIGNATURE_BYTES + 1)
+    except OSError:
+        return None
+
+
+def _checked_graph(place: Path) -> OnnxContent:
+    try:
+        content = read_onnx(place.read_bytes())
+    except ValueError as error:
+        raise UnsafeGraphError(
+            f"{place}: not an ONNX graph that this runtime runs ({error}); export the bundle again"
+        ) from error
+    for domain, operator in content.operators:
+        if domain not in ("", "ai.onnx") and (domain, operator) not in CONTRIBUTED:
+            raise UnsafeGraphError(
+                f"{place}: has the operator {operator!r} of {domain!r}, expected ONNX's own; export the bundle again"
+            )
+    return content
 
 
 def _sha256(file: BinaryIO) -> str:

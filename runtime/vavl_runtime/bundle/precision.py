@@ -24,7 +24,7 @@ def choose_precisions(manifest: Manifest, choice: PrecisionChoice, *, gpu: bool 
         gpu: Whether the graphs run on a GPU.
 
     Returns:
-        Precision by graph name; everything outside of `VARIANT_GRAPHS` runs as it is.
+        Precision by graph name. End-to-end graphs follow where they have the precision; the detector runs as it is.
 
     Raises:
         InputError: No such choice.
@@ -34,14 +34,14 @@ def choose_precisions(manifest: Manifest, choice: PrecisionChoice, *, gpu: bool 
         raise InputError(f"precision: got {choice!r}, expected one of {', '.join(get_args(PrecisionChoice))}")
     chosen: dict[str, Precision] = {name: graph.precision for name, graph in manifest.graphs.items()}
     if choice == "auto":
-        return chosen | {name: _best(manifest.graphs[name], gpu) for name in VARIANT_GRAPHS}
+        return {name: _best(graph, gpu) for name, graph in manifest.graphs.items()}
     if missing := [name for name in VARIANT_GRAPHS if choice not in _precisions(manifest.graphs[name])]:
         there = sorted(set.intersection(*(set(_precisions(manifest.graphs[name])) for name in VARIANT_GRAPHS)))
         raise VariantMissingError(
             f"precision {choice}: bundle {manifest.name} has no {choice} of {', '.join(missing)}; it has "
             f"{', '.join(there)}; export it again with precision {choice}"
         )
-    return chosen | dict.fromkeys(VARIANT_GRAPHS, choice)
+    return chosen | {name: choice for name, graph in manifest.graphs.items() if choice in graph.variants}
 
 
 def _precisions(graph: GraphRecord) -> tuple[Precision, ...]:

@@ -2,9 +2,6 @@
 
 import functools
 import inspect
-import io
-import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +9,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vavl_runtime.cli.common import UNDECODABLE, exit_on_error
+from vavl_runtime.cli.common import exit_on_error
 from vavl_runtime.cli.options import BundleArgument, BundleOption
+from vavl_runtime.cli.signals import end_cleanly_on_signals
+from vavl_runtime.cli.streams import safe_streams
 
 
 def _stop_checking(context: typer.Context, asked: bool) -> bool:
@@ -159,12 +158,7 @@ def _settings(help_text: str) -> dict[str, Any]:
 
 
 def run_app(app: typer.Typer) -> None:
-    """Run an application on a stdout that can show any file name and may be closed by its reader."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=UNDECODABLE)
-    try:
+    """Run an application, as the whole of a program."""
+    end_cleanly_on_signals()
+    with safe_streams():
         app()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # keeps the interpreter's last flush quiet
-        sys.exit(1)

@@ -6,20 +6,30 @@ from collections.abc import Iterator
 
 import typer
 
+from vavl_runtime.cli.signals import end_if_asked
+
 # File names are bytes; those that are not UTF-8 are shown with escapes, which JSON understands too.
 UNDECODABLE = "backslashreplace"
 
 
+def printable(text: str) -> str:
+    """Escape control characters: a file name may hold them, and a terminal would obey them."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def print_line(text: str) -> None:
-    """Print a message on stderr as exactly one line, even if a file name in it holds a line break."""
-    print(" ".join(text.splitlines()), file=sys.stderr)
+    """Print a message on stderr as exactly one line, whatever file name is in it."""
+    print(printable(" ".join(text.splitlines())), file=sys.stderr)
 
 
 def notify(text: str) -> None:
-    """Print a line of progress on stderr, unless the user asked for quiet with ``-q``."""
+    """Print a line of progress on stderr, unless the user asked for quiet with ``-q``; end if a signal asked for it."""
     import logging  # not needed for --help
 
     logging.getLogger(__name__).info("%s", text)
+    end_if_asked()
 
 
 def notify_in_detail(text: str) -> None:

@@ -1,4 +1,4 @@
-"""One line instead of a traceback where an optional package is missing."""
+"""One line instead of a traceback where a package is missing or cannot be loaded, or memory runs out."""
 
 import contextlib
 import sys
@@ -33,4 +33,12 @@ def exit_without_extra(extra: str | None) -> Iterator[None]:
         command = INSTALL if missing == "onnxruntime" else f"pip install 'vavl-edge[{extra}]'"
         print_line(f"error: {missing} is not installed; {command}")
         logging.getLogger(__name__).debug("where the error came from", exc_info=error)
+        raise typer.Exit(BackendUnavailableError.exit_code) from error
+    except ImportError as error:  # of a shared library, as a rule
+        if (error.name or "").partition(".")[0] in _OURS:
+            raise
+        print_line(f"error: a library cannot be loaded ({error}); free memory, or install its package again")
+        raise typer.Exit(BackendUnavailableError.exit_code) from error
+    except MemoryError as error:
+        print_line("error: out of memory; close other programs, or ask for fewer threads and jobs")
         raise typer.Exit(BackendUnavailableError.exit_code) from error

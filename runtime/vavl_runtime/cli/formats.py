@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from vavl_runtime.cli.common import printable
 from vavl_runtime.tables import columns, row
 
 Record = dict[str, Any]
@@ -125,7 +126,7 @@ class Table:
             answer = ", ".join(f"{name} {value:.2f}" for name, value in scores.items()) or "-"
         clip = faces = total = ""
         if record is not None:
-            name = str(record["clip"])
+            name = printable(str(record["clip"]))
             clip = name if len(name) <= self._width else "…" + name[-self._width + 1 :]
             faces = "-" if record["error"] else f"{record['faces']['with_face']}/{record['faces']['frames']}"
             total = f"{record['timings_ms']['total']:.0f}"
@@ -144,6 +145,9 @@ def _notes(record: Record) -> Iterator[str]:
     for modality, reason in record["reasons"].items():
         if reason:
             yield f"{modality}: {reason}"
+    for note in record["notes"]:
+        chosen = note["kind"] == "stream_chosen"
+        yield f"{note['modality']}: {'stream ' + str(record['streams'][note['modality']]) if chosen else note['kind']}"
     if record["bundle"]["weights"] == "untrained":
         yield "UNTRAINED bundle: this answer means nothing"
 

@@ -41,7 +41,7 @@ def _device_if_named(text: str | None) -> str | None:
     return None if text is None else device_name(text)
 
 
-BUNDLE_HELP = "Bundle folder or .vavl file. Default: $VAVL_BUNDLE, else ./vavl-bundle, else the packaged bundle."
+BUNDLE_HELP = "Bundle folder or .vavl file. Default: $VAVL_BUNDLE, else ./vavl-bundle, else the packaged one (light)."
 DEVICE_HELP = "Where to run: cpu, cuda:N, or auto (a GPU if one works, else the CPU)."
 BACKEND_HELP = "What runs the graphs; auto takes the best one that works."
 PRECISION_HELP = "Precision of the graphs; auto takes what the bundle's measurements show to be faster."

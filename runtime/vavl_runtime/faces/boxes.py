@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 Boxes = NDArray[np.float32]
 
+# Suppression compares boxes in pairs. Damaged weights, or pictures made for it, make every cell of a picture a face.
+MAX_CANDIDATES = 5_000
+_BLOCK = 256  # boxes compared with all others at once
+
 
 def overlap(
     boxes: Boxes, others: Boxes, *, over: Literal["union", "smaller"] = "union", border: float = 0.0
@@ -51,16 +55,22 @@ def suppress(
         border: See `overlap`.
 
     Returns:
-        Indices of the kept boxes, best first.
+        Indices of the kept boxes, best first. Only the best `MAX_CANDIDATES` are looked at.
     """
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
     ranked = boxes[order]
-    covered = overlap(ranked, ranked, over=over, border=border) > threshold
-    alive = np.ones(len(order), dtype=bool)
-    for rank in range(len(order)):
-        if alive[rank]:
-            alive[rank + 1 :] &= ~covered[rank, rank + 1 :]
-    return order[alive]
+    kept = [order[:0]]
+    left = np.arange(len(order))
+    while len(left):
+        block, rest = left[:_BLOCK], left[_BLOCK:]
+        covered = overlap(ranked[block], ranked[left], over=over, border=border) > threshold
+        alive = np.ones(len(block), dtype=bool)
+        for rank in range(len(block)):
+            if alive[rank]:
+                alive[rank + 1 :] &= ~covered[rank, rank + 1 : len(block)]
+        kept.append(order[block[alive]])
+        left = rest[~covered[alive, len(block) :].any(axis=0)]
+    return np.concatenate(kept)
 
 
 def to_squares(boxes: Boxes) -> Boxes:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vavl_runtime.backends.base import RunGraph
 from vavl_runtime.bundle.manifest import CropRecipe
+from vavl_runtime.errors import GraphFailedError
 from vavl_runtime.faces.area import AreaSampler
 from vavl_runtime.faces.boxes import Boxes, suppress, to_squares
 
@@ -97,6 +98,9 @@ class Mtcnn:
         pixels = sampler.resize(int(sampler.height * scale + 1), int(sampler.width * scale + 1))
         output = self._run("pnet", {"pixels": pixels[None]})
         probability = output["probability"][0]  # (rows, columns)
+        if output["offsets"].shape[2:] != probability.shape:
+            maps = f"{output['offsets'].shape[2:]} and {probability.shape}"
+            raise GraphFailedError(f"graph pnet: gives maps of {maps} cells, expected equal ones; verify the bundle")
         rows, columns = np.nonzero(probability >= self._recipe.thresholds[0])
         corner = np.stack([columns, rows], axis=1).astype(np.float32) * STRIDE
         scale32 = np.float32(scale)

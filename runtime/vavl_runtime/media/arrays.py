@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vavl_runtime.errors import InvalidArrayError
-from vavl_runtime.media.source import MAX_AMPLITUDE, SAMPLE_RATE, Frame, SoundBlock
+from vavl_runtime.media.mixing import Mixer
+from vavl_runtime.media.source import MAX_AMPLITUDE, SAMPLE_RATE, STRETCH_S, Frame, SoundBlock
+from vavl_runtime.notes import Note
+from vavl_runtime.stream_numbers import StreamNumbers
 
-BLOCK = 16_000  # samples handed on at once
 FRAME_RATES = (1e-3, 1e6)
 
 
@@ -55,10 +57,19 @@ class ArraySource:
         self._times = _frame_times(clip)
 
     def sound(self) -> Iterator[SoundBlock]:
-        """Hand out the sound in blocks of a second."""
+        """Hand out the sound without its offset, as that of a file."""
         assert self._audio is not None
-        for start in range(0, len(self._audio), BLOCK):
-            yield SoundBlock(start / SAMPLE_RATE, self._audio[start : start + BLOCK])
+        mixer, length = Mixer(), round(STRETCH_S * SAMPLE_RATE)
+        for start in range(0, len(self._audio), length):
+            yield SoundBlock(start / SAMPLE_RATE, mixer.mono(self._audio[None, start : start + length].copy()))
+
+    def notes(self) -> tuple[Note, ...]:
+        """Nothing: arrays are what they are."""
+        return ()
+
+    def streams(self) -> StreamNumbers:
+        """No numbers: arrays have no streams."""
+        return StreamNumbers()
 
     def frames(self) -> Iterator[Frame]:
         """Hand out the frames."""

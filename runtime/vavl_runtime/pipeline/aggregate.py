@@ -1,7 +1,7 @@
 """Averages the predictions of a clip's windows, and decides which path gives the clip's result."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,9 +55,12 @@ class PathPredictions:
         return max(seconds, key=lambda path: seconds[path], default=None)
 
     def finish(self, manifest: Manifest) -> dict[PathName, Prediction]:
-        """Turn the means into predictions, by path."""
+        """Turn the means into predictions, by path: the audio-visual one, audio, visual, of those that ran."""
         predictions: dict[PathName, Prediction] = {}
-        for path in self._chosen.keys() | self._extra.keys():
+        paths: tuple[PathName, ...] = get_args(PathName)
+        for path in paths:
+            if path not in self._chosen and path not in self._extra:
+                continue
             total = self._chosen.get(path, _Sum())
             extra = self._extra.get(path)
             if extra is not None and path != self.path:

@@ -1,4 +1,4 @@
-"""The graphs of a bundle, loaded when first used and never before their hashes are checked."""
+"""The graphs of a bundle, each loaded when first used, from a copy that nobody can change."""
 
 import contextlib
 import threading
@@ -6,8 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from vavl_runtime.backends.base import Arrays, Backend
+from vavl_runtime.backends.base import DEFAULT_FACE_BATCH, Arrays, Backend, check_outputs
 from vavl_runtime.bundle import Bundle
+from vavl_runtime.bundle.golden import require_golden_cases
 from vavl_runtime.bundle.manifest import REQUIRED_GRAPHS
 from vavl_runtime.bundle.precision import PrecisionChoice, choose_precisions
 from vavl_runtime.errors import BackendUnavailableError
@@ -36,8 +37,8 @@ class GraphRunner:
     def __init__(self, bundle: Bundle, backend: Backend, precision: PrecisionChoice = "fp32") -> None:
         self.bundle = bundle
         self.backend = backend
-        self._on_gpu = backend.info.on_gpu
-        self.precisions = choose_precisions(bundle.manifest, precision, gpu=self._on_gpu)
+        self._runs_on = backend.info.runs_on
+        self.precisions = choose_precisions(bundle.manifest, precision, gpu=backend.info.on_gpu)
         self._loaded: set[str] = set()
         self._closed = False
         self._loading = threading.Lock()
@@ -53,11 +54,25 @@ class GraphRunner:
             timer: Loading is booked as ``load``; running on the stage that the caller has open.
 
         Returns:
-            Outputs by name.
+            Outputs by name, as announced, all of them finite.
+
+        Raises:
+            GraphFailedError: The backend fails, or computes NaN, infinity or another shape than announced.
         """
         self.load(name, timer)
         with contextlib.nullcontext() if self.backend.reentrant else self._running[name]:
-            return self.backend.run(name, inputs)
+            outputs = self.backend.run(name, inputs)
+        check_outputs(name, self.bundle.manifest.graphs[name], inputs, outputs)
+        return outputs
+
+    def check_files(self) -> None:
+        """Compare every file that clips need with its hash, so that a damaged bundle is refused before the first clip.
+
+        Raises:
+            BundleError: A file is missing or altered.
+        """
+        for name in sorted(REQUIRED_GRAPHS):
+            self.bundle.graph_file(name, self.precisions[name], self._runs_on)
 
     def load(self, name: str, timer: StageTimer) -> None:
         """Load a graph unless it is loaded.
@@ -78,15 +93,26 @@ class GraphRunner:
                 return
             with timer.stage("load"):
                 precision = self.precisions[name]
-                record = self.bundle.manifest.graphs[name].in_precision(precision, cpu=not self._on_gpu)
-                self.backend.load(name, self.bundle.graph_file(name, precision, cpu=not self._on_gpu), record)
+                record = self.bundle.manifest.graphs[name].in_precision(precision, self._runs_on)
+                with self.bundle.sealed_graph(name, precision, self._runs_on) as file:
+                    self.backend.load(name, file, record)
             self._loaded.add(name)
+
+    def face_batch(self, timer: StageTimer) -> int:
+        """How many faces one run of ``face_encoder`` should take; loads that graph, which may decide it.
+
+        Args:
+            timer: Loading is booked as ``load``.
+        """
+        self.load("face_encoder", timer)
+        return int(getattr(self.backend, "face_batch", DEFAULT_FACE_BATCH))
 
     def warm_up(self) -> None:
         """Load every graph that clips need, and run each once on its first golden vector."""
         timer = StageTimer()
         for name in sorted(REQUIRED_GRAPHS):
-            self.run(name, self.bundle.golden_inputs(name), timer)
+            inputs, _ = require_golden_cases(self.bundle, name)[0]
+            self.run(name, inputs, timer)
 
     def close(self) -> None:
         """Release the loaded graphs."""

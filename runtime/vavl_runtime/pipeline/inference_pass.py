@@ -8,15 +8,12 @@ The two branches run one after the other, or at the same time where the backend 
 
 import contextlib
 from functools import partial
-from typing import Any
 
-from numpy.typing import NDArray
-
-from vavl_runtime.bundle.manifest import PathName
 from vavl_runtime.pipeline.aggregate import PathPredictions
 from vavl_runtime.pipeline.context import ClipContext
-from vavl_runtime.pipeline.feature_reader import FeatureReader, Features
+from vavl_runtime.pipeline.feature_reader import FeatureReader
 from vavl_runtime.pipeline.graph_runner import GraphRunner
+from vavl_runtime.pipeline.path_runs import path_runs
 
 
 class InferencePass:
@@ -35,7 +32,12 @@ class InferencePass:
         self._run = partial(graphs.run, timer=context.timer)
         self._timer = context.timer
         self._all_paths = all_paths
-        self._features = FeatureReader(context, self._run, overlap=graphs.backend.overlaps)
+        self._features = FeatureReader(
+            context,
+            self._run,
+            overlap=graphs.backend.overlaps,
+            face_batch=partial(graphs.face_batch, context.timer),
+        )
         self.predictions = PathPredictions()
 
     @property
@@ -52,19 +54,6 @@ class InferencePass:
         with contextlib.closing(self._features.windows()) as windows:
             for audio, visual in windows:
                 with self._timer.stage("path"):
-                    self._predict(audio, visual)
-
-    def _predict(self, audio: Features | None, visual: Features | None) -> None:
-        both = audio is not None and visual is not None
-        if audio is not None and visual is not None:
-            seconds = max(audio.seconds, visual.seconds)
-            self._add("audio_visual", seconds, audio.inputs("audio") | visual.inputs("visual"), chosen=True)
-            if not self._all_paths:
-                return
-        if audio is not None:
-            self._add("audio", audio.seconds, audio.inputs("audio"), chosen=not both)
-        if visual is not None:
-            self._add("visual", visual.seconds, visual.inputs("visual"), chosen=not both)
-
-    def _add(self, path: PathName, seconds: float, inputs: dict[str, NDArray[Any]], *, chosen: bool) -> None:
-        self.predictions.add(path, seconds, self._run(path, inputs), chosen=chosen)
+                    for run in path_runs(audio, visual, all_paths=self._all_paths):
+                        output = self._run(run.path, run.inputs)
+                        self.predictions.add(run.path, run.seconds, output, chosen=run.chosen)

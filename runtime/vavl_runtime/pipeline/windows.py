@@ -23,11 +23,13 @@ class SoundWindow:
     Attributes:
         number: Which window.
         samples: Its samples without the gaps, shape (S,).
+        start_s: Time of its first sample, seconds since the clip's start.
         end_s: Time after its last sample, seconds since the clip's start.
     """
 
     number: int
     samples: NDArray[np.float32]
+    start_s: float
     end_s: float
 
 
@@ -43,10 +45,10 @@ def sound_windows(blocks: Iterator[SoundBlock], window_s: float) -> Iterator[Sou
     """
     size = round(window_s * SAMPLE_RATE)
     held: list[NDArray[np.float32]] = []
-    end = 0  # samples since the clip's start, after what is held
+    begin = end = 0  # of what is held, samples since the clip's start
 
     def collected() -> SoundWindow:
-        return SoundWindow((end - 1) // size, np.concatenate(held), end / SAMPLE_RATE)
+        return SoundWindow((end - 1) // size, np.concatenate(held), begin / SAMPLE_RATE, end / SAMPLE_RATE)
 
     for block in blocks:
         start = max(end, round(block.start_s * SAMPLE_RATE))
@@ -58,6 +60,8 @@ def sound_windows(blocks: Iterator[SoundBlock], window_s: float) -> Iterator[Sou
         while len(samples):
             part = samples[: size - end % size]
             samples = samples[len(part) :]
+            if not held:
+                begin = end
             held.append(part)
             end += len(part)
             if end % size == 0:

@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import weakref
 from collections.abc import Sequence
 from enum import IntEnum
 from math import prod
@@ -14,6 +15,7 @@ from tests.tensorrt.fake_cuda import FakeCuda
 from tests.tensorrt.fake_tensorrt.base import NUMPY_TYPES, Bound, DataType, ILogger
 from tests.tensorrt.fake_tensorrt.building import MAGIC
 
+GARBAGE = 0x3F  # as float32 0.747, as float16 1.81: not NaN, which a reader would notice
 _LENGTHS = ("samples", "audio_lengths", "visual_lengths")
 
 
@@ -25,6 +27,10 @@ class IExecutionContext:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._addresses: dict[str, int] = {}
         self._outputs: dict[tuple[tuple[int, ...], ...], dict[str, tuple[int, ...]]] = {}
+        engine._cuda.contexts += 1
+
+    def __del__(self) -> None:
+        self._engine._cuda.contexts -= 1
 
     def set_device_memory(self, memory: int, size: int) -> None:
         if size < self._engine.device_memory_size_v2:
@@ -67,10 +73,27 @@ class IExecutionContext:
         if self._needs_memory or names - self._addresses.keys():
             self._engine._logger.log(ILogger.ERROR, "no memory or address was set")
             return False
-        inputs = {name: (self._addresses[name], shape) for name, shape in self._shapes.items()}
-        outputs = {name: self._addresses[name] for name in self._engine._plan["outputs"]}
-        self._engine._cuda.enqueue(stream_handle, lambda: self._engine._execute(inputs, outputs))
+        at_capture = dict(self._shapes)
+        context = weakref.ref(self)
+
+        def compute() -> None:
+            alive = context()
+            assert alive is not None, "a CUDA graph was launched after its context was destroyed"
+            alive._compute(at_capture)
+
+        self._engine._cuda.enqueue(stream_handle, compute)
         return True
+
+    def _compute(self, at_capture: dict[str, tuple[int, ...]]) -> None:
+        """Run kernels that were enqueued for some shapes. They use the sizes that the context holds now."""
+        outputs = {name: self._addresses[name] for name in self._engine._plan["outputs"]}
+        if self._shapes == at_capture:
+            inputs = {name: (self._addresses[name], shape) for name, shape in self._shapes.items()}
+            self._engine._execute(inputs, outputs)
+            return
+        for name, address in outputs.items():
+            size = prod(self.get_tensor_shape(name)) * np.dtype(self._engine._numpy(name)).itemsize
+            ctypes.memset(address, GARBAGE, size)
 
 
 class ICudaEngine:
@@ -92,7 +115,10 @@ class ICudaEngine:
     def get_tensor_dtype(self, name: str) -> DataType:
         return DataType({**self._plan["inputs"], **self._plan["outputs"]}[name])
 
-    def create_execution_context(self, strategy: IntEnum) -> IExecutionContext:
+    def create_execution_context(self, strategy: IntEnum) -> IExecutionContext | None:
+        if self._cuda.captures():  # it allocates, which breaks a capture
+            self._logger.log(ILogger.ERROR, "a stream is being captured")
+            return None
         return IExecutionContext(self, strategy)
 
     def _numpy(self, name: str) -> Any:

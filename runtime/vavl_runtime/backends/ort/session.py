@@ -15,11 +15,20 @@ TENSORRT = "TensorrtExecutionProvider"
 INSTALL = "pip install 'vavl-edge[cpu]', or 'vavl-edge[gpu]' for an NVIDIA GPU"
 _REINSTALL = f"pip uninstall -y onnxruntime onnxruntime-gpu, then {INSTALL}"
 
+_TYPES = {
+    "float32": "tensor(float)",
+    "float16": "tensor(float16)",
+    "int64": "tensor(int64)",
+    "uint8": "tensor(uint8)",
+}
 Provider = tuple[str, dict[str, str]]  # name and options
 
 
 def import_onnxruntime() -> Any:
-    """Import onnxruntime.
+    """Import onnxruntime, with its collection of usage data switched off.
+
+    `vavl_runtime` sets ``ORT_DISABLE_TELEMETRY`` when it is imported. If the program imported onnxruntime before that,
+    onnxruntime has registered the process already; it is then told to collect no more.
 
     Returns:
         The module.
@@ -36,6 +45,7 @@ def import_onnxruntime() -> Any:
     if not hasattr(onnxruntime, "InferenceSession"):
         # What stays when one of the two packages, which share a folder, is uninstalled.
         raise BackendUnavailableError(f"onnxruntime is installed in part only; {_REINSTALL}")
+    onnxruntime.disable_telemetry_events()
     return onnxruntime
 
 
@@ -69,8 +79,21 @@ def open_session(
             f"{file}: ONNX Runtime did not start {wanted} but {session.get_providers()}; vavl-doctor says what is "
             "missing"
         )
-    given = {value.name for value in (*session.get_inputs(), *session.get_outputs())}
-    announced = {tensor.name for tensor in (*record.inputs, *record.outputs)}
+    given = {
+        value.name: _signature(value.type, value.shape) for value in (*session.get_inputs(), *session.get_outputs())
+    }
+    announced = {
+        tensor.name: _signature(_TYPES[tensor.dtype], tensor.shape) for tensor in (*record.inputs, *record.outputs)
+    }
     if given != announced:
-        raise ManifestError(f"{file}: has inputs and outputs {sorted(given)}, the manifest says {sorted(announced)}")
+        raise ManifestError(f"{file}: has inputs and outputs {_text(given)}, the manifest says {_text(announced)}")
     return session
+
+
+def _signature(kind: str, shape: Sequence[object]) -> tuple[str, tuple[int | None, ...]]:
+    """Element type and shape; the names of free axes do not count."""
+    return kind, tuple(size if isinstance(size, int) else None for size in shape)
+
+
+def _text(signatures: dict[str, tuple[str, tuple[int | None, ...]]]) -> str:
+    return ", ".join(f"{name} {kind} {list(shape)}" for name, (kind, shape) in sorted(signatures.items()))

@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vavl_runtime.backends.base import Arrays, BackendInfo, check_inputs
+from vavl_runtime.backends.base import DEFAULT_FACE_BATCH, Arrays, BackendInfo, check_inputs
 from vavl_runtime.backends.trt.buffers import Buffers
 from vavl_runtime.backends.trt.engine_store import (
     LIBRARY_NAMES,
     Engine,
     Shape,
-    find_engines,
+    load_engines,
     require_any,
     this_machine,
 )
 from vavl_runtime.backends.trt.library import TensorRt, find_tensorrt, last_errors, new_log
 from vavl_runtime.backends.trt.profile import ProfileRunner
+from vavl_runtime.backends.trt.shape_context import Lane
 from vavl_runtime.backends.trt.shapes import cut_outputs, padded_shapes, split_rows
 from vavl_runtime.bundle import Bundle
 from vavl_runtime.bundle.manifest import GraphRecord
@@ -45,6 +46,11 @@ class _Graph:
     engines: list[Any]
     lock: threading.Lock
 
+    @property
+    def largest_batch(self) -> int:
+        """The most rows that a profile takes."""
+        return max(runner.profile.inputs[self.record.inputs[0].name].max[0] for runner in self.runners)
+
     def run(self, name: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
         for runner in self.runners:
             shapes = padded_shapes(self.record, runner.profile, inputs)
@@ -63,8 +69,8 @@ class _Graph:
 class TensorRtBackend:
     """Runs engines that ``vavl-export tensorrt`` built on this machine.
 
-    Each graph has one set of pinned and device buffers and one piece of scratch memory, an execution context for each
-    profile, and a CUDA graph for each (rounded) shape, copies included. A repeated shape allocates nothing.
+    Each graph has one set of pinned and device buffers, one piece of scratch memory, and for each (rounded) shape in
+    use an execution context and a CUDA graph, copies included. A repeated shape allocates nothing.
 
     Args:
         device: Number of the GPU.
@@ -92,6 +98,7 @@ class TensorRtBackend:
         self._runtime = self._library.module.Runtime(self._log)
         self._streams: dict[str, Any] = {}
         self._locks = {lane: threading.Lock() for lane in _LANES}
+        self._setting_up = threading.Lock()
         self._graphs: dict[str, _Graph] = {}
 
     def load(self, name: str, file: Path, record: GraphRecord) -> None:
@@ -120,13 +127,30 @@ class TensorRtBackend:
         """
         graph = self._graphs[name]
         check_inputs(name, graph.record, inputs)
-        largest = max(runner.profile.inputs[graph.record.inputs[0].name].max[0] for runner in graph.runners)
         with graph.lock:
             self._cuda.use()
-            parts = [graph.run(name, part) for part in split_rows(graph.record, largest, inputs)]
+            parts = [graph.run(name, part) for part in split_rows(graph.record, graph.largest_batch, inputs)]
         if len(parts) == 1:
             return parts[0]
         return {tensor.name: np.concatenate([part[tensor.name] for part in parts]) for tensor in graph.record.outputs}
+
+    def most_clips(self, name: str) -> int:
+        """Most clips that the engines of a graph take at once; 1 before it is loaded.
+
+        Args:
+            name: A graph whose first input has a row for each clip.
+        """
+        if name not in self._graphs:
+            return 1
+        graph = self._graphs[name]
+        first = graph.record.inputs[0].name
+        return min(runner.profile.inputs[first].max[0] for runner in graph.runners)
+
+    @property
+    def face_batch(self) -> int:
+        """How many faces the largest profile of ``face_encoder`` takes, once it is loaded."""
+        graph = self._graphs.get("face_encoder")
+        return DEFAULT_FACE_BATCH if graph is None else graph.largest_batch
 
     @property
     def info(self) -> BackendInfo:
@@ -150,30 +174,28 @@ class TensorRtBackend:
         self._streams.clear()
 
     def _open(self, name: str, file: Path, record: GraphRecord, lane: str) -> _Graph:
+        place = Lane(self._library, self._log, self._cuda, self._streams[lane], self._setting_up)
         runners: list[ProfileRunner] = []
         engines = []
         scratch = 0
-        for found in find_engines(self._bundle, self._machine, name, record):
-            engine = self._deserialize(found, file)
+        for found, plan in load_engines(self._bundle, self._machine, name, record):
+            engine = self._deserialize(found, plan, file)
+            del plan  # before the next one is read: they may be large
             self._check_signature(found, engine, record)
             engines.append(engine)
             scratch = max(scratch, engine.device_memory_size_v2)
             for index, profile in enumerate(found.record.key.profiles):
-                runners.append(
-                    ProfileRunner(
-                        self._library, self._log, engine, index, profile, record, self._cuda, self._streams[lane]
-                    )
-                )
+                runners.append(ProfileRunner(place, engine, index, profile, record))
         runners.sort(key=lambda runner: [bounds.max for bounds in runner.profile.inputs.values()])
         buffers = Buffers(self._cuda, record, _largest(runners), scratch)
         for runner in runners:
             runner.bind(buffers)
         return _Graph(record, runners, buffers, engines, self._locks[lane])
 
-    def _deserialize(self, found: Engine, file: Path) -> Any:
+    def _deserialize(self, found: Engine, plan: bytes, file: Path) -> Any:
         if found.record.key.version_compatible:
             self._runtime.engine_host_code_allowed = True  # the plan carries its own runtime; we built it ourselves
-        engine = self._runtime.deserialize_cuda_engine(found.plan.read_bytes())
+        engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise EngineError(
                 f"{found.plan}: {self._library} refuses the plan: {last_errors(self._log)}; build it again"

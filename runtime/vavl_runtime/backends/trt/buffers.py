@@ -1,9 +1,10 @@
 """Buffers of one graph: pinned on the host and on the device, allocated once for the largest shape it serves."""
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from vavl_runtime.backends.trt.engine_store import Shape
 from vavl_runtime.backends.trt.shapes import write_padded
 from vavl_runtime.bundle.manifest import GraphRecord, TensorRecord
 from vavl_runtime.devices.cuda import Cuda
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,23 @@ class Buffers:
         cuda: The GPU.
         record: The graph's signature.
         largest: Largest shape of every input and output.
-        scratch_bytes: Device memory for intermediate tensors; the graph's profiles run in turn and share it.
+        scratch_bytes: Device memory for intermediate tensors; the graph's contexts run in turn and share it.
+
+    Raises:
+        BackendUnavailableError: Memory runs out; what was allocated is free again.
     """
 
     def __init__(self, cuda: Cuda, record: GraphRecord, largest: Mapping[str, Shape], scratch_bytes: int) -> None:
         self._cuda = cuda
         self._buffers: dict[str, _Buffer] = {}
         self.scratch_bytes = max(scratch_bytes, 1)
-        self.scratch = cuda.allocate(self.scratch_bytes)
-        for tensor in (*record.inputs, *record.outputs):
-            size = prod(largest[tensor.name]) * np.dtype(tensor.dtype).itemsize
-            self._buffers[tensor.name] = _Buffer(tensor, cuda.allocate_pinned(size), cuda.allocate(size))
+        with contextlib.ExitStack() as frees:
+            self.scratch = self._keep(frees, cuda.allocate(self.scratch_bytes), cuda.free)
+            for tensor in (*record.inputs, *record.outputs):
+                size = prod(largest[tensor.name]) * np.dtype(tensor.dtype).itemsize
+                host = self._keep(frees, cuda.allocate_pinned(size), cuda.free_pinned)
+                self._buffers[tensor.name] = _Buffer(tensor, host, self._keep(frees, cuda.allocate(size), cuda.free))
+            self._frees = frees.pop_all()
 
     def addresses(self) -> dict[str, int]:
         """Device address by tensor name."""
@@ -72,8 +81,10 @@ class Buffers:
 
     def free(self) -> None:
         """Free all of it; nothing may run on it anymore."""
-        for buffer in self._buffers.values():
-            self._cuda.free(buffer.device)
-            self._cuda.free_pinned(buffer.host)
-        self._cuda.free(self.scratch)
         self._buffers.clear()
+        self._frees.close()
+
+    @staticmethod
+    def _keep(frees: contextlib.ExitStack, memory: T, free: Callable[[T], None]) -> T:
+        frees.callback(free, memory)
+        return memory

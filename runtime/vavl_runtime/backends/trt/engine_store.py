@@ -140,7 +140,12 @@ def this_machine(library: str, version: str, gpu: Gpu) -> Machine:
 
 
 def find_engines(bundle: Bundle, machine: Machine, name: str, record: GraphRecord) -> list[Engine]:
-    """Find the engines that serve a graph here, and check their plans.
+    """Find the engines that serve a graph here, and check their plans; as `load_engines`, without keeping the plans."""
+    return [engine for engine, _ in load_engines(bundle, machine, name, record)]
+
+
+def load_engines(bundle: Bundle, machine: Machine, name: str, record: GraphRecord) -> Iterator[tuple[Engine, bytes]]:
+    """Find the engines that serve a graph here, and read their plans, one after the other.
 
     Args:
         bundle: The bundle.
@@ -148,30 +153,31 @@ def find_engines(bundle: Bundle, machine: Machine, name: str, record: GraphRecor
         name: Name of the graph.
         record: Its record in the precision that is wanted.
 
-    Returns:
-        At least one engine.
+    Yields:
+        At least one engine, with the content of its plan. These bytes were hashed; the file may change from now on.
 
     Raises:
         EngineError: There is none, or one built for this machine is damaged; the message says why each was refused, or
             how to build one.
     """
-    found: list[Engine] = []
+    fitting: list[tuple[Path, EngineRecord]] = []
     refused: list[str] = []
     remedy = f"build it: vavl-export tensorrt {bundle.root} --precision {record.precision}"
     for folder in engine_folders(bundle.root, name, record.precision):
         try:
-            require_fit(_read_record(folder).key, folder, machine, bundle, record)
+            found = _read_record(folder)
+            require_fit(found.key, folder, machine, bundle, record)
+            fitting.append((folder, found))
         except EngineError as error:
             refused.append(str(error))
-            continue
-        try:
-            found.append(read_engine(folder))
-        except EngineError as error:  # built for this machine: without it some lengths would have no engine
-            raise EngineError(f"graph {name} ({record.precision}): {error}; {remedy}") from error
-    if not found:
+    if not fitting:
         reason = "; ".join(refused) or "none was built"
         raise EngineError(f"graph {name} ({record.precision}): no TensorRT engine for this machine: {reason}; {remedy}")
-    return found
+    for folder, found in fitting:
+        try:  # no variable holds the plan: the caller may let go of it before the next one is read
+            yield Engine(found, folder / PLAN), _read_plan(folder, found)
+        except EngineError as error:  # built for this machine: without it some lengths would have no engine
+            raise EngineError(f"graph {name} ({record.precision}): {error}; {remedy}") from error
 
 
 def require_any(bundle: Bundle, machine: Machine, precision: PrecisionChoice) -> None:
@@ -186,7 +192,7 @@ def require_any(bundle: Bundle, machine: Machine, precision: PrecisionChoice) ->
         EngineError: None was; the message says what the first one was built for.
     """
     reasons: list[str] = []
-    for folder in sorted(path for path in (bundle.root / FOLDER).glob("*-*-*") if path.is_dir()):
+    for folder in sorted(path for path in (bundle.root / FOLDER).glob("[!.]*-*-*") if path.is_dir()):
         try:
             differences = list(_machine_differences(_read_record(folder).key, machine))
         except EngineError as error:
@@ -218,19 +224,21 @@ def read_engine(folder: Path) -> Engine:
         EngineError: It is incomplete, damaged, moved or edited.
     """
     record = _read_record(folder)
+    _read_plan(folder, record)
+    return Engine(record, folder / PLAN)
+
+
+def _read_plan(folder: Path, record: EngineRecord) -> bytes:
+    """Read a plan once, and compare its hash with the record."""
     plan = folder / PLAN
-    digest = hashlib.sha256()
     try:
-        with plan.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        content = plan.read_bytes()
     except OSError as error:
         raise EngineError(f"{folder}: the engine is incomplete ({error.strerror})") from error
-    if digest.hexdigest() != record.plan_sha256:
-        raise EngineError(
-            f"{plan}: damaged, its sha256 is {digest.hexdigest()[:12]}…, {RECORD} says {record.plan_sha256[:12]}…"
-        )
-    return Engine(record, plan)
+    found = hashlib.sha256(content).hexdigest()
+    if found != record.plan_sha256:
+        raise EngineError(f"{plan}: damaged, its sha256 is {found[:12]}…, {RECORD} says {record.plan_sha256[:12]}…")
+    return content
 
 
 def _read_record(folder: Path) -> EngineRecord:
