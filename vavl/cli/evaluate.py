@@ -21,11 +21,14 @@ def evaluate(
         from vavl.training.evaluate import evaluate_runs
         from vavl.training.experiment import Experiment
         from vavl.training.run_folder import read_history
+        from vavl_runtime.cli.common import print_line
         from vavl_runtime.files import write_atomically
 
         for folder in sorted({Experiment.read(run).features for run in runs}):
             warn_of_random_encoders(read_identity(Path(folder)).references)
         report = evaluate_runs(runs, command_line())
+        for line in report.off_scale():
+            print_line(f"warning: {line}")
         report.write(output / "report.json")
         page = to_markdown(report)
         write_atomically(output / "report.md", page.encode())

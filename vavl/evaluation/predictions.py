@@ -155,6 +155,7 @@ class CorpusPredictions(JsonRecord):
         task: ``classification`` or ``regression``.
         labels: Class or attribute names, in the order of the columns.
         partitions: At least one, with distinct names.
+        scale: Lowest and highest attribute score of the annotations, which 0 and 1 stand for; None for classes.
 
     Raises:
         InvalidArrayError: Predictions do not fit task and labels.
@@ -166,6 +167,7 @@ class CorpusPredictions(JsonRecord):
     task: Task
     labels: tuple[str, ...]
     partitions: tuple[PartitionPredictions, ...]
+    scale: tuple[float, float] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from vavl.config import StrictModel, Task
+from vavl.evaluation.agreement import Agreement, agreement
 from vavl.evaluation.calibration import (
     ReliabilityBin,
     apply_temperature,
@@ -22,6 +23,7 @@ from vavl.evaluation.statistics import mean_and_deviation, one_sample_t_test
 from vavl_runtime.bundle.manifest import PathName
 
 Count = Annotated[int, Field(ge=0)]
+UNIT = (0.0, 1.0)  # of predictions that were written without the scale of their annotations
 
 
 class Calibration(StrictModel):
@@ -51,6 +53,7 @@ class PathReport(StrictModel):
         confusion: Clips by true class (row) and predicted class (column); None for attributes.
         recall: Recall by class, None for a class without clips; None as a whole for attributes.
         calibration: Calibration; None for attributes.
+        attributes: How each attribute agrees with its annotations, by name; None for classes.
     """
 
     clips: Count
@@ -58,6 +61,7 @@ class PathReport(StrictModel):
     confusion: tuple[tuple[Count, ...], ...] | None = None
     recall: dict[str, float | None] | None = None
     calibration: Calibration | None = None
+    attributes: dict[str, Agreement] | None = None
 
 
 class PartitionReport(StrictModel):
@@ -97,6 +101,7 @@ class EvaluationReport(JsonRecord):
         provenance: Command, seeds, versions.
         partitions: Results of each partition.
         summary: By path and name: the metrics, and for classes ``ece_before``, ``ece_after`` and ``temperature``.
+        scale: Lowest and highest attribute score of the annotations; None for classes.
     """
 
     schema_version: Literal[1] = 1
@@ -106,6 +111,23 @@ class EvaluationReport(JsonRecord):
     provenance: Provenance
     partitions: tuple[PartitionReport, ...]
     summary: dict[PathName, dict[str, Summary]]
+    scale: tuple[float, float] | None = None
+
+    @property
+    def scale_text(self) -> str:
+        """The scale in words, such as ``1 to 5``; empty for classes."""
+        return f"{self.scale[0]:g} to {self.scale[1]:g}" if self.scale else ""
+
+    def off_scale(self) -> tuple[str, ...]:
+        """A sentence for each partition, path and attribute with predictions outside the annotation's scale."""
+        return tuple(
+            f"{partition.name}, {path.replace('_', '-')} path: {entry.off_scale} of {figures.clips} predictions of "
+            f"{label} lie off the scale {self.scale_text}; they reach from {entry.lowest:.3g} to {entry.highest:.3g}"
+            for partition in self.partitions
+            for path, figures in partition.paths.items()
+            for label, entry in (figures.attributes or {}).items()
+            if entry.off_scale
+        )
 
     def confusion(self, path: PathName) -> np.ndarray | None:
         """Confusion matrix of a path, summed over the partitions, int64 (C, C); None for attributes."""
@@ -129,9 +151,7 @@ def build_report(predictions: CorpusPredictions, provenance: Provenance) -> Eval
         PartitionReport(
             name=partition.name,
             speakers=partition.speakers,
-            paths={
-                path: _path_report(task, labels, partition.paths[path]) for path in PATHS if path in partition.paths
-            },
+            paths={path: _path_report(predictions, partition.paths[path]) for path in PATHS if path in partition.paths},
         )
         for partition in predictions.partitions
     )
@@ -147,14 +167,17 @@ def build_report(predictions: CorpusPredictions, provenance: Provenance) -> Eval
         provenance=provenance,
         partitions=partitions,
         summary=summary,
+        scale=(predictions.scale or UNIT) if task == "regression" else None,
     )
 
 
-def _path_report(task: Task, labels: Sequence[str], splits: SplitPredictions) -> PathReport:
+def _path_report(predictions: CorpusPredictions, splits: SplitPredictions) -> PathReport:
+    task, labels = predictions.task, predictions.labels
     development, test = splits.development, splits.test
     metrics = path_metrics(task, labels, test.prediction, test.target)
     if task == "regression":
-        return PathReport(clips=len(test.clips), metrics=metrics)
+        entries = agreement(test.prediction, test.target, predictions.scale or UNIT)
+        return PathReport(clips=len(test.clips), metrics=metrics, attributes=dict(zip(labels, entries, strict=True)))
     confusion = confusion_matrix(test.prediction, test.target)
     temperature = fit_temperature(development.prediction, development.target)
     scaled = apply_temperature(test.prediction, temperature)

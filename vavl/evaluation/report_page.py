@@ -20,6 +20,7 @@ def to_markdown(report: EvaluationReport) -> str:
         *([f"## Recall of each class\n\n{_recall_table(report)}"] if report.task == "classification" else []),
         f"## Partitions\n\n{_speaker_table(report)}",
         _partition_table(report),
+        *([_attributes_section(report)] if report.task == "regression" else []),
         f"## How the numbers were computed\n\n{bullets([*_notes(report), *provenance_notes(report.provenance)])}",
     ]
     return "\n".join(sections)
@@ -85,6 +86,24 @@ def _partition_table(report: EvaluationReport) -> str:
     return table(header, rows, text_columns=2)
 
 
+def _attributes_section(report: EvaluationReport) -> str:
+    rows = [
+        [
+            partition.name,
+            PATH_TITLES[path],
+            label,
+            *map(number, (entry.r, entry.rmse, entry.mean, entry.annotated_mean, entry.lowest, entry.highest)),
+            str(entry.off_scale),
+        ]
+        for partition in report.partitions
+        for path, figures in partition.paths.items()
+        for label, entry in (figures.attributes or {}).items()
+    ]
+    header = ["partition", "path", "attribute", "r", "RMSE", "mean", "annotated mean", "lowest", "highest", "off scale"]
+    page = f"## Attributes on the scale {report.scale_text}\n\n{table(header, rows, text_columns=3)}"
+    return page + (f"\n{bullets(warnings)}" if (warnings := report.off_scale()) else "")
+
+
 def _calibration_titles(report: EvaluationReport) -> list[str]:
     return [*CALIBRATION_TITLES.values()] if report.task == "classification" else []
 
@@ -105,6 +124,9 @@ def _notes(report: EvaluationReport) -> list[str]:
         return [
             "CCC: concordance correlation over a whole test set in float64; 0 for constant predictions.",
             f"{test} 0, the CCC of predictions that are independent of the target.",
+            "r: Pearson's correlation. It ignores the mean and the spread of the predictions, so a CCC well below r "
+            "says that these are wrong. RMSE, means, lowest and highest prediction are on the scale of the "
+            "annotations; off scale counts the predictions outside it.",
             shared,
         ]
     return [

@@ -57,6 +57,7 @@ def evaluate_runs(folders: Sequence[Path], command: str) -> EvaluationReport:
         task=material.corpus.task,
         labels=material.corpus.labels,
         partitions=tuple(partitions),
+        scale=material.corpus.scale if material.corpus.task == "regression" else None,
     )
     return build_report(predictions, provenance(command, seeds))
 
