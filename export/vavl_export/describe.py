@@ -1,6 +1,7 @@
 """Describes a bundle in text."""
 
 from vavl_runtime.bundle import Bundle
+from vavl_runtime.bundle.manifest import Manifest
 
 
 def describe_bundle(bundle: Bundle) -> str:
@@ -15,7 +16,7 @@ def describe_bundle(bundle: Bundle) -> str:
     manifest = bundle.manifest
     total = sum(record.bytes for record in manifest.files.values())
     lines = [
-        f"{manifest.name}: {manifest.task} of {', '.join(manifest.labels)}",
+        f"{manifest.name}: {manifest.task} of {', '.join(manifest.labels)}" + _scale(manifest),
         f"  sha256    {bundle.sha256}",
         f"  weights   {manifest.weights.upper() if manifest.weights == 'untrained' else manifest.weights}",
         f"  layout    {manifest.layout}" + (" (batch 1 only)" if manifest.layout == "released" else ""),
@@ -37,6 +38,11 @@ def describe_bundle(bundle: Bundle) -> str:
     for key, value in manifest.provenance.items():
         lines.append(f"  {key:13} {value}")
     return "\n".join(lines)
+
+
+def _scale(manifest: Manifest) -> str:
+    low, high = manifest.scale
+    return f", each on a scale from {low:g} to {high:g}" if manifest.task == "regression" else ""
 
 
 def _shape(shape: tuple[int | str, ...]) -> str:

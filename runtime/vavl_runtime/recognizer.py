@@ -106,7 +106,8 @@ class Recognizer:
         self.crop = self.manifest.crop
         if detect_every is not None:
             self.crop = self.crop.model_copy(update={"detect_every": detect_every})
-        self.identity = BundleIdentity(opened.name, opened.sha256, self.manifest.weights)
+        scale = self.manifest.scale if self.manifest.task == "regression" else None
+        self.identity = BundleIdentity(opened.name, opened.sha256, self.manifest.weights, scale)
         log.debug("bundle %s, sha256 %s, runs on %s", opened.name, opened.sha256, self.backend)
 
     def __enter__(self) -> "Recognizer":

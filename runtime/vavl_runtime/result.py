@@ -1,6 +1,6 @@
 """The result of a clip: frozen objects, and their one JSON form (documented in ``docs/result.md``)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,11 +101,19 @@ class Coverage:
 
 @dataclass(frozen=True)
 class BundleIdentity:
-    """Which bundle was used; ``weights`` is ``trained`` or ``untrained``."""
+    """Which bundle was used.
+
+    Attributes:
+        name: Its name.
+        sha256: Hash of its manifest, which holds the hashes of all its files.
+        weights: ``trained`` or ``untrained``.
+        scale: Lowest and highest score of its attributes; None for a bundle of classes.
+    """
 
     name: str
     sha256: str
     weights: str
+    scale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -189,7 +197,7 @@ class ClipResult:
             return f"no prediction, audio: {self.reasons.audio}, visual: {self.reasons.visual}"
         if self.label is not None:
             return f"{self.path}: {self.label} {self.scores[self.label]:.2f}"
-        return f"{self.path}: " + ", ".join(f"{name} {value:.2f}" for name, value in self.scores.items())
+        return f"{self.path}: {attributes_text(self.scores, self.bundle.scale)}"
 
     def _repr_html_(self) -> str:
         """A small bar chart of the scores, which notebooks show."""
@@ -209,6 +217,7 @@ class ClipResult:
             "path": self.path,
             "label": self.label,
             "scores": {name: round(value, 6) for name, value in self.scores.items()},
+            "scale": list(self.bundle.scale) if self.bundle.scale else None,
             "reasons": {"audio": self.reasons.audio, "visual": self.reasons.visual},
             "error": {"kind": error.kind, "message": str(error)} if error is not None else None,
             "faces": {
@@ -231,6 +240,12 @@ class ClipResult:
                 for path, found in self.paths.items()
             }
         return record
+
+
+def attributes_text(scores: Mapping[str, float], scale: Sequence[float] | None) -> str:
+    """Scores of attributes with their scale, such as ``arousal 3.20, valence 2.10 (1 to 5)``; empty without scores."""
+    text = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
+    return f"{text} ({scale[0]:g} to {scale[1]:g})" if text and scale else text
 
 
 def _extent(extent: Extent | None) -> dict[str, float] | None:

@@ -12,16 +12,16 @@ def result_html(record: Mapping[str, Any]) -> str:
     """Draw a result.
 
     Args:
-        record: What `vavl_runtime.ClipResult.to_dict` gives. Bars of attributes are relative to the largest score.
+        record: What `vavl_runtime.ClipResult.to_dict` gives. Bars of attributes are relative to their scale.
 
     Returns:
         One HTML element without scripts; names are escaped.
     """
     scores: Mapping[str, float] = record["scores"]
-    largest = 1.0 if record["label"] is not None else max(map(abs, scores.values()), default=0.0)
+    low, high = record["scale"] or (0.0, 1.0)
     rows = []
     for name, score in sorted(scores.items(), key=lambda item: -item[1]):
-        share = 100 * min(max(score / (largest or 1.0), 0.0), 1.0)
+        share = 100 * min(max((score - low) / (high - low), 0.0), 1.0)
         color = _STRONG if name == record["label"] else _PLAIN
         rows.append(
             f'<tr><td style="text-align:left">{escape(name)}</td>'
@@ -37,7 +37,10 @@ def result_html(record: Mapping[str, Any]) -> str:
 def _headline(record: Mapping[str, Any]) -> str:
     if record["error"] is not None:
         return f"{record['error']['kind']}: {record['error']['message']}"
-    return f"by {record['path']}" if record["path"] else "no prediction"
+    if record["path"] is None:
+        return "no prediction"
+    scale = record["scale"]
+    return f"by {record['path']}" + (f", on a scale from {scale[0]:g} to {scale[1]:g}" if scale else "")
 
 
 def _notes(record: Mapping[str, Any]) -> Iterator[str]:

@@ -28,6 +28,8 @@ _AFTER = (
     "notes",
     "stream_audio",
     "stream_visual",
+    "scale_low",
+    "scale_high",
 )
 
 
@@ -56,6 +58,7 @@ def row(record: Mapping[str, Any], labels: Iterable[str]) -> tuple[Any, ...]:
         *(record["backend"], bundle["name"], bundle["sha256"], bundle["weights"]),
         " ".join(f"{note['modality']}:{note['kind']}" for note in record["notes"]) or None,
         *(streams["audio"], streams["visual"]),
+        *(record["scale"] or (None, None)),
     )
 
 

@@ -38,7 +38,7 @@ def test_a_bundle_passes_its_own_checks(tiny_bundle: Path) -> None:
 @pytest.mark.slow
 def test_a_bundle_says_what_it_is(tiny_bundle: Path) -> None:
     text = _cli("inspect", tiny_bundle).stdout
-    assert "tiny: regression of arousal, dominance, valence" in text
+    assert "tiny: regression of arousal, dominance, valence, each on a scale from 1 to 5" in text
     assert "UNTRAINED" in text  # the face encoder is random
     assert "waveform [batch, samples_padded] float32" in text
     manifest = json.loads(_cli("inspect", tiny_bundle, "--json").stdout)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vavl_runtime import ArrayClip, Recognizer
 from vavl_runtime.errors import InvalidArrayError
 
-HANG_S = 10
+HANG_S = 30
 DTYPES = [
     "bool",
     "int8",

@@ -28,7 +28,7 @@ from vavl_runtime.errors import (
     UnsafePathError,
 )
 
-HANG_S = 10
+HANG_S = 30
 
 
 def manifest_has(**values: object) -> Damage:

@@ -264,6 +264,8 @@ class Manifest(_Record):
 
     @model_validator(mode="after")
     def _labels_fit(self) -> "Manifest":
+        if not self.scale[0] < self.scale[1]:
+            raise ValueError(f"scale is {self.scale}, expected the lowest score before the highest")
         if self.limits.window_s * TOKENS_PER_S > self.limits.max_tokens:
             raise ValueError(
                 f"a window of {self.limits.window_s:g} s has more than max_tokens {self.limits.max_tokens}"

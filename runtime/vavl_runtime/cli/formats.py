@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from vavl_runtime.cli.common import printable
+from vavl_runtime.result import attributes_text
 from vavl_runtime.tables import columns, row
 
 Record = dict[str, Any]
@@ -111,19 +112,18 @@ class Table:
 
     def record(self, record: Record) -> str:
         """Return a line; one per path if all paths were asked for."""
-        lines = [self._line(record, record["path"], record["label"], record["scores"], "; ".join(_notes(record)))]
+        lines = [self._line(record, record["path"], record, "; ".join(_notes(record)))]
         for path, answer in record.get("paths", {}).items():
             if path != record["path"]:
-                lines.append(self._line(None, path, answer["label"], answer["scores"], ""))
+                lines.append(self._line(None, path, {**answer, "scale": record["scale"]}, ""))
         return "".join(lines)
 
-    def _line(
-        self, record: Record | None, path: str | None, label: str | None, scores: dict[str, float], notes: str
-    ) -> str:
+    def _line(self, record: Record | None, path: str | None, answered: Record, notes: str) -> str:
+        label, scores = answered["label"], answered["scores"]
         if label is not None:
             answer = f"{label} {scores[label]:.2f}"
         else:
-            answer = ", ".join(f"{name} {value:.2f}" for name, value in scores.items()) or "-"
+            answer = attributes_text(scores, answered["scale"]) or "-"
         clip = faces = total = ""
         if record is not None:
             name = printable(str(record["clip"]))
