@@ -14,9 +14,7 @@ from vavl_runtime.errors import InputError, NotAFileError, NotFoundError
 
 
 def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match="corpus 'iemocap': expected one of crema-d, msp-improv, ravdess, javanese, manifest"
-    ):
+    with pytest.raises(ConfigError, match="corpus 'iemocap': expected one of crema-d, msp-improv, .*, mead, manifest"):
         open_corpus("iemocap", tmp_path)
 
 

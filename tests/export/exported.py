@@ -1,6 +1,7 @@
 """Models whose graphs tests export, and the sessions that run them."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,7 @@ class Exported:
         return list(self.session.run(list(self.plan.outputs), named))
 
 
+@cache
 def _specs(kind: str) -> list[GraphSpec]:
     if kind == "classification":
         return path_specs(tiny_model())

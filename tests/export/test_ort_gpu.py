@@ -64,6 +64,7 @@ def _fused(model: onnx.ModelProto) -> onnx.ModelProto:
 def _run(model: onnx.ModelProto, inputs: Arrays, outputs: list[str] | None = None) -> Arrays:
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = 1
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = outputs or [value.name for value in session.get_outputs()]
     return dict(zip(names, session.run(names, inputs), strict=True))

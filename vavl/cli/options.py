@@ -28,7 +28,10 @@ class CorpusOptions(Options):
 
     kind: Annotated[
         str,
-        typer.Argument(metavar="CORPUS", help="crema-d, msp-improv, ravdess, javanese or manifest (docs/corpora.md)."),
+        typer.Argument(
+            metavar="CORPUS",
+            help="crema-d, msp-improv, ravdess, javanese, emodb, savee, tess, mead or manifest (docs/corpora.md).",
+        ),
     ]
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Folder of the corpus; for manifest, its folder or CSV file.")

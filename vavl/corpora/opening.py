@@ -7,10 +7,14 @@ from pathlib import Path
 from vavl.corpora.checks import Problem, check_corpus, check_partitions
 from vavl.corpora.corpus import Corpus, Partition
 from vavl.corpora.crema_d import read_crema_d
+from vavl.corpora.emodb import read_emodb
 from vavl.corpora.javanese import read_javanese
 from vavl.corpora.manifest import read_manifest
+from vavl.corpora.mead import read_mead
 from vavl.corpora.msp_improv import read_msp_improv
 from vavl.corpora.ravdess import read_ravdess
+from vavl.corpora.savee import read_savee
+from vavl.corpora.tess import read_tess
 from vavl.errors import ConfigError, CorpusError
 from vavl_runtime.errors import NotAFileError, NotFoundError
 
@@ -20,6 +24,10 @@ READERS: dict[str, Reader] = {
     "msp-improv": read_msp_improv,
     "ravdess": read_ravdess,
     "javanese": read_javanese,
+    "emodb": read_emodb,
+    "savee": read_savee,
+    "tess": read_tess,
+    "mead": read_mead,
     "manifest": read_manifest,
 }
 
