@@ -6,7 +6,6 @@ Legend: N clips, C classes or attributes. The class with the largest share is th
 from collections.abc import Sequence
 
 import numpy as np
-import sklearn.metrics
 from numpy.typing import ArrayLike, NDArray
 
 from vavl.config import Task
@@ -93,6 +92,8 @@ def micro_f1(prediction: ArrayLike, target: ArrayLike) -> float:
 
 
 def _f1(prediction: ArrayLike, target: ArrayLike, average: str) -> float:
+    import sklearn.metrics  # takes seconds, and most that import this module never score classes
+
     prediction, target = matching(prediction, target)
     labels = np.arange(target.shape[1])
     return float(
@@ -115,6 +116,8 @@ def confusion_matrix(prediction: ArrayLike, target: ArrayLike) -> NDArray[np.int
     Raises:
         InvalidArrayError: See `matching`.
     """
+    import sklearn.metrics  # see `_f1`
+
     prediction, target = matching(prediction, target)
     labels = np.arange(target.shape[1])
     counts = sklearn.metrics.confusion_matrix(target.argmax(axis=1), prediction.argmax(axis=1), labels=labels)

@@ -6,8 +6,9 @@ emulated graph does the same.
 """
 
 import onnx
-from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from vavl_export.inferred import infer_types
 from vavl_export.precision.half_conversion import ELEMENT_TYPES
 from vavl_runtime.bundle.manifest import Precision
 
@@ -29,8 +30,7 @@ def emulate(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
     emulated = onnx.ModelProto()
     emulated.CopyFrom(model)
     graph = emulated.graph
-    inferred = shape_inference.infer_shapes(model, strict_mode=True).graph.value_info
-    rounded = {value.name for value in inferred if value.type.tensor_type.elem_type == half}
+    rounded = {value.name for value in infer_types(model).value_info if value.type.tensor_type.elem_type == half}
     for tensor in graph.initializer:
         if tensor.data_type == half:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype("float32"), tensor.name))

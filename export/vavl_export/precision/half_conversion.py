@@ -14,9 +14,10 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onnx.defs import get_schema
 
+from vavl_export.inferred import infer_types
 from vavl_runtime.bundle.manifest import Precision
 
 ELEMENT_TYPES: dict[str, int] = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
@@ -69,7 +70,7 @@ def convert_to_half(
 
 def float_tensors(model: onnx.ModelProto) -> set[str]:
     """Names of all fp32 tensors of a graph, weights included."""
-    inferred = shape_inference.infer_shapes(model, strict_mode=True).graph
+    inferred = infer_types(model)
     values = (*inferred.value_info, *inferred.input, *inferred.output)
     names = {value.name for value in values if value.type.tensor_type.elem_type == TensorProto.FLOAT}
     return names | {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT}
