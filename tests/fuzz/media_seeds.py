@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -100,9 +101,15 @@ _RECIPES = (
 
 @cache
 def media_seeds() -> tuple[Seed, ...]:
-    """Encode all of them; what this build of FFmpeg has no encoder for is left out."""
+    """Encode all of them; what this build of FFmpeg has no encoder for is left out.
+
+    The AV1 encoder gives the thread that calls it real-time priority where it may. So it gets a thread of its own: the
+    main thread would keep the priority, and hand it on to every process that it starts.
+    """
     os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder prints its settings otherwise
-    return tuple(_encoded(recipe) for recipe in _RECIPES if _has_encoders(recipe))
+    recipes = [recipe for recipe in _RECIPES if _has_encoders(recipe)]
+    with ThreadPoolExecutor(max_workers=1) as own_thread:
+        return tuple(own_thread.map(_encoded, recipes))
 
 
 def _has_encoders(recipe: _Recipe) -> bool:

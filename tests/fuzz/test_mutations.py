@@ -1,6 +1,7 @@
 """Damages: the same for the same number, never none, and past the checksums."""
 
 import io
+import os
 import zipfile
 from collections.abc import Callable
 from random import Random
@@ -19,6 +20,12 @@ TEXT = Seed("text", bytes(range(256)) * 8, blocks=((0, 100), (300, 50), (900, 20
 
 def of_kind(kind: str) -> Seed:
     return next(seed for seed in media_seeds() if seed.kind == kind)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="Linux alone has it")
+def test_encoding_leaves_the_priority_of_this_process() -> None:
+    media_seeds.__wrapped__()
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER  # everything that tests start would inherit another
 
 
 @pytest.mark.parametrize("damage", {*DAMAGES}, ids=lambda damage: damage.__name__)
