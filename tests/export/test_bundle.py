@@ -243,6 +243,7 @@ def test_another_encoder_than_in_training_is_refused(tiny_checkpoint: Path, tmp_
     assert not (tmp_path / "bundle").exists()
 
 
+@pytest.mark.slow
 def test_tokens_of_faces_keep_the_rate_of_training(tiny_bundle: Path) -> None:
     with open_bundle(tiny_bundle) as bundle:
         assert bundle.manifest.crop.token_rate == 25.0
