@@ -6,7 +6,7 @@ RUNTIME = $(VENV)/.runtime-installed
 DEV = $(VENV)/.dev-installed
 export NO_MKDOCS_2_WARNING = 1  # Material's announcement of its successor, at every build
 
-.PHONY: help demo test test-slow test-standin fuzz lint docs train-demo clip tables lock audit dist clean
+.PHONY: help demo test test-slow test-long test-standin fuzz lint docs train-demo clip tables lock audit dist clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -19,8 +19,11 @@ demo: $(RUNTIME)  ## the example clip by all three paths, with the runtime alone
 test: $(DEV)  ## the fast tests, builds by TensorRT-RTX among them
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu and not cuda_standin"
 
-test-slow: $(DEV)  ## paper-sized models, long media, a fresh installation
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+test-slow: $(DEV)  ## long media, exports, fresh installations, every command of the pages
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not long"
+
+test-long: $(DEV)  ## paper-sized models, aarch64 under emulation, the GPU program's rehearsal: 15 minutes, before a release
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 test-standin: $(DEV)  ## onnxruntime-gpu without a GPU, on a stand-in for CUDA; downloads 250 MB once
 	$(BIN)/python -m pytest tests/gpu_standin -n 2 --dist worksteal -m "cuda_standin and not slow"

@@ -30,6 +30,7 @@ sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_rehearsal_passes_from_the_package_alone(tmp_path: Path) -> None:
     package, host = tmp_path / "package", tmp_path / "host"
     python = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -71,6 +71,7 @@ def test_the_three_paths_store_each_weight_once(light_bundle: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_three_paths_of_a_paper_sized_bundle_store_each_weight_once(paper_bundle: Path) -> None:
     assert _sharing_ratio(paper_bundle) <= 1.05
 

@@ -28,9 +28,9 @@ Arrays = dict[str, NDArray[np.generic]]
 
 # A path with the term of positions, twice; and an audio encoder without. The fast tier exports each once. All graphs of
 # the paper's size are compared when their fp16 variants are made for `tests.trt_rtx`. The paper's comes first: another
-# process of the slow tier starts with the tiny bundle, and neither should wait for the other's export.
+# process starts with the tiny bundle, and neither should wait for the other's export.
 CASES = [
-    pytest.param(("paper", "audio_visual"), marks=pytest.mark.slow),
+    pytest.param(("paper", "audio_visual"), marks=[pytest.mark.slow, pytest.mark.long]),
     ("classification", "audio_visual"),
     ("wav2vec2", "audio_encoder"),
     *[

@@ -17,9 +17,13 @@ SLOW = [
     ("classification", "audio"),
     ("classification", "visual"),
     ("ablated", "audio_visual"),
-    *[("paper", name) for name in (*PATHS, "audio_encoder")],
 ]
-CASES = [FAST, *[pytest.param(case, marks=pytest.mark.slow) for case in SLOW]]
+LONG = [pytest.mark.slow, pytest.mark.long]
+CASES = [
+    FAST,
+    *[pytest.param(case, marks=pytest.mark.slow) for case in SLOW],
+    *[pytest.param(("paper", name), marks=LONG) for name in (*PATHS, "audio_encoder")],
+]
 
 
 @pytest.fixture(scope="module", params=CASES, ids=str)
@@ -42,7 +46,7 @@ def test_paths_and_audio_encoders_agree_with_torch(graph: Exported, batch: int, 
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("kind", ["pretrained", pytest.param("paper", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["pretrained", pytest.param("paper", marks=LONG)])
 def test_face_encoders_agree_with_torch(open_exported: OpenGraph, kind: str, batch: int) -> None:
     graph = open_exported(kind, "face_encoder")
     (faces,) = graph.plan.example(batch, 1.0)

@@ -13,6 +13,7 @@ from tests.fuzz.harness import Run, Tally, fuzz
 from tests.fuzz.made_targets import BEHAVES, KINDS, REFUSES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux tells it")
+LIMIT_S = 8.0  # several times what filling a gigabyte takes on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tallies(kept: Path) -> dict[str, Tally]:
-    return fuzz(BEHAVES, Run(seed=3, inputs=len(KINDS), input_s=1.0), kept)
+    return fuzz(BEHAVES, Run(seed=3, inputs=len(KINDS), input_s=LIMIT_S), kept)
 
 
 def test_each_fault_is_counted(tallies: dict[str, Tally]) -> None:
@@ -35,7 +36,7 @@ def test_each_fault_is_counted(tallies: dict[str, Tally]) -> None:
     assert messages["outside"].endswith("KeyError: 'lost'\n")
     assert "MB in memory, at most 1074 MB allowed" in messages["takes memory"]
     assert messages["crashes"].startswith("the process ended with exit code -6") and "Aborted" in messages["crashes"]
-    assert messages["hangs"] == "hangs: no answer within 1 s"
+    assert messages["hangs"] == f"hangs: no answer within {LIMIT_S:g} s"
 
 
 def test_inputs_that_are_faults_are_kept(tallies: dict[str, Tally], kept: Path) -> None:

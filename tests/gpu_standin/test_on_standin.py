@@ -36,6 +36,7 @@ def test_without_cudnn(run_inside: RunInside) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_graph_of_a_paper_sized_bundle(run_inside: RunInside, paper_bundle: Path, store: SessionStore) -> None:
     folder = store.get("paper-structures", partial(write_structures, paper_bundle))
     run_inside("test_graphs.py", VAVL_STRUCTURES=str(folder))

@@ -15,7 +15,7 @@ from benchmarks.platforms import GOLDEN_TOLERANCE, agrees
 from tests.platforms.emulator import ROOT, EmulatorUnavailableError, emulated_python
 from tests.platforms.seen import seen
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 # Quick ones that compute, decode or read the machine: what may differ between processors.
 TESTS = ("test_cores", "test_devices", "test_media_times", "test_precision", "test_windows")

@@ -55,6 +55,7 @@ def _looped(source: Path, place: Path, seconds: float, fps: int = 4, size: tuple
     return place
 
 
+@pytest.mark.long
 def test_a_paper_sized_bundle_stays_under_3_gb(paper_bundle: Path, example_clip: Path) -> None:
     path, _, peak = _peak_mb(paper_bundle, example_clip)
     assert path == "audio_visual"
