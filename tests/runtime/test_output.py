@@ -247,7 +247,7 @@ def test_a_signal_ends_cleanly(name: str, number: signal.Signals, tmp_path: Path
             if line.startswith(b"[2/"):
                 break
         process.send_signal(number)
-        _, said = process.communicate(timeout=10)
+        _, said = process.communicate(timeout=30)
     assert process.returncode == 128 + number, said
     left = {path.name for path in tmp_path.iterdir()} - {"clips"}
     assert left == ({"r.jsonl", ".r.jsonl.journal"} if name == "r.jsonl" else set()), said
