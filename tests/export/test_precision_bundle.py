@@ -36,6 +36,18 @@ def _quietly(line: str) -> None:
     pass
 
 
+def _failed_with(model: onnx.ModelProto, folder: Path, name: str) -> dict[str, str]:
+    """Put another graph into a bundle, and return the checks that fail then, with their details."""
+    file = folder / name
+    file.write_bytes(model.SerializeToString())
+    content = json.loads((folder / "manifest.json").read_text())
+    content["files"][name]["bytes"] = file.stat().st_size
+    (folder / "manifest.json").write_text(json.dumps(content))
+    with open_bundle(folder) as bundle:
+        bundle._verified.add(name)  # the hash would object first
+        return {check.name: check.detail for check in bundle_checks(bundle) if not check.passed}
+
+
 def test_every_graph_has_every_variant_with_the_signature_of_fp32(lowered_bundle: Path) -> None:
     with open_bundle(lowered_bundle) as bundle:
         bundle.verify_all()
@@ -80,17 +92,10 @@ def test_fp16_graphs_that_gain_have_a_file_for_onnx_runtime_on_gpus(lowered_bund
 
 def test_verify_finds_a_file_for_gpus_that_computes_something_else(lowered_bundle: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(lowered_bundle, tmp_path / "light")
-    file = folder / "audio.fp16.ort.onnx"
-    model = onnx.load(file, load_external_data=False)
+    model = onnx.load(folder / "audio.fp16.ort.onnx", load_external_data=False)
     node = next(node for node in model.graph.node if node.op_type == "Attention")
     next(item for item in node.attribute if item.name == "scale").f = 1.0
-    file.write_bytes(model.SerializeToString())
-    content = json.loads((folder / "manifest.json").read_text())
-    content["files"]["audio.fp16.ort.onnx"]["bytes"] = file.stat().st_size
-    (folder / "manifest.json").write_text(json.dumps(content))
-    with open_bundle(folder) as bundle:
-        bundle._verified.add("audio.fp16.ort.onnx")  # the hash would object first
-        failed = {check.name: check.detail for check in bundle_checks(bundle) if not check.passed}
+    failed = _failed_with(model, folder, "audio.fp16.ort.onnx")
     assert f"audio fp16 ({GPU_EMULATED}, golden inputs): relative L2" in failed["drift audio fp16"]
     assert "drift audio bf16" not in failed
 
@@ -150,16 +155,9 @@ def test_verify_passes_and_covers_every_variant(lowered_bundle: Path) -> None:
 
 def test_verify_finds_a_variant_that_computes_something_else(lowered_bundle: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(lowered_bundle, tmp_path / "light")
-    file = folder / "audio.fp16.onnx"
-    model = onnx.load(file, load_external_data=False)
+    model = onnx.load(folder / "audio.fp16.onnx", load_external_data=False)
     next(node for node in model.graph.node if node.op_type == "Softmax").op_type = "LogSoftmax"
-    file.write_bytes(model.SerializeToString())
-    content = json.loads((folder / "manifest.json").read_text())
-    content["files"]["audio.fp16.onnx"]["bytes"] = file.stat().st_size
-    (folder / "manifest.json").write_text(json.dumps(content))
-    with open_bundle(folder) as bundle:
-        bundle._verified.add("audio.fp16.onnx")  # the hash would object first
-        failed = {check.name: check.detail for check in bundle_checks(bundle) if not check.passed}
+    failed = _failed_with(model, folder, "audio.fp16.onnx")
     assert "audio fp16 (run, golden inputs): relative L2" in failed["drift audio fp16"]
     assert "drift audio bf16" not in failed
 

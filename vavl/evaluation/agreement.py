@@ -1,4 +1,4 @@
-"""How attribute scores agree with the annotations, on the annotation's scale: what CCC alone does not show.
+"""How attribute scores agree with the annotations, on the annotation's scale: what CCC does not show.
 
 CCC is low when predictions are unrelated to the annotations, and also when they follow them at a wrong mean or spread.
 Correlation, mean and range tell which of these it is. Legend: N clips, C attributes.
@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from vavl.config import StrictModel
-from vavl.evaluation.metrics import concordance
 from vavl.evaluation.predictions import matching
 
 Clips = Annotated[int, Field(ge=0)]
@@ -21,7 +20,6 @@ class Agreement(StrictModel):
     """Predictions and annotations of one attribute, in the units of the annotation's scale.
 
     Attributes:
-        ccc: Concordance correlation coefficient, in [-1, 1].
         r: Pearson's correlation, in [-1, 1]; None if the predictions or the annotations are constant.
         rmse: Root of the mean squared difference.
         mean: Mean of the predictions.
@@ -31,7 +29,6 @@ class Agreement(StrictModel):
         off_scale: Number of predictions below or above the scale.
     """
 
-    ccc: float
     r: float | None
     rmse: float
     mean: float
@@ -66,7 +63,6 @@ def agreement(prediction: ArrayLike, target: ArrayLike, scale: tuple[float, floa
     predicted, annotated = (low + (high - low) * values for values in (prediction, target))
     return tuple(
         Agreement(
-            ccc=float(ccc),
             r=_correlation(ours, theirs),
             rmse=float(np.sqrt(np.square(ours - theirs).mean())),
             mean=float(ours.mean()),
@@ -75,9 +71,7 @@ def agreement(prediction: ArrayLike, target: ArrayLike, scale: tuple[float, floa
             highest=float(ours.max()),
             off_scale=int(count),
         )
-        for ccc, ours, theirs, count in zip(
-            concordance(prediction, target), predicted.T, annotated.T, outside, strict=True
-        )
+        for ours, theirs, count in zip(predicted.T, annotated.T, outside, strict=True)
     )
 
 
